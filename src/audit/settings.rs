@@ -1,0 +1,42 @@
+//! `[audit]` and `[workload] labels`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// How decisions are logged.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    /// Where records go.
+    pub sink: Sink,
+    /// The most bytes that the files of a `file` sink may take together.
+    pub max_bytes: u64,
+    /// What happens to allows when their ring is full.
+    pub on_full: OnFull,
+    /// The share of plain allows that are recorded, 0.0 to 1.0. Reloadable.
+    pub sample: f64,
+    /// Go into every record.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Where records go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sink {
+    /// Standard output.
+    Stdout,
+    /// Rotated files in a directory.
+    File(PathBuf),
+    /// Nowhere; said loudly at start.
+    None,
+}
+
+/// What happens to allows when their ring is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFull {
+    /// Counted in a gap record.
+    #[default]
+    Aggregate,
+    /// The request waits up to 50 ms, then gets 503 `audit_unavailable`.
+    Block,
+    /// Like `aggregate`, but thinned out before the ring is full.
+    Sample,
+}

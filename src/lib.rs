@@ -1,0 +1,17 @@
+//! Countersign.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+pub mod admin;
+pub mod audit;
+pub mod config;
+pub mod credentials;
+pub mod document;
+pub mod identity;
+pub mod policy;
+pub mod proxy;
+pub mod request;
+pub mod runtime;
+pub mod telemetry;
+pub mod tls;
+pub mod trust;
+pub mod upstream;

@@ -1,0 +1,5 @@
+//! The request's way.
+
+mod settings;
+
+pub use settings::{App, IdentityHeader, Inbound, Outbound, OutboundProtocol};

@@ -1,0 +1,64 @@
+//! `[inbound]` and `[outbound]`.
+
+use crate::request::Strictness;
+use http::HeaderName;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// `[inbound]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inbound {
+    /// Where peers connect; port 0 lets the kernel choose (see `countersign status`).
+    pub listen: SocketAddr,
+    /// Where the app listens.
+    pub app: App,
+    /// How strictly requests are read.
+    pub strictness: Strictness,
+    /// The identity headers that the app gets.
+    pub identity_headers: Vec<IdentityHeader>,
+    /// More header names that are stripped.
+    pub reserved_headers: Vec<HeaderName>,
+    /// Whether `x-forwarded-for` and `x-forwarded-proto` are set from what we know.
+    pub forwarded_headers: bool,
+}
+
+/// Where the app listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum App {
+    /// `http://127.0.0.1:8080`.
+    Tcp(SocketAddr),
+    /// `unix:/run/app.sock`.
+    Unix(PathBuf),
+}
+
+/// A header that tells the app who calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IdentityHeader {
+    /// `x-forwarded-client-cert`, Envoy's format.
+    ForwardedClientCert,
+    /// `x-countersign-peer`: the bare identity.
+    Peer,
+}
+
+/// `[outbound]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outbound {
+    /// Where the app connects; loopback unless `allow_remote`.
+    pub listen: SocketAddr,
+    /// What the app may speak.
+    pub protocol: OutboundProtocol,
+    /// How strictly requests are read.
+    pub strictness: Strictness,
+}
+
+/// What the app may speak on the outbound listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OutboundProtocol {
+    /// By the HTTP/2 preface, under `[timeouts] head`.
+    #[default]
+    Auto,
+    /// HTTP/1.1 only.
+    Http1,
+    /// HTTP/2 with prior knowledge only.
+    H2c,
+}

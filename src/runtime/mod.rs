@@ -1,0 +1,16 @@
+//! What everything runs on: shards, the control runtime, drain, readiness, signals, limits, surroundings, the clock.
+
+pub mod clock;
+pub mod drain;
+pub mod limits;
+pub mod readiness;
+pub mod shards;
+pub mod surroundings;
+pub mod tasks;
+
+/// `[runtime]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Data-plane threads, at least 1.
+    pub shards: usize,
+}

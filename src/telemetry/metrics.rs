@@ -1,0 +1,183 @@
+//! Every metric: name, unit, help, and the handles that the rest of the code holds.
+//!
+//! Handles are resolved once ([`Process::handles`], [`DataPath::new`]); nothing looks a metric up by label on the request path.
+//! Labels are closed sets; never a path, host, address or identity.
+
+use metrics::{Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use std::sync::OnceLock;
+
+macro_rules! names {
+    ($($kind:ident $konst:ident = $name:literal, $unit:tt, $help:literal;)*) => {
+        $(#[doc = $help] pub const $konst: &str = $name;)*
+        /// Tells the recorder unit and help of every metric.
+        pub fn describe() {
+            $(names!(@describe $kind $konst $unit $help);)*
+        }
+        /// Every metric as (name, help), for the documentation and its test.
+        pub const ALL: &[(&str, &str)] = &[$(($name, $help)),*];
+    };
+    (@describe counter $konst:ident $unit:tt $help:literal) => { describe_counter!($konst, $unit, $help) };
+    (@describe gauge $konst:ident $unit:tt $help:literal) => { describe_gauge!($konst, $unit, $help) };
+    (@describe histogram $konst:ident $unit:tt $help:literal) => { describe_histogram!($konst, $unit, $help) };
+}
+
+names! {
+    counter REQUESTS = "countersign_requests_total", (Unit::Count), "Requests by direction and decision (allow, deny, malformed, refused).";
+    counter RESPONSES = "countersign_responses_total", (Unit::Count), "Responses by direction and status class (1xx to 5xx).";
+    counter FAILURES = "countersign_failures_total", (Unit::Count), "Requests that were allowed and then failed, by direction and reason.";
+    counter CUTS = "countersign_cuts_total", (Unit::Count), "Connections that we ended, by direction and reason (idle, head, body_idle, expired, drained, ...).";
+    counter HANDSHAKES = "countersign_handshakes_total", (Unit::Count), "Handshakes by direction and result.";
+    counter REPLACED = "countersign_pool_replaced_total", (Unit::Count), "Pooled connections found dead before a byte was written, by direction.";
+    counter DIALS = "countersign_dials_total", (Unit::Count), "New connections towards app or peers, by direction.";
+    counter RETRIES = "countersign_retries_total", (Unit::Count), "Further endpoints tried, as `retries` of the upstream allows.";
+    counter STRIPPED = "countersign_headers_stripped_total", (Unit::Count), "Reserved header fields that a client sent and that were removed, by direction.";
+    counter TRAILERS_DROPPED = "countersign_trailers_dropped_total", (Unit::Count), "Trailer fields that were removed, by direction.";
+    counter WOULD_DENY = "countersign_would_deny_total", (Unit::Count), "Requests that a shadow rule or table would have denied.";
+    gauge CONNECTIONS = "countersign_connections", (Unit::Count), "Open connections by direction.";
+    gauge IN_FLIGHT = "countersign_requests_in_flight", (Unit::Count), "Requests between decision and end, by direction.";
+    histogram DURATION = "countersign_request_duration_seconds", (Unit::Seconds), "From the decision to the end of the response, by direction.";
+    counter PANICS = "countersign_panics_total", (Unit::Count), "Panics that were contained.";
+    counter ACCEPT_ERRORS = "countersign_accept_errors_total", (Unit::Count), "Errors of accept(2), each followed by a pause.";
+    counter ROTATIONS = "countersign_rotations_total", (Unit::Count), "Certificate renewals by result (ok, failed).";
+    gauge SVID_EXPIRES = "countersign_svid_expires_seconds", (Unit::Seconds), "Until our own certificate ends.";
+    counter POLICY_RELOADS = "countersign_policy_reloads_total", (Unit::Count), "Policy table reloads by result (ok, failed, unchanged).";
+    gauge POLICY_GENERATION = "countersign_policy_generation", (Unit::Count), "The generation of the table in force.";
+    gauge POLICY_SHADOW_OVERDUE = "countersign_policy_shadow_overdue", (Unit::Count), "Shadow modes of the table that are past their shadow_until.";
+    counter CONFIG_RELOADS = "countersign_config_reloads_total", (Unit::Count), "Configuration reloads by result (ok, failed).";
+    counter TRUST_RELOADS = "countersign_trust_reloads_total", (Unit::Count), "Trust bundle reloads by result (ok, failed).";
+    counter AUDIT_RECORDS = "countersign_audit_records_total", (Unit::Count), "Records written to the sink, by kind.";
+    counter AUDIT_LOST = "countersign_audit_lost_total", (Unit::Count), "Records that did not reach the sink, by cause (ring_full, sink_error). Each episode leaves a gap record.";
+    counter AUDIT_SAMPLED = "countersign_audit_sampled_out_total", (Unit::Count), "Plain allows left out by sampling.";
+    counter AUDIT_FOLDED = "countersign_audit_folded_total", (Unit::Count), "Denials folded into an aggregate record because their ring was full.";
+    counter AUDIT_ERRORS = "countersign_audit_sink_errors_total", (Unit::Count), "Errors of the sink, such as a full disk.";
+}
+
+/// Metrics of the process as a whole.
+pub struct Process {
+    /// [`PANICS`].
+    pub panics: Counter,
+    /// [`ACCEPT_ERRORS`].
+    pub accept_errors: Counter,
+    /// [`ROTATIONS`] with result `ok`.
+    pub rotations_ok: Counter,
+    /// [`ROTATIONS`] with result `failed`.
+    pub rotations_failed: Counter,
+    /// [`SVID_EXPIRES`].
+    pub svid_expires: Gauge,
+    /// [`POLICY_RELOADS`] with result `ok`.
+    pub policy_ok: Counter,
+    /// [`POLICY_RELOADS`] with result `failed`.
+    pub policy_failed: Counter,
+    /// [`POLICY_RELOADS`] with result `unchanged`.
+    pub policy_unchanged: Counter,
+    /// [`POLICY_GENERATION`].
+    pub policy_generation: Gauge,
+    /// [`POLICY_SHADOW_OVERDUE`].
+    pub shadow_overdue: Gauge,
+    /// [`CONFIG_RELOADS`] with result `ok`.
+    pub config_ok: Counter,
+    /// [`CONFIG_RELOADS`] with result `failed`.
+    pub config_failed: Counter,
+    /// [`TRUST_RELOADS`] with result `ok`.
+    pub trust_ok: Counter,
+    /// [`TRUST_RELOADS`] with result `failed`.
+    pub trust_failed: Counter,
+}
+
+impl Process {
+    /// The process's handles, resolved at first use; install the recorder before.
+    pub fn handles() -> &'static Self {
+        static HANDLES: OnceLock<Process> = OnceLock::new();
+        HANDLES.get_or_init(|| Self {
+            panics: counter!(PANICS),
+            accept_errors: counter!(ACCEPT_ERRORS),
+            rotations_ok: counter!(ROTATIONS, "result" => "ok"),
+            rotations_failed: counter!(ROTATIONS, "result" => "failed"),
+            svid_expires: gauge!(SVID_EXPIRES),
+            policy_ok: counter!(POLICY_RELOADS, "result" => "ok"),
+            policy_failed: counter!(POLICY_RELOADS, "result" => "failed"),
+            policy_unchanged: counter!(POLICY_RELOADS, "result" => "unchanged"),
+            policy_generation: gauge!(POLICY_GENERATION),
+            shadow_overdue: gauge!(POLICY_SHADOW_OVERDUE),
+            config_ok: counter!(CONFIG_RELOADS, "result" => "ok"),
+            config_failed: counter!(CONFIG_RELOADS, "result" => "failed"),
+            trust_ok: counter!(TRUST_RELOADS, "result" => "ok"),
+            trust_failed: counter!(TRUST_RELOADS, "result" => "failed"),
+        })
+    }
+}
+
+/// Metrics of one direction of the data path; one per direction, shared by its connections.
+pub struct DataPath {
+    /// [`REQUESTS`] by decision.
+    pub allowed: Counter,
+    /// See `allowed`.
+    pub denied: Counter,
+    /// See `allowed`.
+    pub malformed: Counter,
+    /// See `allowed`: shed, unknown host, loop.
+    pub refused: Counter,
+    /// [`RESPONSES`] by class, 1xx first.
+    pub responses: [Counter; 5],
+    /// [`HANDSHAKES`] with result `ok`.
+    pub handshakes_ok: Counter,
+    /// [`REPLACED`].
+    pub replaced: Counter,
+    /// [`DIALS`].
+    pub dials: Counter,
+    /// [`RETRIES`].
+    pub retries: Counter,
+    /// [`STRIPPED`].
+    pub stripped: Counter,
+    /// [`TRAILERS_DROPPED`].
+    pub trailers_dropped: Counter,
+    /// [`WOULD_DENY`].
+    pub would_deny: Counter,
+    /// [`CONNECTIONS`].
+    pub connections: Gauge,
+    /// [`IN_FLIGHT`].
+    pub in_flight: Gauge,
+    /// [`DURATION`].
+    pub duration: Histogram,
+    direction: &'static str,
+}
+
+impl DataPath {
+    /// The handles of `direction` (`inbound`, `outbound`).
+    pub fn new(direction: &'static str) -> Self {
+        let response = |class: &'static str| counter!(RESPONSES, "direction" => direction, "class" => class);
+        Self {
+            allowed: counter!(REQUESTS, "direction" => direction, "decision" => "allow"),
+            denied: counter!(REQUESTS, "direction" => direction, "decision" => "deny"),
+            malformed: counter!(REQUESTS, "direction" => direction, "decision" => "malformed"),
+            refused: counter!(REQUESTS, "direction" => direction, "decision" => "refused"),
+            responses: [response("1xx"), response("2xx"), response("3xx"), response("4xx"), response("5xx")],
+            handshakes_ok: counter!(HANDSHAKES, "direction" => direction, "result" => "ok"),
+            replaced: counter!(REPLACED, "direction" => direction),
+            dials: counter!(DIALS, "direction" => direction),
+            retries: counter!(RETRIES, "direction" => direction),
+            stripped: counter!(STRIPPED, "direction" => direction),
+            trailers_dropped: counter!(TRAILERS_DROPPED, "direction" => direction),
+            would_deny: counter!(WOULD_DENY, "direction" => direction),
+            connections: gauge!(CONNECTIONS, "direction" => direction),
+            in_flight: gauge!(IN_FLIGHT, "direction" => direction),
+            duration: histogram!(DURATION, "direction" => direction),
+            direction,
+        }
+    }
+
+    /// Counts a request that was allowed and failed; not on the path of a good request.
+    pub fn failed(&self, reason: &'static str) {
+        counter!(FAILURES, "direction" => self.direction, "reason" => reason).increment(1);
+    }
+
+    /// Counts a connection that we ended.
+    pub fn cut(&self, reason: &'static str) {
+        counter!(CUTS, "direction" => self.direction, "reason" => reason).increment(1);
+    }
+
+    /// Counts a handshake that failed; `result` is its closed label.
+    pub fn handshake_failed(&self, result: &'static str) {
+        counter!(HANDSHAKES, "direction" => self.direction, "result" => result).increment(1);
+    }
+}

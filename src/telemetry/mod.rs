@@ -1,0 +1,4 @@
+//! Metrics and the process log.
+
+pub mod log;
+pub mod metrics;

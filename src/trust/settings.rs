@@ -1,0 +1,24 @@
+//! `[[trust]]`.
+
+use crate::identity::TrustDomain;
+use std::path::PathBuf;
+
+/// One trust domain and where its roots come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The trust domain that these roots speak for.
+    pub domain: TrustDomain,
+    /// Where the roots come from.
+    pub source: Source,
+    /// DNS name patterns under which leaves without a URI SAN are accepted; empty: none are.
+    pub dns_names: Vec<String>,
+}
+
+/// Where roots come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The development CA's root in this directory.
+    Dev(PathBuf),
+    /// A PEM file with one or more roots, watched.
+    File(PathBuf),
+}

@@ -1,0 +1,5 @@
+//! Where to: routes, endpoints, pools, dialling.
+
+mod settings;
+
+pub use settings::{Address, Settings};

@@ -1,0 +1,31 @@
+//! `[[upstream]]`.
+
+use crate::tls::{ExpectedPeer, Offer};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// One upstream: the hosts that lead to it, its endpoints, and who must be there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Canonical hosts (lower case, no port, no trailing dot).
+    pub hosts: Vec<String>,
+    /// Its endpoints, at least one.
+    pub addresses: Vec<Address>,
+    /// Who must be there.
+    pub expected: ExpectedPeer,
+    /// Which protocols are offered.
+    pub protocol: Offer,
+    /// Further endpoints tried when no byte was written.
+    pub retries: u32,
+    /// Overrides `[timeouts] response_head`.
+    pub response_head: Option<Duration>,
+}
+
+/// One endpoint as configured.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// A literal address.
+    Socket(SocketAddr),
+    /// A name that the system's resolver answers at each dial.
+    Name(String, u16),
+}
