@@ -1,5 +1,23 @@
-//! The request's way.
+//! The request's way. Read top to bottom: [`shard`] takes a connection, [`inbound`] or [`outbound`] leads it, [`serve`] speaks HTTP with it,
+//! [`forward`] passes its requests on, [`body`] lets bytes through and [`exchange`] records the end.
 
+mod admission;
+mod body;
+mod connections;
+mod downstream;
+mod error;
+mod exchange;
+mod forward;
+mod headers;
+mod inbound;
+mod io;
+mod outbound;
+mod respond;
+mod serve;
 mod settings;
+mod shard;
 
+pub use admission::Admission;
+pub use outbound::{Destinations, destinations};
 pub use settings::{App, IdentityHeader, Inbound, Outbound, OutboundProtocol};
+pub use shard::{Listener, Plan, Shard};

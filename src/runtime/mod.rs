@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod drain;
 pub mod limits;
+pub mod listener;
 pub mod readiness;
 pub mod shards;
 pub mod surroundings;

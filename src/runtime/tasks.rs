@@ -12,15 +12,17 @@ use std::task::Poll;
 /// As `future` itself.
 pub async fn contained<F: Future>(name: &'static str, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
-    std::future::poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
-        Ok(Poll::Ready(output)) => Poll::Ready(Some(output)),
-        Ok(Poll::Pending) => Poll::Pending,
-        Err(_) => {
-            count_panic(name);
-            Poll::Ready(None)
-        }
+    std::future::poll_fn(move |cx| match contained_poll(name, || future.as_mut().poll(cx)) {
+        Some(Poll::Ready(output)) => Poll::Ready(Some(output)),
+        Some(Poll::Pending) => Poll::Pending,
+        None => Poll::Ready(None),
     })
     .await
+}
+
+/// Calls `poll`; a panic inside is counted and logged under `name`, and gives `None`.
+pub fn contained_poll<T>(name: &'static str, poll: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(poll)).inspect_err(|_| count_panic(name)).ok()
 }
 
 /// Counts and logs a panic that was caught in `name`.
@@ -44,4 +46,14 @@ where
     tokio::spawn(async move {
         contained(name, future).await;
     })
+}
+
+/// Runs hyper's tasks (HTTP/2 streams and connections) on the shard's own thread.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LocalExecutor;
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
+    fn execute(&self, future: F) {
+        drop(spawn_local("http2", future));
+    }
 }

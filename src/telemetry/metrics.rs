@@ -166,6 +166,13 @@ impl DataPath {
         }
     }
 
+    /// Counts a response by its status.
+    pub fn responded(&self, status: u16) {
+        if let Some(counter) = usize::from(status / 100).checked_sub(1).and_then(|class| self.responses.get(class)) {
+            counter.increment(1);
+        }
+    }
+
     /// Counts a request that was allowed and failed; not on the path of a good request.
     pub fn failed(&self, reason: &'static str) {
         counter!(FAILURES, "direction" => self.direction, "reason" => reason).increment(1);

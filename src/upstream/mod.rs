@@ -1,5 +1,16 @@
-//! Where to: routes, endpoints, pools, dialling.
+//! Where to: routes, the choice of an endpoint, pools of connections, dialling.
 
+pub mod balance;
+mod dial;
+mod error;
+mod lease;
+mod pool;
+mod route;
 mod settings;
 
+pub use dial::{Dialer, OwnListeners};
+pub use error::UpstreamError;
+pub use lease::{Lease, Protocol};
+pub use pool::{AppPool, PeerPools, PoolKey};
+pub use route::{Route, Routes};
 pub use settings::{Address, Settings};

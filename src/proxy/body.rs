@@ -1,0 +1,247 @@
+//! Bodies as they pass: counted, ended when the exchange ends, never held.
+
+use super::exchange::{Exchange, ExchangeGuard};
+use crate::request::reserved;
+use crate::upstream::Lease;
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use metrics::Counter;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+/// Why a body ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The exchange was ended: a time-out, a limit, a new policy, an expired certificate.
+    #[error("ended: {0}")]
+    Ended(&'static str),
+    /// The sender failed.
+    #[error(transparent)]
+    Http(#[from] hyper::Error),
+}
+
+/// The request's body on its way up.
+pub struct Upload {
+    inner: Incoming,
+    exchange: Rc<Exchange>,
+    clock: Arc<super::connections::CoarseClock>,
+    /// Bytes that may still come; zero in the settings means any number.
+    allowance: u64,
+    declared: bool,
+    dropped: Counter,
+}
+
+impl Upload {
+    /// Wraps a request's body. `max` is `[limits] max_body`, zero: unlimited.
+    pub fn new(inner: Incoming, guard: &ExchangeGuard, max: u64) -> Self {
+        let shard = guard.shard();
+        let clock = Arc::clone(shard.connections.clock());
+        if inner.is_end_stream() {
+            guard.exchange.upload_done(clock.now());
+        }
+        let declared = inner.size_hint().exact().is_some();
+        let dropped = shard.metrics(guard.direction()).trailers_dropped.clone();
+        let allowance = if max == 0 { u64::MAX } else { max };
+        Self { inner, exchange: Rc::clone(&guard.exchange), clock, allowance, declared, dropped }
+    }
+
+    fn passed(&mut self, frame: Frame<Bytes>) -> Option<Result<Frame<Bytes>, BodyError>> {
+        let now = self.clock.now();
+        let frame = match frame.into_data() {
+            Ok(data) => {
+                let bytes = data.len() as u64;
+                self.exchange.received(bytes, now);
+                let Some(left) = self.allowance.checked_sub(bytes) else {
+                    self.exchange.end("max_body", now);
+                    return Some(Err(BodyError::Ended("max_body")));
+                };
+                self.allowance = left;
+                Frame::data(data)
+            }
+            Err(frame) => match frame.into_trailers() {
+                Ok(trailers) => Frame::trailers(without_reserved(trailers, &self.dropped)),
+                Err(_) => return None,
+            },
+        };
+        if self.inner.is_end_stream() {
+            self.exchange.upload_done(now);
+        }
+        Some(Ok(frame))
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        loop {
+            if let Some(reason) = self.exchange.ended() {
+                return Poll::Ready(Some(Err(BodyError::Ended(reason))));
+            }
+            match Pin::new(&mut self.inner).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    if let Some(frame) = self.passed(frame) {
+                        return Poll::Ready(Some(frame));
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    self.exchange.end("client_closed", self.clock.now());
+                    return Poll::Ready(Some(Err(error.into())));
+                }
+                Poll::Ready(None) => {
+                    self.exchange.upload_done(self.clock.now());
+                    return Poll::Ready(None);
+                }
+                Poll::Pending => {
+                    if self.declared {
+                        self.exchange.await_upload(self.clock.now());
+                    }
+                    self.exchange.watch(cx);
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// A response's body on its way down: ours, or the other side's.
+pub enum Download {
+    /// Our own short text.
+    Own(Option<Bytes>),
+    /// Passed on as it comes.
+    Passing(Box<Passing>),
+}
+
+/// A body that is passed on. Dropping it ends the exchange.
+pub struct Passing {
+    inner: Incoming,
+    guard: ExchangeGuard,
+    lease: Option<Lease<Upload>>,
+    keep_alive: Option<Duration>,
+    failed: bool,
+}
+
+impl Passing {
+    /// Passes `inner` on; at its regular end `lease` goes back to its pool. `bodiless`: nothing of it will be read, as after HEAD.
+    pub fn new(inner: Incoming, guard: ExchangeGuard, lease: Lease<Upload>, keep_alive: Option<Duration>, bodiless: bool) -> Self {
+        let mut passing = Self { inner, guard, lease: Some(lease), keep_alive, failed: false };
+        if bodiless || passing.inner.is_end_stream() {
+            passing.finished();
+        }
+        passing
+    }
+
+    fn finished(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            self.guard.exchange.completed();
+            // A response that came before the request was read to its end leaves the connection in the middle of a body.
+            if self.guard.exchange.is_uploaded() {
+                lease.give_back(self.keep_alive);
+            }
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        loop {
+            if let Some(reason) = self.guard.exchange.ended() {
+                return self.fail(BodyError::Ended(reason));
+            }
+            match Pin::new(&mut self.inner).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    if let Some(frame) = self.passed(frame) {
+                        if self.inner.is_end_stream() {
+                            self.finished();
+                        }
+                        return Poll::Ready(Some(Ok(frame)));
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    let clock = self.guard.shard().connections.clock();
+                    self.guard.exchange.end("upstream_closed", clock.now());
+                    return self.fail(error.into());
+                }
+                Poll::Ready(None) => {
+                    self.finished();
+                    return Poll::Ready(None);
+                }
+                Poll::Pending => {
+                    self.guard.exchange.watch(cx);
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    fn fail(&mut self, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if std::mem::replace(&mut self.failed, true) {
+            return Poll::Ready(None);
+        }
+        Poll::Ready(Some(Err(error)))
+    }
+
+    fn passed(&self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
+        let shard = self.guard.shard();
+        match frame.into_data() {
+            Ok(data) => {
+                #[cfg(feature = "testing")]
+                crate::testing::hooks::body(&data);
+                self.guard.exchange.sent(data.len() as u64, shard.connections.clock().now());
+                Some(Frame::data(data))
+            }
+            Err(frame) => {
+                let dropped = &shard.metrics(self.guard.direction()).trailers_dropped;
+                frame.into_trailers().ok().map(|trailers| Frame::trailers(without_reserved(trailers, dropped)))
+            }
+        }
+    }
+}
+
+impl Body for Download {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match self.get_mut() {
+            Self::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
+            Self::Passing(passing) => crate::runtime::tasks::contained_poll("response body", || passing.poll(cx))
+                .unwrap_or_else(|| passing.fail(BodyError::Ended("panic"))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Own(text) => text.is_none(),
+            Self::Passing(passing) => passing.inner.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Own(text) => SizeHint::with_exact(text.as_ref().map_or(0, |text| text.len() as u64)),
+            Self::Passing(passing) => passing.inner.size_hint(),
+        }
+    }
+}
+
+fn without_reserved(mut trailers: HeaderMap, dropped: &Counter) -> HeaderMap {
+    let refused: Vec<_> = trailers.keys().filter(|name| reserved::is_refused_trailer(name)).cloned().collect();
+    for name in refused {
+        trailers.remove(&name);
+        dropped.increment(1);
+    }
+    trailers
+}

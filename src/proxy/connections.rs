@@ -1,0 +1,381 @@
+//! Every open connection of a shard with its deadlines, and the one sweep that enforces them.
+//!
+//! Neither a request nor a connection arms a timer. The I/O wrapper and the exchanges leave marks on the shard's coarse clock; ten times a
+//! second the sweep compares the marks with the limits and tells the connection's own task what to do. So every time-out acts up to
+//! [`TICK`] late, except the certificate's end, which acts up to [`TICK`] early.
+
+use super::exchange::Exchange;
+use crate::policy::Caller;
+use crate::runtime::limits::Timeouts;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
+
+/// How often the sweep looks.
+pub const TICK: Duration = Duration::from_millis(100);
+
+/// How long an idle HTTP/1.1 connection lives on once its graceful end has begun, so that a request already under way is still served.
+const GRACE_IDLE: u64 = 1_000;
+
+/// How long a request that lost its permit may stay stalled before it costs its connection.
+const REVOKED_STALL: u64 = 1_000;
+
+/// Bytes of the HTTP/2 connection preface with the head of the SETTINGS frame that must follow (RFC 9113, section 3.4).
+const PREFACE: u64 = 24 + 9;
+
+/// Milliseconds of the shard's coarse clock; never zero.
+pub type Millis = u64;
+
+/// The shard's coarse clock, moved by the sweep.
+#[derive(Debug)]
+pub struct CoarseClock {
+    start: Instant,
+    now: AtomicU64,
+}
+
+impl CoarseClock {
+    /// A clock that starts now.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self { start: Instant::now(), now: AtomicU64::new(1) })
+    }
+
+    /// The last tick's time.
+    pub fn now(&self) -> Millis {
+        self.now.load(Ordering::Relaxed)
+    }
+
+    fn advance(&self) -> Millis {
+        let now = 1 + u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
+        self.now.store(now, Ordering::Relaxed);
+        now
+    }
+}
+
+/// What a connection is doing, as its reader and its requests mark it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Doing {
+    /// No byte came yet: the silent socket, the silent HTTP/2 client.
+    Silent = 0,
+    /// A head has begun and is not complete.
+    Head = 1,
+    /// At least one request is open.
+    Busy = 2,
+    /// Between requests.
+    Idle = 3,
+}
+
+/// The marks of one connection. Atomics only because an upgraded I/O must be `Send`; one thread writes them.
+#[derive(Debug)]
+pub struct Activity {
+    clock: Arc<CoarseClock>,
+    doing: AtomicU64,
+    since: AtomicU64,
+    write_blocked: AtomicU64,
+    /// Bytes of the HTTP/2 preface that are still missing; HTTP/1.1 has none.
+    preface: AtomicU64,
+    speaks: Speaks,
+}
+
+impl Activity {
+    /// Marks of a connection whose first byte is awaited.
+    pub fn new(clock: Arc<CoarseClock>, speaks: Speaks) -> Arc<Self> {
+        let now = clock.now();
+        let preface = if speaks == Speaks::Http2 { PREFACE } else { 0 };
+        Arc::new(Self {
+            clock,
+            doing: AtomicU64::new(Doing::Silent as u64),
+            since: AtomicU64::new(now),
+            write_blocked: AtomicU64::new(0),
+            preface: AtomicU64::new(preface),
+            speaks,
+        })
+    }
+
+    /// Bytes came in. On HTTP/1.1 they begin a head; on HTTP/2 they may be a PING, so only the preface counts.
+    pub fn read(&self, bytes: usize) {
+        match (self.speaks, self.doing()) {
+            (Speaks::Http1, Doing::Silent | Doing::Idle) => self.set(Doing::Head),
+            (Speaks::Http2, Doing::Silent) => {
+                let missing = self.preface.load(Ordering::Relaxed).saturating_sub(bytes as u64);
+                self.preface.store(missing, Ordering::Relaxed);
+                if missing == 0 {
+                    self.set(Doing::Idle);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Bytes went out.
+    pub fn wrote(&self) {
+        self.write_blocked.store(0, Ordering::Relaxed);
+    }
+
+    /// The peer takes no more bytes for now.
+    pub fn write_blocked(&self) {
+        if self.write_blocked.load(Ordering::Relaxed) == 0 {
+            self.write_blocked.store(self.clock.now(), Ordering::Relaxed);
+        }
+    }
+
+    fn doing(&self) -> Doing {
+        match self.doing.load(Ordering::Relaxed) {
+            0 => Doing::Silent,
+            1 => Doing::Head,
+            2 => Doing::Busy,
+            _ => Doing::Idle,
+        }
+    }
+
+    fn set(&self, doing: Doing) {
+        self.doing.store(doing as u64, Ordering::Relaxed);
+        self.since.store(self.clock.now(), Ordering::Relaxed);
+    }
+}
+
+/// What a connection's task is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Close {
+    /// Finish what runs, take nothing new.
+    Graceful,
+    /// End now; why.
+    Cut(&'static str),
+}
+
+/// Which HTTP a connection speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Speaks {
+    /// HTTP/1.1 or 1.0.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// When a connection has to end.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Lifetime {
+    /// The end of either certificate: the cut.
+    pub ends: Option<SystemTime>,
+    /// When the graceful end before it begins.
+    pub grace: Option<SystemTime>,
+    /// The age at which the graceful end begins anyway.
+    pub age: Option<Duration>,
+}
+
+impl Lifetime {
+    /// The lifetime of a connection authenticated by certificates that end at `ends`, seen at `now`.
+    pub fn until(ends: SystemTime, now: SystemTime, drain_grace: Duration, age: Option<Duration>) -> Self {
+        let left = ends.duration_since(now).unwrap_or_default();
+        Self { ends: Some(ends), grace: ends.checked_sub(drain_grace.min(left / 10)), age }
+    }
+}
+
+/// One registered connection.
+pub struct Connection {
+    /// Facts for decisions and records.
+    pub caller: Arc<Caller>,
+    /// Its marks.
+    pub activity: Arc<Activity>,
+    speaks: Speaks,
+    lifetime: Lifetime,
+    born: Millis,
+    closing: Cell<Option<Millis>>,
+    told: Cell<Option<Close>>,
+    waker: Cell<Option<Waker>>,
+    exchanges: RefCell<Vec<Rc<Exchange>>>,
+}
+
+impl Connection {
+    /// Whether responses must say that the connection ends.
+    pub fn is_closing(&self) -> bool {
+        self.closing.get().is_some()
+    }
+
+    /// Ready with what the connection's task has to do, once for each new order.
+    pub fn poll_told(&self, cx: &mut Context<'_>) -> Poll<Close> {
+        match self.told.take() {
+            Some(close) => Poll::Ready(close),
+            None => {
+                let waker = self.waker.take().filter(|waker| waker.will_wake(cx.waker())).unwrap_or_else(|| cx.waker().clone());
+                self.waker.set(Some(waker));
+                Poll::Pending
+            }
+        }
+    }
+
+    /// Tells the connection's task; a cut is never taken back.
+    pub fn tell(&self, close: Close) {
+        if !matches!(self.told.get(), Some(Close::Cut(_))) {
+            self.told.set(Some(close));
+        }
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+
+    /// A request begins.
+    pub fn opened(&self, exchange: Rc<Exchange>) {
+        self.exchanges.borrow_mut().push(exchange);
+        self.activity.set(Doing::Busy);
+    }
+
+    /// A request ended.
+    pub fn closed(&self, exchange: &Rc<Exchange>) {
+        let mut exchanges = self.exchanges.borrow_mut();
+        if let Some(index) = exchanges.iter().position(|open| Rc::ptr_eq(open, exchange)) {
+            exchanges.swap_remove(index);
+        }
+        if exchanges.is_empty() {
+            self.activity.set(Doing::Idle);
+        }
+    }
+
+    /// The requests between decision and end.
+    pub fn requests(&self) -> usize {
+        self.exchanges.borrow().len()
+    }
+
+    /// Begins the graceful end: HTTP/2 says GOAWAY at once, HTTP/1.1 with its next response or after a second of idleness.
+    pub fn begin_closing(&self, now: Millis) {
+        if self.closing.get().is_none() {
+            self.closing.set(Some(now));
+            if self.speaks == Speaks::Http2 {
+                self.tell(Close::Graceful);
+            }
+        }
+    }
+
+    fn sweep(&self, now: Millis, wall: SystemTime, timeouts: &Timeouts) {
+        if let Some(close) = self.due(now, wall, timeouts) {
+            self.tell(close);
+        }
+        let graceful = self.lifetime.grace.is_some_and(|grace| wall >= grace);
+        let old = self.lifetime.age.is_some_and(|age| now - self.born >= millis(age));
+        if graceful || old {
+            self.begin_closing(now);
+        }
+        for exchange in self.exchanges.borrow().iter() {
+            if let Some(reason) = exchange.sweep(now, timeouts, REVOKED_STALL) {
+                self.tell(Close::Cut(reason));
+            }
+        }
+    }
+
+    /// What is due for the connection as a whole.
+    fn due(&self, now: Millis, wall: SystemTime, timeouts: &Timeouts) -> Option<Close> {
+        if self.lifetime.ends.is_some_and(|ends| wall + TICK >= ends) {
+            return Some(Close::Cut("expired"));
+        }
+        let blocked = self.activity.write_blocked.load(Ordering::Relaxed);
+        if blocked != 0 && now.saturating_sub(blocked) >= millis(timeouts.body_idle) {
+            return Some(Close::Cut("body_idle"));
+        }
+        let since = now.saturating_sub(self.activity.since.load(Ordering::Relaxed));
+        match self.activity.doing() {
+            Doing::Silent | Doing::Head if since >= millis(timeouts.head) => Some(Close::Cut("head")),
+            Doing::Idle if since >= millis(timeouts.idle) && self.closing.get().is_none() => Some(Close::Graceful),
+            Doing::Silent | Doing::Idle if self.closing.get().is_some_and(|at| now - at >= GRACE_IDLE) && since >= GRACE_IDLE => {
+                Some(Close::Graceful)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The open connections of one shard.
+pub struct Connections {
+    clock: Arc<CoarseClock>,
+    open: RefCell<HashMap<u64, Rc<Connection>>>,
+    next: Cell<u64>,
+    arrivals: tokio::sync::Notify,
+}
+
+/// A registered connection; dropping it takes it out of the register.
+pub struct ConnectionGuard {
+    connections: Rc<Connections>,
+    id: u64,
+    /// The connection.
+    pub connection: Rc<Connection>,
+}
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        self.connections.open.borrow_mut().remove(&self.id);
+    }
+}
+
+impl Connections {
+    /// An empty register.
+    pub fn new() -> Rc<Self> {
+        Rc::new(Self { clock: CoarseClock::new(), open: RefCell::default(), next: Cell::new(0), arrivals: tokio::sync::Notify::new() })
+    }
+
+    /// The shard's coarse clock.
+    pub fn clock(&self) -> &Arc<CoarseClock> {
+        &self.clock
+    }
+
+    /// Registers a connection before its first request is decided.
+    pub fn admit(self: &Rc<Self>, caller: Arc<Caller>, speaks: Speaks, lifetime: Lifetime) -> ConnectionGuard {
+        let id = self.next.get();
+        self.next.set(id + 1);
+        // The clock stands still while the register is empty.
+        let now = self.clock.advance();
+        let connection = Rc::new(Connection {
+            caller,
+            activity: Activity::new(Arc::clone(&self.clock), speaks),
+            speaks,
+            lifetime,
+            born: now,
+            closing: Cell::new(None),
+            told: Cell::new(None),
+            waker: Cell::new(None),
+            exchanges: RefCell::default(),
+        });
+        self.open.borrow_mut().insert(id, Rc::clone(&connection));
+        self.arrivals.notify_one();
+        ConnectionGuard { connections: Rc::clone(self), id, connection }
+    }
+
+    /// Compares every mark with its limit.
+    pub fn sweep(&self, wall: SystemTime, timeouts: &Timeouts) {
+        let now = self.clock.advance();
+        for connection in self.open.borrow().values() {
+            connection.sweep(now, wall, timeouts);
+        }
+    }
+
+    /// Calls `each` with every connection; it must not register or drop one.
+    pub fn for_each(&self, mut each: impl FnMut(&Connection)) {
+        for connection in self.open.borrow().values() {
+            each(connection);
+        }
+    }
+
+    /// Calls `each` with every open request.
+    pub fn for_each_exchange(&self, mut each: impl FnMut(&Connection, &Exchange)) {
+        for connection in self.open.borrow().values() {
+            for exchange in connection.exchanges.borrow().iter() {
+                each(connection, exchange);
+            }
+        }
+    }
+
+    /// Waits until there is at least one connection.
+    pub async fn occupied(&self) {
+        while self.open.borrow().is_empty() {
+            self.arrivals.notified().await;
+        }
+    }
+}
+
+/// A duration on the coarse clock.
+pub fn millis(duration: Duration) -> Millis {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

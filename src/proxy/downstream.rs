@@ -1,0 +1,206 @@
+//! What both directions do alike with a downstream connection: refusals and their records, contained panics, the end.
+
+use super::body::Download;
+use super::connections::{Connection, Speaks};
+use super::exchange::micros;
+use super::respond;
+use super::serve::Ended;
+use super::shard::Shard;
+use crate::audit::{Claimed, Decision, Direction, Outcome};
+use crate::policy::{Facts, Reason, Verdict};
+use crate::request::CanonicalRequest;
+use crate::runtime::tasks::contained;
+use crate::trust::RefusedPeer;
+use http::header::CONNECTION;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use hyper::body::Incoming;
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime};
+
+/// One downstream connection as its requests see it.
+pub struct Downstream {
+    /// The shard that serves it.
+    pub shard: Rc<Shard>,
+    /// Its entry in the register.
+    pub connection: Rc<Connection>,
+    /// Which way its requests go.
+    pub direction: Direction,
+}
+
+/// When a request came: the wall clock for the record, the other for durations.
+#[derive(Debug, Clone, Copy)]
+pub struct Begun {
+    /// The record's `time`.
+    pub wall: SystemTime,
+    /// For durations.
+    pub instant: Instant,
+}
+
+/// What is refused, and how.
+pub struct Refusal {
+    /// The answer's status.
+    pub status: StatusCode,
+    /// What the record says.
+    pub facts: Facts,
+    /// The request, where it is canonical.
+    pub request: Option<CanonicalRequest>,
+    /// The method, where it is not.
+    pub method: Option<Method>,
+}
+
+impl Downstream {
+    /// Now, for a request that comes now.
+    pub fn begin(&self) -> Begun {
+        Begun { wall: self.shard.plan.clock.now(), instant: Instant::now() }
+    }
+
+    /// A record of a decision that was made now.
+    pub fn decision(&self, begun: Begun, verdict: Verdict, facts: Facts, request: Option<CanonicalRequest>) -> Decision {
+        Decision {
+            at: begun.wall,
+            id: self.shard.recorder.id(),
+            direction: self.direction,
+            verdict,
+            facts,
+            caller: Arc::clone(&self.connection.caller),
+            target: None,
+            request,
+            method: None,
+            decide_ns: u32::try_from(begun.instant.elapsed().as_nanos()).unwrap_or(u32::MAX),
+            outcome: Outcome::default(),
+        }
+    }
+
+    /// Records a refusal, then answers it: in this order.
+    pub fn refuse(&self, begun: Begun, refusal: Refusal) -> Response<Download> {
+        let Refusal { status, facts, request, method } = refusal;
+        let metrics = self.shard.metrics(self.direction);
+        match facts.reason {
+            Reason::Malformed(_) => metrics.malformed.increment(1),
+            Reason::Refused(_) => metrics.refused.increment(1),
+            _ => metrics.denied.increment(1),
+        }
+        metrics.responded(status.as_u16());
+        let reason = facts.reason;
+        let mut record = self.decision(begun, Verdict::Deny, facts, request);
+        record.method = method;
+        record.outcome = Outcome { status: status.as_u16(), total_us: micros(begun.instant.elapsed()), ..Outcome::default() };
+        let id = record.id;
+        self.shard.recorder.deny(record);
+        let mut response = respond::refusal(status, id, self.direction, &reason.text());
+        if status == StatusCode::NOT_IMPLEMENTED {
+            // The framing of what follows on this connection is not known.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    /// Refuses what the table allows and the data path cannot take.
+    pub fn refuse_because(&self, begun: Begun, status: StatusCode, reason: &'static str, request: CanonicalRequest) -> Response<Download> {
+        let facts = Facts::refused(&self.shard.policy.current(), Reason::Refused(reason));
+        self.refuse(begun, Refusal { status, facts, request: Some(request), method: None })
+    }
+
+    /// Answers one request with `answer`; a panic in it becomes a 500 with a record and costs nothing else.
+    /// `answer` sets the cell once a record is written or owed by someone else.
+    pub async fn answer<F>(&self, request: Request<Incoming>, answer: impl FnOnce(Request<Incoming>, Rc<Cell<bool>>) -> F) -> Response<Download>
+    where
+        F: Future<Output = Response<Download>>,
+    {
+        let (method, version, begun) = (request.method().clone(), request.version(), self.begin());
+        let recorded = Rc::new(Cell::new(false));
+        let mut response = match contained("request", answer(request, Rc::clone(&recorded))).await {
+            Some(response) => response,
+            None if recorded.get() => {
+                respond::refusal(StatusCode::INTERNAL_SERVER_ERROR, self.shard.recorder.id(), self.direction, "panic")
+            }
+            None => {
+                let facts = Facts::refused(&self.shard.policy.current(), Reason::Refused("panic"));
+                let status = StatusCode::INTERNAL_SERVER_ERROR;
+                self.refuse(begun, Refusal { status, facts, request: None, method: Some(method) })
+            }
+        };
+        if self.connection.is_closing() && version != Version::HTTP_2 {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    /// The end of the connection: what the HTTP library refused by itself is recorded with the caller.
+    pub fn finished(&self, speaks: Speaks, ended: Ended) {
+        let metrics = self.shard.metrics(self.direction);
+        let (reason, status) = match ended {
+            Ended::Cut(reason) => return metrics.cut(reason),
+            Ended::Http(Ok(())) => return,
+            Ended::Http(Err(error)) if error.is_parse_too_large() => ("malformed:http1_too_large", 431),
+            Ended::Http(Err(error)) if error.is_parse() => ("malformed:http1_parse", 400),
+            Ended::Http(Err(error)) if speaks == Speaks::Http2 && is_protocol_error(&error) => ("malformed:h2_connection", 0),
+            Ended::Http(Err(_)) => return,
+        };
+        metrics.malformed.increment(1);
+        let facts = Facts::refused(&self.shard.policy.current(), Reason::Refused(reason));
+        let mut record = self.decision(self.begin(), Verdict::Deny, facts, None);
+        record.outcome.status = status;
+        self.shard.recorder.deny(record);
+    }
+}
+
+fn is_protocol_error(error: &hyper::Error) -> bool {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if error.is::<std::io::Error>() {
+            return false;
+        }
+        source = error.source();
+    }
+    !error.is_timeout() && !error.is_canceled() && !error.is_incomplete_message() && !error.is_body_write_aborted() && !error.is_user()
+}
+
+/// What a refused certificate said of itself, for the record.
+pub fn claimed(peer: &RefusedPeer) -> Claimed {
+    Claimed {
+        id: peer.id.clone(),
+        serial: peer.serial.clone(),
+        fingerprint: peer.fingerprint.clone(),
+        issuer: peer.issuer.clone(),
+        not_after: peer.not_after,
+    }
+}
+
+/// An age limit with ± 10 %, so that connections made together do not end together; none for zero.
+pub fn jittered(age: Duration) -> Option<Duration> {
+    (!age.is_zero()).then(|| age.mul_f64(0.9 + 0.2 * fastrand::f64()))
+}
+
+/// One connection in the counters of the drain and of the metrics.
+pub struct Counted {
+    shard: Rc<Shard>,
+    direction: Direction,
+}
+
+impl Counted {
+    /// Counts one more.
+    pub fn new(shard: &Rc<Shard>, direction: Direction) -> Self {
+        let counted = Self { shard: Rc::clone(shard), direction };
+        counted.counter().fetch_add(1, Ordering::Relaxed);
+        shard.metrics(direction).connections.increment(1);
+        counted
+    }
+
+    fn counter(&self) -> &std::sync::atomic::AtomicUsize {
+        match self.direction {
+            Direction::Inbound => &self.shard.plan.live.inbound_connections,
+            Direction::Outbound => &self.shard.plan.live.outbound_connections,
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.counter().fetch_sub(1, Ordering::Relaxed);
+        self.shard.metrics(self.direction).connections.decrement(1);
+    }
+}

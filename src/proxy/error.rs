@@ -1,0 +1,61 @@
+//! Why an allowed request failed, and the one place that turns it into a status.
+
+use crate::upstream::UpstreamError;
+use http::StatusCode;
+
+/// Why an allowed request failed. Nothing is tried again behind the client's back.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The app could not be reached; no byte was sent.
+    #[error("the app cannot be reached: {0}")]
+    App(UpstreamError),
+    /// The peer could not be reached or is not who it must be; no byte of the request was sent.
+    #[error("the peer cannot be reached: {0}")]
+    Peer(UpstreamError),
+    /// The peer refused our certificate after its handshake (TLS 1.3 lets a client write before it knows).
+    #[error("the peer refused our certificate: {0}")]
+    PeerRefusedUs(&'static str),
+    /// The other side ended the connection, or answered something that is not HTTP.
+    #[error("no usable response: {source}")]
+    Response {
+        /// What the log calls it.
+        reason: &'static str,
+        /// What HTTP says.
+        source: hyper::Error,
+    },
+    /// The exchange was ended: a time-out, a limit, a new policy.
+    #[error("ended: {0}")]
+    Ended(&'static str),
+    /// The answer was a 101 or another 1xx that nobody asked for.
+    #[error("a response with a status that nobody asked for")]
+    UnaskedStatus,
+}
+
+impl Failure {
+    /// The stable label of metrics, records and `x-countersign-reason`.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::App(UpstreamError::Loop) | Self::Peer(UpstreamError::Loop) => "loop",
+            Self::App(_) => "app_unreachable",
+            Self::Peer(error) => error.reason(),
+            Self::PeerRefusedUs(_) => "peer_refused_us",
+            Self::Response { reason, .. } => reason,
+            Self::Ended(reason) => reason,
+            Self::UnaskedStatus => "unasked_status",
+        }
+    }
+
+    /// What the client is told.
+    pub fn status(&self) -> StatusCode {
+        match self.reason() {
+            "loop" => StatusCode::LOOP_DETECTED,
+            "response_head_timeout" | "stream_idle" => StatusCode::GATEWAY_TIMEOUT,
+            "body_idle" => StatusCode::REQUEST_TIMEOUT,
+            "max_body" => StatusCode::PAYLOAD_TOO_LARGE,
+            "policy_changed" => StatusCode::FORBIDDEN,
+            "client_closed" => StatusCode::BAD_REQUEST,
+            "no_certificate" => StatusCode::SERVICE_UNAVAILABLE,
+            _ => StatusCode::BAD_GATEWAY,
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! One request between its decision and its end: counters, deadlines, and the record that is written when it is over.
+
+use super::connections::{Connection, Millis, millis};
+use super::shard::Shard;
+use crate::audit::{Decision, Direction};
+use crate::policy::Verdict;
+use crate::runtime::limits::Timeouts;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+/// A request that is still open after this is recorded twice: once open, once ended.
+const RECORDED_OPEN: Duration = Duration::from_secs(5);
+
+/// One request that was allowed and has not ended. Shared by its handler, its two bodies and the sweep.
+pub struct Exchange {
+    decision: RefCell<Option<Box<Decision>>>,
+    source: std::net::SocketAddr,
+    begun: Instant,
+    begun_tick: Millis,
+    last_byte: Cell<Millis>,
+    response_head: Duration,
+    /// When the last request byte was handed on; zero: not yet.
+    upload_done: Cell<Millis>,
+    /// Since when a request body of declared length is awaited; zero: it is not.
+    upload_awaited: Cell<Millis>,
+    head_sent: Cell<bool>,
+    recorded_open: Cell<bool>,
+    ended: Cell<Option<(&'static str, Millis)>>,
+    wakers: RefCell<Vec<Waker>>,
+    bytes_in: Cell<u64>,
+    bytes_out: Cell<u64>,
+    complete: Cell<bool>,
+}
+
+impl Exchange {
+    /// Whether, and why, the request has to end.
+    pub fn ended(&self) -> Option<&'static str> {
+        self.ended.get().map(|(reason, _)| reason)
+    }
+
+    /// Ends the request; the first reason stays. Everyone who waits for it is woken.
+    pub fn end(&self, reason: &'static str, now: Millis) {
+        if self.ended.get().is_none() {
+            self.ended.set(Some((reason, now.max(1))));
+            for waker in self.wakers.borrow_mut().drain(..) {
+                waker.wake();
+            }
+        }
+    }
+
+    /// Notes who has to be woken by [`Exchange::end`].
+    pub fn watch(&self, cx: &Context<'_>) {
+        let mut wakers = self.wakers.borrow_mut();
+        if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            // Handler, upload and download: three tasks at most. More are stale.
+            if wakers.len() >= 8 {
+                wakers.remove(0);
+            }
+            wakers.push(cx.waker().clone());
+        }
+    }
+
+    /// Request bytes came from the client and were handed on.
+    pub fn received(&self, bytes: u64, now: Millis) {
+        self.bytes_in.set(self.bytes_in.get() + bytes);
+        self.upload_awaited.set(0);
+        self.last_byte.set(now);
+    }
+
+    /// Body bytes from the client so far.
+    pub fn bytes_in(&self) -> u64 {
+        self.bytes_in.get()
+    }
+
+    /// The client owes bytes of a body of declared length.
+    pub fn await_upload(&self, now: Millis) {
+        if self.upload_awaited.get() == 0 {
+            self.upload_awaited.set(now);
+        }
+    }
+
+    /// The last request byte was handed on.
+    pub fn upload_done(&self, now: Millis) {
+        self.upload_awaited.set(0);
+        if self.upload_done.get() == 0 {
+            self.upload_done.set(now);
+        }
+    }
+
+    /// Whether the whole request was handed on.
+    pub fn is_uploaded(&self) -> bool {
+        self.upload_done.get() != 0
+    }
+
+    /// The response head came from the other side and goes to the client.
+    pub fn responded(&self, status: u16, now: Millis) {
+        self.head_sent.set(true);
+        self.last_byte.set(now);
+        let upstream = micros(self.begun.elapsed());
+        if let Some(decision) = self.decision.borrow_mut().as_mut() {
+            decision.outcome.status = status;
+            decision.outcome.upstream_us = Some(upstream);
+        }
+    }
+
+    /// Response bytes go to the client.
+    pub fn sent(&self, bytes: u64, now: Millis) {
+        self.bytes_out.set(self.bytes_out.get() + bytes);
+        self.last_byte.set(now);
+    }
+
+    /// The response went out to its end.
+    pub fn completed(&self) {
+        self.complete.set(true);
+    }
+
+    /// The request failed: our own answer `status` goes to the client.
+    pub fn failed(&self, status: u16, reason: &'static str) {
+        self.complete.set(true);
+        if let Some(decision) = self.decision.borrow_mut().as_mut() {
+            decision.outcome.status = status;
+            decision.outcome.close_reason = Some(reason);
+        }
+    }
+
+    /// The TCP peer of the client.
+    pub fn source(&self) -> std::net::SocketAddr {
+        self.source
+    }
+
+    /// Calls `look` with the decision while it is open.
+    pub fn with_decision<R>(&self, look: impl FnOnce(&Decision) -> R) -> Option<R> {
+        self.decision.borrow().as_deref().map(look)
+    }
+
+    /// A copy of the record for a request that has been open for long; once.
+    pub fn record_open(&self, now: Millis) -> Option<Decision> {
+        if self.recorded_open.get() || now.saturating_sub(self.begun_tick) < millis(RECORDED_OPEN) {
+            return None;
+        }
+        self.recorded_open.set(true);
+        let mut decision = self.decision.borrow().as_deref().cloned()?;
+        decision.outcome.phase = Some("open");
+        decision.outcome.total_us = micros(self.begun.elapsed());
+        Some(decision)
+    }
+
+    /// Applies the time-outs of an open request. Gives a reason to cut the connection when ending the request alone did not work.
+    pub(super) fn sweep(&self, now: Millis, timeouts: &Timeouts, stall: Millis) -> Option<&'static str> {
+        if let Some((reason, at)) = self.ended.get() {
+            return (now.saturating_sub(at) >= stall).then_some(reason);
+        }
+        let awaited = self.upload_awaited.get();
+        if awaited != 0 && now.saturating_sub(awaited) >= millis(timeouts.body_idle) {
+            self.end("body_idle", now);
+        }
+        let head = millis(self.response_head);
+        let uploaded = self.upload_done.get();
+        if head != 0 && uploaded != 0 && !self.head_sent.get() && now.saturating_sub(uploaded) >= head {
+            self.end("response_head_timeout", now);
+        }
+        let idle = millis(timeouts.stream_idle);
+        if idle != 0 && now.saturating_sub(self.last_byte.get()) >= idle {
+            self.end("stream_idle", now);
+        }
+        None
+    }
+}
+
+/// Holds an exchange open; dropping it ends the exchange and writes its record, whoever drops it and why.
+pub struct ExchangeGuard {
+    /// The exchange.
+    pub exchange: Rc<Exchange>,
+    connection: Rc<Connection>,
+    shard: Rc<Shard>,
+    direction: Direction,
+    share: Option<super::admission::Share>,
+}
+
+impl ExchangeGuard {
+    /// Opens an exchange for an allowed request.
+    pub fn open(
+        shard: &Rc<Shard>,
+        connection: &Rc<Connection>,
+        decision: Decision,
+        begun: Instant,
+        response_head: Duration,
+        share: super::admission::Share,
+    ) -> Self {
+        let now = shard.connections.clock().now();
+        let direction = decision.direction;
+        let exchange = Rc::new(Exchange {
+            source: decision.caller.source,
+            decision: RefCell::new(Some(Box::new(decision))),
+            begun,
+            begun_tick: now,
+            last_byte: Cell::new(now),
+            response_head,
+            upload_done: Cell::new(0),
+            upload_awaited: Cell::new(0),
+            head_sent: Cell::new(false),
+            recorded_open: Cell::new(false),
+            ended: Cell::new(None),
+            wakers: RefCell::default(),
+            bytes_in: Cell::new(0),
+            bytes_out: Cell::new(0),
+            complete: Cell::new(false),
+        });
+        connection.opened(Rc::clone(&exchange));
+        Self { exchange, connection: Rc::clone(connection), shard: Rc::clone(shard), direction, share: Some(share) }
+    }
+
+    /// The shard that serves it.
+    pub fn shard(&self) -> &Rc<Shard> {
+        &self.shard
+    }
+
+    /// Which way the request goes.
+    pub fn direction(&self) -> Direction {
+        self.direction
+    }
+}
+
+impl Drop for ExchangeGuard {
+    fn drop(&mut self) {
+        self.connection.closed(&self.exchange);
+        drop(self.share.take());
+        let Some(mut decision) = self.exchange.decision.borrow_mut().take() else { return };
+        let exchange = &self.exchange;
+        let elapsed = exchange.begun.elapsed();
+        let outcome = &mut decision.outcome;
+        outcome.total_us = micros(elapsed);
+        outcome.bytes_in = exchange.bytes_in.get();
+        outcome.bytes_out = exchange.bytes_out.get();
+        if outcome.close_reason.is_none() {
+            let unfinished = if std::thread::panicking() { "panic" } else { "client_closed" };
+            outcome.close_reason = exchange.ended().or((!exchange.complete.get()).then_some(unfinished));
+        }
+        if exchange.recorded_open.get() {
+            outcome.phase = Some("end");
+        }
+        let metrics = self.shard.metrics(self.direction);
+        metrics.duration.record(elapsed.as_secs_f64());
+        metrics.responded(outcome.status);
+        if let Some(reason) = outcome.close_reason {
+            metrics.failed(reason);
+        }
+        match decision.verdict {
+            Verdict::Allow => self.shard.recorder.allow(*decision),
+            Verdict::Deny => self.shard.recorder.deny(*decision),
+        }
+    }
+}
+
+/// Whole microseconds.
+pub fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

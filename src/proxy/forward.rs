@@ -1,0 +1,244 @@
+//! The way onward: a permitted request goes to the app or to a peer, and its response comes back cleaned.
+
+use super::body::{Download, Passing, Upload};
+use super::error::Failure;
+use super::exchange::ExchangeGuard;
+use super::headers;
+use crate::audit::Direction;
+use crate::policy::Permit;
+use crate::request::CanonicalRequest;
+use crate::upstream::{Lease, PoolKey, Protocol, Route, UpstreamError, balance};
+use http::header::{HOST, TRANSFER_ENCODING};
+use http::uri::{Authority, Parts, Scheme};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http_body::Body;
+use hyper::body::Incoming;
+use std::future::Future;
+use std::pin::pin;
+use std::task::Poll;
+
+/// Forwards a permitted request to the app.
+///
+/// # Errors
+/// No usable response came.
+pub async fn to_app(
+    permit: Permit,
+    request: CanonicalRequest,
+    headers: HeaderMap,
+    upload: Upload,
+    guard: ExchangeGuard,
+) -> Result<Response<Download>, (Failure, ExchangeGuard)> {
+    drop(permit);
+    let shard = guard.shard().clone();
+    let timeouts = shard.timeouts();
+    let mut outgoing = Some(outgoing(&request, headers, upload));
+    loop {
+        let Some(next) = outgoing.take() else { return Err((Failure::UnaskedStatus, guard)) };
+        let lease = match unless_ended(&guard, shard.app.lease(&timeouts)).await {
+            Ok(Ok(lease)) => lease,
+            Ok(Err(error)) => return Err((Failure::App(error), guard)),
+            Err(ended) => return Err((ended, guard)),
+        };
+        if !lease.reused {
+            shard.inbound_metrics.dials.increment(1);
+        }
+        match send(&guard, lease, next).await {
+            Sent::Response(response, lease) => return deliver(*response, lease, guard, &request.method),
+            Sent::NotSent(request) => {
+                shard.inbound_metrics.replaced.increment(1);
+                outgoing = Some(*request);
+            }
+            Sent::Failed(failure) => return Err((failure, guard)),
+        }
+    }
+}
+
+/// Forwards a permitted request to a peer of `route`; tries further endpoints only as `retries` allows, and only while no byte was written.
+///
+/// # Errors
+/// No usable response came.
+pub async fn to_peer(
+    permit: Permit,
+    route: &Route,
+    request: CanonicalRequest,
+    headers: HeaderMap,
+    upload: Upload,
+    guard: ExchangeGuard,
+) -> Result<Response<Download>, (Failure, ExchangeGuard)> {
+    drop(permit);
+    let shard = guard.shard().clone();
+    let timeouts = shard.timeouts();
+    let Some(tls) = shard.tls.current() else { return Err((Failure::Peer(UpstreamError::NoCertificate), guard)) };
+    let key = |endpoint: &crate::upstream::Address| PoolKey {
+        endpoint: endpoint.clone(),
+        expected: route.expected.clone(),
+        generation: tls.generation,
+        offer: route.offer,
+    };
+    let order = balance::order(&route.endpoints, |endpoint| shard.peers.in_use(&key(endpoint)));
+    let mut endpoints = order.into_iter().take(route.retries as usize + 1);
+    let Some(mut endpoint) = endpoints.next() else {
+        return Err((Failure::Peer(UpstreamError::NoAddress(route.name.clone())), guard));
+    };
+    let mut outgoing = Some(outgoing(&request, headers, upload));
+    loop {
+        let Some(next) = outgoing.take() else { return Err((Failure::UnaskedStatus, guard)) };
+        let key = key(endpoint);
+        let lease = match unless_ended(&guard, shard.peers.lease(&key, request.host(), &tls, &timeouts)).await {
+            Ok(Ok(lease)) => lease,
+            Ok(Err(error)) => match endpoints.next() {
+                Some(another) => {
+                    shard.outbound_metrics.retries.increment(1);
+                    endpoint = another;
+                    outgoing = Some(next);
+                    continue;
+                }
+                None => return Err((Failure::Peer(error), guard)),
+            },
+            Err(ended) => return Err((ended, guard)),
+        };
+        if !lease.reused {
+            shard.outbound_metrics.dials.increment(1);
+        }
+        let next = match lease.protocol() {
+            Protocol::Http1 => for_http1(next, &request),
+            Protocol::Http2 => for_http2(next, &request),
+        };
+        match send(&guard, lease, next).await {
+            Sent::Response(response, lease) => return deliver(*response, lease, guard, &request.method),
+            Sent::NotSent(request) => {
+                shard.outbound_metrics.replaced.increment(1);
+                outgoing = Some(*request);
+            }
+            Sent::Failed(failure) => return Err((failure, guard)),
+        }
+    }
+}
+
+/// What goes on the next leg: exactly what was decided on, framed by us.
+fn outgoing(request: &CanonicalRequest, mut headers: HeaderMap, upload: Upload) -> Request<Upload> {
+    // A body of unknown length is framed on purpose, whatever the method: HTTP/1.1 would drop it after GET.
+    if !upload.is_end_stream() && upload.size_hint().exact().is_none() {
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
+    let mut outgoing = Request::new(upload);
+    *outgoing.method_mut() = request.method.clone();
+    *outgoing.uri_mut() = Uri::from(request.target.clone());
+    *outgoing.headers_mut() = headers;
+    outgoing
+}
+
+/// HTTP/1.1 wants the path alone and the authority in `Host`.
+fn for_http1(mut outgoing: Request<Upload>, request: &CanonicalRequest) -> Request<Upload> {
+    if outgoing.version() == Version::HTTP_2 {
+        *outgoing.version_mut() = Version::HTTP_11;
+        *outgoing.uri_mut() = Uri::from(request.target.clone());
+        if let Some(authority) = &request.authority {
+            outgoing.headers_mut().insert(HOST, authority.header_value().clone());
+        }
+    }
+    outgoing
+}
+
+/// HTTP/2 wants scheme and authority in the target, and frames by itself.
+fn for_http2(mut outgoing: Request<Upload>, request: &CanonicalRequest) -> Request<Upload> {
+    outgoing.headers_mut().remove(TRANSFER_ENCODING);
+    outgoing.headers_mut().remove(HOST);
+    let mut parts = Parts::default();
+    parts.scheme = Some(Scheme::HTTPS);
+    parts.authority = request.authority.as_ref().and_then(|authority| Authority::try_from(authority.header_value().as_bytes()).ok());
+    parts.path_and_query = Some(request.target.clone());
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *outgoing.uri_mut() = uri;
+    }
+    *outgoing.version_mut() = Version::HTTP_2;
+    outgoing
+}
+
+enum Sent {
+    Response(Box<Response<Incoming>>, Lease<Upload>),
+    /// No byte was written on a connection that had been pooled.
+    NotSent(Box<Request<Upload>>),
+    Failed(Failure),
+}
+
+async fn send(guard: &ExchangeGuard, mut lease: Lease<Upload>, request: Request<Upload>) -> Sent {
+    match unless_ended(guard, lease.send(request)).await {
+        Err(ended) => Sent::Failed(ended),
+        Ok(Ok(response)) => Sent::Response(Box::new(response), lease),
+        Ok(Err(mut error)) => {
+            let message = error.take_message();
+            match message {
+                Some(request) if lease.reused => {
+                    lease.discard();
+                    Sent::NotSent(Box::new(request))
+                }
+                _ => Sent::Failed(not_answered(guard, error.into_error())),
+            }
+        }
+    }
+}
+
+fn not_answered(guard: &ExchangeGuard, error: hyper::Error) -> Failure {
+    if let Some(ended) = guard.exchange.ended() {
+        return Failure::Ended(ended);
+    }
+    if let Some(alert) = alert(&error) {
+        return Failure::PeerRefusedUs(alert);
+    }
+    let reason = match (guard.direction(), error.is_parse()) {
+        (Direction::Inbound, true) => "app_bad_response",
+        (Direction::Inbound, false) => "app_closed",
+        (Direction::Outbound, true) => "peer_bad_response",
+        (Direction::Outbound, false) => "peer_closed",
+    };
+    Failure::Response { reason, source: error }
+}
+
+/// A TLS alert that the peer sent, somewhere below an HTTP error.
+fn alert(error: &hyper::Error) -> Option<&'static str> {
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        if let Some(alert) = error.downcast_ref::<std::io::Error>().and_then(crate::tls::peer_alert) {
+            return Some(alert);
+        }
+        source = error.source();
+    }
+    None
+}
+
+fn deliver(
+    response: Response<Incoming>,
+    lease: Lease<Upload>,
+    guard: ExchangeGuard,
+    method: &Method,
+) -> Result<Response<Download>, (Failure, ExchangeGuard)> {
+    if response.status().is_informational() {
+        return Err((Failure::UnaskedStatus, guard));
+    }
+    let (mut parts, incoming) = response.into_parts();
+    let bodiless = *method == Method::HEAD || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let keep_alive = headers::keep_alive(&parts.headers);
+    let keep_length = bodiless && parts.status != StatusCode::NO_CONTENT;
+    headers::clean_response(&mut parts.headers, keep_length, guard.direction() == Direction::Outbound);
+    parts.version = Version::HTTP_11;
+    guard.exchange.responded(parts.status.as_u16(), guard.shard().connections.clock().now());
+    let body = Passing::new(incoming, guard, lease, keep_alive, bodiless);
+    Ok(Response::from_parts(parts, Download::Passing(Box::new(body))))
+}
+
+/// Waits for `future` unless the exchange is ended first.
+async fn unless_ended<F: Future>(guard: &ExchangeGuard, future: F) -> Result<F::Output, Failure> {
+    let mut future = pin!(future);
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        if let Some(reason) = guard.exchange.ended() {
+            return Poll::Ready(Err(Failure::Ended(reason)));
+        }
+        guard.exchange.watch(cx);
+        Poll::Pending
+    })
+    .await
+}

@@ -1,0 +1,183 @@
+//! Header fields on their way through: what ends here, what a client could forge, and what we say.
+
+use super::settings::{IdentityHeader, Inbound};
+use crate::identity::{PeerIdentity, Principal};
+use crate::request::CanonicalRequest;
+use crate::request::reserved::{self, Reserved};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, TE, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue};
+use std::net::IpAddr;
+
+/// Who calls, for the app.
+const PEER: HeaderName = HeaderName::from_static("x-countersign-peer");
+/// Who calls, in Envoy's format.
+const CLIENT_CERT: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
+/// How many sidecars a request has passed; it can only cause a 508.
+const HOP: HeaderName = HeaderName::from_static("x-countersign-hop");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+
+/// The most sidecars that a request may pass; a chain of services is far shorter, a loop is not.
+const MOST_HOPS: u32 = 32;
+
+/// The fields that we set on every request of one connection, made once.
+#[derive(Debug, Clone, Default)]
+pub struct Identity {
+    fields: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl Identity {
+    /// What the app is told about `peer`, that connects from `source` to us, who are `own_id`.
+    pub fn new(settings: &Inbound, own_id: &str, peer: &PeerIdentity, source: IpAddr) -> Self {
+        let mut fields = Vec::new();
+        let mut add = |name: HeaderName, value: &str| {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                fields.push((name, value));
+            }
+        };
+        for header in &settings.identity_headers {
+            match header {
+                IdentityHeader::Peer => add(PEER, peer.principal.as_str()),
+                IdentityHeader::ForwardedClientCert => add(CLIENT_CERT, &client_cert(own_id, peer)),
+            }
+        }
+        if settings.forwarded_headers {
+            add(FORWARDED_FOR, &source.to_string());
+            add(FORWARDED_PROTO, "https");
+        }
+        Self { fields }
+    }
+}
+
+/// One element of `x-forwarded-client-cert`: who received, the certificate's hash, subject and names.
+fn client_cert(own_id: &str, peer: &PeerIdentity) -> String {
+    let subject = peer.subject.replace('\\', "\\\\").replace('"', "\\\"");
+    let name = match &peer.principal {
+        Principal::Spiffe(id) => format!("URI={id}"),
+        Principal::Dns(name) => format!("DNS={name}"),
+    };
+    format!("By={own_id};Hash={};Subject=\"{subject}\";{name}", peer.fingerprint)
+}
+
+/// Reads the hop counter; gives the next one.
+///
+/// # Errors
+/// The request has passed too many sidecars: a loop.
+pub fn next_hop(headers: &HeaderMap) -> Result<u32, ()> {
+    // Unreadable is treated as the worst: nobody but us sets it.
+    let read = |value: &HeaderValue| value.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(MOST_HOPS);
+    let hops: u32 = headers.get_all(HOP).iter().map(read).max().unwrap_or(0);
+    if hops >= MOST_HOPS { Err(()) } else { Ok(hops + 1) }
+}
+
+/// What is removed from and set on a request that goes to the app. Returns how many reserved fields were removed.
+pub fn to_app(headers: &mut HeaderMap, request: &CanonicalRequest, reserved: &Reserved, identity: &Identity, hop: u32) -> u64 {
+    let stripped = strip_request(headers, reserved);
+    headers.remove(TE);
+    if let Some(authority) = &request.authority {
+        headers.insert(HOST, authority.header_value().clone());
+    }
+    for (name, value) in &identity.fields {
+        headers.insert(name.clone(), value.clone());
+    }
+    headers.insert(HOP, HeaderValue::from(hop));
+    stripped
+}
+
+/// What is removed from and set on a request that goes to a peer: an app cannot assert an identity. Returns how many reserved fields were removed.
+pub fn to_peer(headers: &mut HeaderMap, request: &CanonicalRequest, reserved: &Reserved, hop: u32) -> u64 {
+    let stripped = strip_request(headers, reserved);
+    if headers.get(TE).is_some_and(|value| value.as_bytes() != b"trailers") {
+        headers.remove(TE);
+    }
+    if let Some(authority) = &request.authority {
+        headers.insert(HOST, authority.header_value().clone());
+    }
+    headers.insert(HOP, HeaderValue::from(hop));
+    stripped
+}
+
+fn strip_request(headers: &mut HeaderMap, reserved: &Reserved) -> u64 {
+    strip_nominated(headers);
+    let mut ends_here: [Option<HeaderName>; 16] = Default::default();
+    let mut stripped = 0;
+    loop {
+        // Names are collected first, since a map cannot be changed while it is walked; sixteen at a time without allocating.
+        let mut found = 0;
+        for name in headers.keys() {
+            let forged = reserved.contains(name);
+            let framing = *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING || *name == EXPECT;
+            if (forged || framing || (reserved::is_hop_by_hop(name) && *name != TE))
+                && let Some(slot) = ends_here.get_mut(found)
+            {
+                stripped += u64::from(forged);
+                *slot = Some(name.clone());
+                found += 1;
+            }
+        }
+        for name in ends_here.iter_mut().filter_map(Option::take) {
+            headers.remove(name);
+        }
+        if found < ends_here.len() {
+            return stripped;
+        }
+    }
+}
+
+/// Cleans a response's head: hop-by-hop fields end here, framing is ours, and nobody but us speaks in our name.
+/// `keep_length`: the length of a body that is not sent, as after HEAD, is kept. `verified_peer`: keeps the decision id of a peer whose identity was verified.
+pub fn clean_response(headers: &mut HeaderMap, keep_length: bool, verified_peer: bool) {
+    strip_nominated(headers);
+    if !keep_length {
+        headers.remove(CONTENT_LENGTH);
+    }
+    let mut ends_here: [Option<HeaderName>; 16] = Default::default();
+    loop {
+        let mut found = 0;
+        for name in headers.keys() {
+            let ours = name.as_str().starts_with("x-countersign-") && !(verified_peer && *name == super::respond::DECISION);
+            if (ours || reserved::is_hop_by_hop(name))
+                && let Some(slot) = ends_here.get_mut(found)
+            {
+                *slot = Some(name.clone());
+                found += 1;
+            }
+        }
+        for name in ends_here.iter_mut().filter_map(Option::take) {
+            headers.remove(name);
+        }
+        if found < ends_here.len() {
+            return;
+        }
+    }
+}
+
+/// Removes every field that `Connection` names.
+fn strip_nominated(headers: &mut HeaderMap) {
+    if !headers.contains_key(CONNECTION) {
+        return;
+    }
+    let values: Vec<HeaderValue> = headers.get_all(CONNECTION).iter().cloned().collect();
+    for name in values.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
+        let name = name.trim();
+        if !name.eq_ignore_ascii_case("close")
+            && !name.eq_ignore_ascii_case("keep-alive")
+            && let Ok(name) = HeaderName::try_from(name)
+        {
+            headers.remove(name);
+        }
+    }
+    headers.remove(CONNECTION);
+}
+
+/// How long the server keeps an idle connection, where it says so (`Keep-Alive: timeout=5`), less a second.
+pub fn keep_alive(headers: &HeaderMap) -> Option<std::time::Duration> {
+    let value = headers.get(KEEP_ALIVE)?.to_str().ok()?;
+    let seconds = value.split(',').filter_map(|part| part.trim().strip_prefix("timeout=")).find_map(|text| text.parse::<u64>().ok())?;
+    Some(std::time::Duration::from_secs(seconds.saturating_sub(1)))
+}
+
+#[cfg(test)]
+#[path = "headers_tests.rs"]
+mod tests;

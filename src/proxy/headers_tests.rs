@@ -1,0 +1,47 @@
+use super::*;
+
+fn map(fields: &[(&str, &str)]) -> HeaderMap {
+    fields.iter().map(|(name, value)| (HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap())).collect()
+}
+
+#[test]
+fn nominated_fields_end_here() {
+    let mut headers = map(&[("connection", "close, x-other"), ("x-other", "1"), ("x-more", "2"), ("keep-alive", "timeout=5")]);
+    clean_response(&mut headers, false, false);
+    assert_eq!(headers, map(&[("x-more", "2")]));
+}
+
+#[test]
+fn a_peer_keeps_its_decision_and_nothing_else_of_ours() {
+    let fields = [("x-countersign-decision", "1"), ("x-countersign-reason", "r"), ("x-countersign-anything", "a"), ("server", "s")];
+    let mut from_peer = map(&fields);
+    clean_response(&mut from_peer, false, true);
+    assert_eq!(from_peer, map(&[("x-countersign-decision", "1"), ("server", "s")]));
+    let mut from_app = map(&fields);
+    clean_response(&mut from_app, false, false);
+    assert_eq!(from_app, map(&[("server", "s")]));
+}
+
+#[test]
+fn many_forged_fields_are_all_removed() {
+    let mut headers = HeaderMap::new();
+    for index in 0..50 {
+        headers.insert(HeaderName::try_from(format!("x-forwarded-{index}")).unwrap(), HeaderValue::from_static("forged"));
+    }
+    assert_eq!(strip_request(&mut headers, &Reserved::default()), 50);
+    assert!(headers.is_empty());
+}
+
+#[test]
+fn hops_are_counted_and_garbage_is_a_loop() {
+    assert_eq!(next_hop(&HeaderMap::new()), Ok(1));
+    assert_eq!(next_hop(&map(&[("x-countersign-hop", "4")])), Ok(5));
+    assert_eq!(next_hop(&map(&[("x-countersign-hop", "32")])), Err(()));
+    assert_eq!(next_hop(&map(&[("x-countersign-hop", "one")])), Err(()));
+}
+
+#[test]
+fn keep_alive_is_read_with_a_second_to_spare() {
+    assert_eq!(keep_alive(&map(&[("keep-alive", "timeout=5, max=100")])), Some(std::time::Duration::from_secs(4)));
+    assert_eq!(keep_alive(&map(&[("keep-alive", "max=100")])), None);
+}

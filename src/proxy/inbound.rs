@@ -1,0 +1,177 @@
+//! Peer → this service: handshake, identity, then every request is decided and forwarded to the app.
+
+use super::admission::Share;
+use super::body::{Download, Upload};
+use super::connections::{Lifetime, Speaks};
+use super::downstream::{Counted, Downstream, Refusal, claimed, jittered};
+use super::exchange::ExchangeGuard;
+use super::serve::serve;
+use super::shard::{Listener, Shard};
+use super::{forward, headers, respond};
+use crate::audit::{Claimed, Direction, RefusedHandshake};
+use crate::policy::{self, Caller, Denial, Facts, Reason, Verdict};
+use crate::request::{Strictness, canonicalize};
+use crate::runtime::listener::Incoming as Arrived;
+use crate::tls::{self, Accepted, HandshakeError};
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use tokio::net::TcpStream;
+
+/// What the requests of one inbound connection share.
+struct Peer {
+    downstream: Downstream,
+    identity: headers::Identity,
+    in_flight: Arc<AtomicUsize>,
+    strictness: Strictness,
+}
+
+/// Serves one accepted connection to its end.
+pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16) {
+    let Arrived { stream, source, permit, .. } = arrived;
+    let Some(settings) = shard.plan.inbound.as_ref() else { return };
+    let Some((accepted, own)) = handshake(&shard, stream, source, port).await else { return };
+    let Accepted { stream, peer, channel } = accepted;
+    shard.inbound_metrics.handshakes_ok.increment(1);
+    let identity = headers::Identity::new(settings, own.id.as_str(), &peer, source.ip());
+    let in_flight = shard.plan.admission.identity(peer.principal.as_str());
+    let speaks = if channel.alpn == "h2" { Speaks::Http2 } else { Speaks::Http1 };
+    let ends = peer.not_after.min(own.not_after);
+    let age = jittered(shard.plan.limits.max_connection_age);
+    let lifetime = Lifetime::until(ends, shard.plan.clock.now(), shard.timeouts().drain_grace, age);
+    let caller = Arc::new(Caller::new(Some(peer), source, port, Some(channel)));
+    let guard = shard.connections.admit(caller, speaks, lifetime);
+    let _counted = Counted::new(&shard, Direction::Inbound);
+    if shard.is_closing(Direction::Inbound) {
+        guard.connection.begin_closing(shard.connections.clock().now());
+    }
+    let downstream = Downstream { shard: Rc::clone(&shard), connection: Rc::clone(&guard.connection), direction: Direction::Inbound };
+    let peer = Rc::new(Peer { downstream, identity, in_flight, strictness: settings.strictness });
+    let handle = |request| {
+        let peer = Rc::clone(&peer);
+        async move {
+            let deciding = Rc::clone(&peer);
+            peer.downstream.answer(request, |request, recorded| decide_and_forward(deciding, request, recorded)).await
+        }
+    };
+    let ended = serve(stream, Bytes::new(), speaks, &guard.connection, &shard.plan.limits, handle).await;
+    peer.downstream.finished(speaks, ended);
+    drop(permit);
+}
+
+/// Shakes hands under `[timeouts] handshake`, which runs from the accept; a refusal is recorded with who was refused.
+async fn handshake(shard: &Shard, stream: std::net::TcpStream, source: SocketAddr, port: u16) -> Option<(Accepted, Arc<tls::TlsState>)> {
+    let limit = shard.timeouts().handshake;
+    let attempt = async {
+        let _turn = shard.plan.handshakes.acquire().await.ok()?;
+        let Some(state) = shard.tls.current() else {
+            refused(shard, source, port, "no_certificate", "handshake:no_certificate".into(), None);
+            return None;
+        };
+        let stream = TcpStream::from_std(stream).ok()?;
+        match tls::accept(&state, stream).await {
+            Ok(accepted) => Some((accepted, state)),
+            Err(error) => {
+                let claimed = match &error {
+                    HandshakeError::Refused(peer) => Some(claimed(peer)),
+                    _ => None,
+                };
+                tracing::debug!(%source, %error, "handshake refused");
+                refused(shard, source, port, error.label(), error.reason(), claimed);
+                None
+            }
+        }
+    };
+    match tokio::time::timeout(limit, attempt).await {
+        Ok(outcome) => outcome,
+        Err(_) => {
+            refused(shard, source, port, "timeout", "handshake_timeout".into(), None);
+            None
+        }
+    }
+}
+
+fn refused(
+    shard: &Shard,
+    source: SocketAddr,
+    local_port: u16,
+    label: &'static str,
+    reason: std::borrow::Cow<'static, str>,
+    claimed: Option<Claimed>,
+) {
+    shard.inbound_metrics.handshake_failed(label);
+    let (at, id) = (shard.plan.clock.now(), shard.recorder.id());
+    let direction = Direction::Inbound;
+    shard.recorder.handshake(RefusedHandshake { at, id, direction, source, local_port, reason, claimed, server_name: None });
+}
+
+async fn decide_and_forward(peer: Rc<Peer>, request: Request<Incoming>, recorded: Rc<Cell<bool>>) -> Response<Download> {
+    let Peer { downstream, identity, in_flight, strictness } = &*peer;
+    let shard = &downstream.shard;
+    let begun = downstream.begin();
+    let (mut parts, body) = request.into_parts();
+    #[cfg(feature = "testing")]
+    crate::testing::hooks::decision(&parts.headers);
+    let table = shard.policy.current();
+    let canonical = match canonicalize(&parts.method, &parts.uri, parts.version, &parts.headers, strictness) {
+        Ok(canonical) => canonical,
+        Err(malformed) => {
+            recorded.set(true);
+            let facts = Facts::refused(&table, Reason::Malformed(malformed));
+            let status = StatusCode::from_u16(malformed.status()).unwrap_or(StatusCode::BAD_REQUEST);
+            return downstream.refuse(begun, Refusal { status, facts, request: None, method: Some(parts.method) });
+        }
+    };
+    let permit = match policy::decide(&table, &downstream.connection.caller, &canonical, begun.wall) {
+        Ok(permit) => permit,
+        Err(denial) => {
+            recorded.set(true);
+            let Denial { status, facts } = *denial;
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
+            return downstream.refuse(begun, Refusal { status, facts, request: Some(canonical), method: None });
+        }
+    };
+    let record = downstream.decision(begun, Verdict::Allow, permit.facts().clone(), Some(canonical.clone()));
+    let (hop, share) = match admit(shard, &parts.headers, in_flight).await {
+        Ok(admitted) => admitted,
+        Err((status, reason)) => {
+            recorded.set(true);
+            return downstream.refuse_because(begun, status, reason, canonical);
+        }
+    };
+    count_allowed(shard, permit.facts());
+    let id = record.id;
+    let guard = ExchangeGuard::open(shard, &downstream.connection, record, begun.instant, shard.timeouts().response_head, share);
+    recorded.set(true);
+    let stripped = headers::to_app(&mut parts.headers, &canonical, &shard.plan.reserved, identity, hop);
+    shard.inbound_metrics.stripped.increment(stripped);
+    let upload = Upload::new(body, &guard, shard.plan.limits.max_body);
+    match forward::to_app(permit, canonical, parts.headers, upload, guard).await {
+        Ok(response) => response,
+        Err((failure, guard)) => {
+            tracing::debug!(error = %failure, "a request failed");
+            guard.exchange.failed(failure.status().as_u16(), failure.reason());
+            respond::refusal(failure.status(), id, Direction::Inbound, failure.reason())
+        }
+    }
+}
+
+/// What the data path itself can refuse once the table allows: loops, too much at once, a log that takes no more.
+async fn admit(shard: &Shard, headers: &HeaderMap, in_flight: &Arc<AtomicUsize>) -> Result<(u32, Share), (StatusCode, &'static str)> {
+    let hop = headers::next_hop(headers).map_err(|()| (StatusCode::LOOP_DETECTED, "loop"))?;
+    let share = shard.plan.admission.inbound(in_flight).map_err(|reason| (StatusCode::SERVICE_UNAVAILABLE, reason))?;
+    shard.recorder.reserve().await.map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, "audit_unavailable"))?;
+    Ok((hop, share))
+}
+
+fn count_allowed(shard: &Shard, facts: &Facts) {
+    shard.inbound_metrics.allowed.increment(1);
+    if facts.would.as_ref().is_some_and(|would| would.verdict == Verdict::Deny) {
+        shard.inbound_metrics.would_deny.increment(1);
+    }
+}

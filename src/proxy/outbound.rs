@@ -1,0 +1,182 @@
+//! This service → peer: the local app's requests, routed by host, sent only to the peer that the route expects.
+
+use super::body::{Download, Upload};
+use super::connections::{Lifetime, Speaks};
+use super::downstream::{Counted, Downstream, Refusal, claimed};
+use super::error::Failure;
+use super::exchange::ExchangeGuard;
+use super::serve::serve;
+use super::settings::OutboundProtocol;
+use super::shard::{Listener, Shard};
+use super::{forward, headers, respond};
+use crate::audit::{Direction, RefusedHandshake, Target};
+use crate::policy::{self, Caller, Facts, Reason, RuleFacts, Verdict};
+use crate::request::{Strictness, canonicalize};
+use crate::runtime::listener::Incoming as Arrived;
+use crate::tls::ConnectError;
+use crate::upstream::{Address, Route, Routes, Settings, UpstreamError};
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+/// The beginning of an HTTP/2 connection (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// The routes, each with what its records say.
+pub type Destinations = Routes<Destination>;
+
+/// What the records of a route say.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    rule: Arc<RuleFacts>,
+    target: Arc<Target>,
+}
+
+/// The routes of a configuration.
+pub fn destinations(upstreams: &[Settings]) -> Destinations {
+    Routes::new(upstreams, |host, route| {
+        let port = route.endpoints.first().map_or(0, |endpoint| match endpoint {
+            Address::Socket(address) => address.port(),
+            Address::Name(_, port) => *port,
+        });
+        let target = Target { id: Some(route.expected.0.as_str().to_owned()), host: host.to_owned(), port };
+        Destination { rule: Arc::new(RuleFacts::route(&route.name)), target: Arc::new(target) }
+    })
+}
+
+/// Serves one accepted connection to its end.
+pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16) {
+    let Arrived { stream, source, permit, .. } = arrived;
+    let Some(settings) = shard.plan.outbound.as_ref() else { return };
+    let Ok(mut stream) = TcpStream::from_std(stream) else { return };
+    let head = shard.timeouts().head;
+    let (speaks, ahead) = match tokio::time::timeout(head, protocol(&mut stream, settings.protocol)).await {
+        Ok(Some(found)) => found,
+        Ok(None) => return,
+        Err(_) => return shard.outbound_metrics.cut("head"),
+    };
+    let caller = Arc::new(Caller::new(None, source, port, None));
+    let guard = shard.connections.admit(caller, speaks, Lifetime::default());
+    let _counted = Counted::new(&shard, Direction::Outbound);
+    if shard.is_closing(Direction::Outbound) {
+        guard.connection.begin_closing(shard.connections.clock().now());
+    }
+    let connection = Rc::clone(&guard.connection);
+    let downstream = Rc::new(Downstream { shard: Rc::clone(&shard), connection, direction: Direction::Outbound });
+    let strictness = settings.strictness;
+    let handle = |request| {
+        let downstream = Rc::clone(&downstream);
+        async move {
+            let routing = Rc::clone(&downstream);
+            downstream.answer(request, |request, recorded| route_and_forward(routing, strictness, request, recorded)).await
+        }
+    };
+    let ended = serve(stream, ahead, speaks, &guard.connection, &shard.plan.limits, handle).await;
+    downstream.finished(speaks, ended);
+    drop(permit);
+}
+
+/// Which HTTP the app speaks. By its first bytes where the settings leave it open; they are handed on.
+async fn protocol(stream: &mut TcpStream, settings: OutboundProtocol) -> Option<(Speaks, Bytes)> {
+    match settings {
+        OutboundProtocol::Http1 => return Some((Speaks::Http1, Bytes::new())),
+        OutboundProtocol::H2c => return Some((Speaks::Http2, Bytes::new())),
+        OutboundProtocol::Auto => {}
+    }
+    let mut ahead = BytesMut::with_capacity(1_024);
+    loop {
+        if stream.read_buf(&mut ahead).await.ok()? == 0 {
+            return None;
+        }
+        let common = ahead.iter().zip(PREFACE).take_while(|(byte, expected)| byte == expected).count();
+        if common == PREFACE.len() {
+            return Some((Speaks::Http2, ahead.freeze()));
+        }
+        if common < ahead.len() {
+            return Some((Speaks::Http1, ahead.freeze()));
+        }
+    }
+}
+
+async fn route_and_forward(
+    downstream: Rc<Downstream>,
+    strictness: Strictness,
+    request: Request<Incoming>,
+    recorded: Rc<Cell<bool>>,
+) -> Response<Download> {
+    let shard = &downstream.shard;
+    let begun = downstream.begin();
+    let (mut parts, body) = request.into_parts();
+    let table = shard.policy.current();
+    let canonical = match canonicalize(&parts.method, &parts.uri, parts.version, &parts.headers, &strictness) {
+        Ok(canonical) => canonical,
+        Err(malformed) => {
+            recorded.set(true);
+            let facts = Facts::refused(&table, Reason::Malformed(malformed));
+            let status = StatusCode::from_u16(malformed.status()).unwrap_or(StatusCode::BAD_REQUEST);
+            return downstream.refuse(begun, Refusal { status, facts, request: None, method: Some(parts.method) });
+        }
+    };
+    let destinations = shard.plan.destinations.load_full();
+    let Some((route, destination)) = destinations.find(canonical.host()) else {
+        recorded.set(true);
+        return downstream.refuse_because(begun, StatusCode::BAD_GATEWAY, "unknown_host", canonical);
+    };
+    let Ok(hop) = headers::next_hop(&parts.headers) else {
+        recorded.set(true);
+        return downstream.refuse_because(begun, StatusCode::LOOP_DETECTED, "loop", canonical);
+    };
+    let permit = policy::permit_route(Arc::clone(&destination.rule), &table);
+    let mut record = downstream.decision(begun, Verdict::Allow, permit.facts().clone(), Some(canonical.clone()));
+    record.target = Some(Arc::clone(&destination.target));
+    let share = match shard.plan.admission.outbound() {
+        Ok(share) if shard.recorder.reserve().await.is_ok() => share,
+        refused => {
+            recorded.set(true);
+            let reason = refused.err().unwrap_or("audit_unavailable");
+            return downstream.refuse_because(begun, StatusCode::SERVICE_UNAVAILABLE, reason, canonical);
+        }
+    };
+    shard.outbound_metrics.allowed.increment(1);
+    let id = record.id;
+    let response_head = route.response_head.unwrap_or(shard.timeouts().response_head);
+    let guard = ExchangeGuard::open(shard, &downstream.connection, record, begun.instant, response_head, share);
+    recorded.set(true);
+    let stripped = headers::to_peer(&mut parts.headers, &canonical, &shard.plan.reserved, hop);
+    shard.outbound_metrics.stripped.increment(stripped);
+    let upload = Upload::new(body, &guard, shard.plan.limits.max_body);
+    match forward::to_peer(permit, route, canonical, parts.headers, upload, guard).await {
+        Ok(response) => response,
+        Err((failure, guard)) => {
+            tracing::debug!(error = %failure, "a request failed");
+            if let Failure::Peer(error) = &failure {
+                peer_refused(shard, route, destination, error, guard.exchange.source());
+            }
+            guard.exchange.failed(failure.status().as_u16(), failure.reason());
+            respond::refusal(failure.status(), id, Direction::Outbound, failure.reason())
+        }
+    }
+}
+
+/// Records a peer that we refused in the handshake, with what its certificate said.
+fn peer_refused(shard: &Shard, route: &Route, destination: &Destination, error: &UpstreamError, source: std::net::SocketAddr) {
+    let UpstreamError::Handshake(error) = error else { return };
+    let (ConnectError::IdentityMismatch { refused, .. } | ConnectError::Refused(refused)) = &**error else { return };
+    shard.outbound_metrics.handshake_failed(error.reason());
+    tracing::warn!(upstream = route.name, expected = route.expected.0.as_str(), %error, "a peer was refused");
+    shard.recorder.handshake(RefusedHandshake {
+        at: shard.plan.clock.now(),
+        id: shard.recorder.id(),
+        direction: Direction::Outbound,
+        source,
+        local_port: 0,
+        reason: error.reason().into(),
+        claimed: Some(claimed(refused)),
+        server_name: Some(destination.target.host.clone()),
+    });
+}

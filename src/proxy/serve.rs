@@ -1,0 +1,100 @@
+//! One downstream connection: HTTP/1.1 or HTTP/2 until it ends, or is told to.
+
+use super::body::Download;
+use super::connections::{Close, Connection, Speaks};
+use super::io::Marked;
+use crate::runtime::limits::Limits;
+use crate::runtime::tasks::LocalExecutor;
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// HTTP/2 flow-control windows: what a client may send before we read. One stream is enough for a fast upload inside a VPC.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+
+/// Bytes of one HTTP/2 stream's response that wait for the client's window.
+const SEND_BUFFER: usize = 64 << 10;
+
+/// How a connection ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// By itself, well or not.
+    Http(Result<(), hyper::Error>),
+    /// By us; why.
+    Cut(&'static str),
+}
+
+/// Serves `stream` with `handle` until it ends. `ahead` was read from it before.
+pub async fn serve<S, H, F>(
+    stream: S,
+    ahead: Bytes,
+    speaks: Speaks,
+    connection: &Rc<Connection>,
+    limits: &Limits,
+    handle: H,
+) -> Ended
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    H: Fn(Request<Incoming>) -> F,
+    F: Future<Output = Response<Download>> + 'static,
+{
+    let io = TokioIo::new(Marked::new(stream, Arc::clone(&connection.activity), ahead));
+    let service = service_fn(|request| {
+        let response = handle(request);
+        async move { Ok::<_, Infallible>(response.await) }
+    });
+    match speaks {
+        Speaks::Http1 => {
+            let mut builder = http1::Builder::new();
+            builder.max_buf_size(limits.head_bytes.max(8 << 10)).header_read_timeout(None);
+            if limits.head_fields != 100 {
+                builder.max_headers(limits.head_fields);
+            }
+            let mut serving = pin!(builder.serve_connection(io, service));
+            loop {
+                tokio::select! {
+                    biased;
+                    told = told(connection) => match told {
+                        Close::Graceful => serving.as_mut().graceful_shutdown(),
+                        Close::Cut(reason) => return Ended::Cut(reason),
+                    },
+                    ended = serving.as_mut() => return Ended::Http(ended),
+                }
+            }
+        }
+        Speaks::Http2 => {
+            let mut builder = http2::Builder::new(LocalExecutor);
+            builder
+                .max_concurrent_streams(limits.h2_streams)
+                .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+                .initial_stream_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(CONNECTION_WINDOW)
+                .max_send_buf_size(SEND_BUFFER);
+            let mut serving = pin!(builder.serve_connection(io, service));
+            loop {
+                tokio::select! {
+                    biased;
+                    told = told(connection) => match told {
+                        Close::Graceful => serving.as_mut().graceful_shutdown(),
+                        Close::Cut(reason) => return Ended::Cut(reason),
+                    },
+                    ended = serving.as_mut() => return Ended::Http(ended),
+                }
+            }
+        }
+    }
+}
+
+async fn told(connection: &Connection) -> Close {
+    std::future::poll_fn(|cx| connection.poll_told(cx)).await
+}

@@ -1,0 +1,240 @@
+//! One shard: what its connections share, its loop, and its sweep.
+
+use super::admission::Admission;
+use super::body::Upload;
+use super::connections::{Close, Connections, TICK};
+use super::outbound::Destinations;
+use super::settings::{App, Inbound, Outbound};
+use super::{inbound, outbound};
+use crate::audit::{Direction, Recorder};
+use crate::policy;
+use crate::request::reserved::Reserved;
+use crate::runtime::clock::Clock;
+use crate::runtime::drain::{Live, Phase};
+use crate::runtime::limits::{Limits, Timeouts};
+use crate::runtime::listener::Incoming;
+use crate::runtime::shards::Assigned;
+use crate::runtime::tasks::spawn_local;
+use crate::telemetry::metrics::DataPath;
+use crate::tls::TlsPublisher;
+use crate::upstream::{AppPool, Dialer, OwnListeners, PeerPools};
+use arc_swap::ArcSwap;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::sync::{Semaphore, mpsc, watch};
+
+/// Which listener a connection came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listener {
+    /// Peers, over mutual TLS; with the local port.
+    Inbound(u16),
+    /// The local app, in the clear; with the local port.
+    Outbound(u16),
+}
+
+/// What the data path is made of, shared by all shards.
+pub struct Plan {
+    /// `[inbound]`.
+    pub inbound: Option<Inbound>,
+    /// `[outbound]`.
+    pub outbound: Option<Outbound>,
+    /// `[limits]`.
+    pub limits: Limits,
+    /// `[timeouts]`, as reloaded last.
+    pub timeouts: ArcSwap<Timeouts>,
+    /// `[[upstream]]`, as reloaded last.
+    pub destinations: ArcSwap<Destinations>,
+    /// The TLS state in force.
+    pub tls: TlsPublisher,
+    /// The table in force.
+    pub policy: policy::Publisher,
+    /// Requests under way.
+    pub admission: Admission,
+    /// Handshakes under way.
+    pub handshakes: Arc<Semaphore>,
+    /// Counters of the drain.
+    pub live: Arc<Live>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Our own plain listeners.
+    pub own: Arc<OwnListeners>,
+    /// Header names that never cross.
+    pub reserved: Reserved,
+    /// How far the end has come.
+    pub phases: watch::Receiver<Phase>,
+}
+
+/// What the connections of one shard share.
+pub struct Shard {
+    /// What all shards share.
+    pub plan: Arc<Plan>,
+    /// The open connections.
+    pub connections: Rc<Connections>,
+    /// The decision log.
+    pub recorder: Recorder,
+    /// The table in force, cached.
+    pub policy: policy::Reader,
+    /// The TLS state in force.
+    pub tls: TlsPublisher,
+    /// Connections to the app.
+    pub app: AppPool<Upload>,
+    /// Connections to peers.
+    pub peers: PeerPools<Upload>,
+    /// Metrics of the inbound direction.
+    pub inbound_metrics: DataPath,
+    /// Metrics of the outbound direction.
+    pub outbound_metrics: DataPath,
+    timeouts: RefCell<Arc<Timeouts>>,
+    phase: Cell<Phase>,
+}
+
+impl Shard {
+    /// A shard without connections.
+    pub fn new(plan: Arc<Plan>, recorder: Recorder) -> Rc<Self> {
+        let dialer = Dialer {
+            own: Arc::clone(&plan.own),
+            clock: Arc::clone(&plan.clock),
+            max_age: plan.limits.max_connection_age,
+            head_bytes: plan.limits.head_bytes,
+        };
+        let app = match plan.inbound.as_ref().map(|inbound| &inbound.app) {
+            Some(App::Unix(path)) => AppPool::unix(path.clone(), dialer.clone()),
+            Some(App::Tcp(address)) => AppPool::tcp(*address, dialer.clone()),
+            // Nothing is forwarded to it without an inbound listener.
+            None => AppPool::tcp(([127, 0, 0, 1], 0).into(), dialer.clone()),
+        };
+        Rc::new(Self {
+            connections: Connections::new(),
+            recorder,
+            policy: plan.policy.reader(),
+            tls: plan.tls.clone(),
+            app,
+            peers: PeerPools::new(dialer),
+            inbound_metrics: DataPath::new("inbound"),
+            outbound_metrics: DataPath::new("outbound"),
+            timeouts: RefCell::new(plan.timeouts.load_full()),
+            phase: Cell::new(Phase::Running),
+            plan,
+        })
+    }
+
+    /// The time-outs in force.
+    pub fn timeouts(&self) -> Arc<Timeouts> {
+        Arc::clone(&self.timeouts.borrow())
+    }
+
+    /// The metrics of one direction.
+    pub fn metrics(&self, direction: Direction) -> &DataPath {
+        match direction {
+            Direction::Inbound => &self.inbound_metrics,
+            Direction::Outbound => &self.outbound_metrics,
+        }
+    }
+
+    /// Whether new connections of a direction begin their graceful end at once.
+    pub fn is_closing(&self, direction: Direction) -> bool {
+        let from = if direction == Direction::Inbound { Phase::InboundClosing } else { Phase::OutboundClosing };
+        self.phase.get() >= from
+    }
+
+    /// Serves connections until the cut of the drain.
+    pub async fn run(self: Rc<Self>, mut work: mpsc::Receiver<Assigned<Incoming<Listener>>>) {
+        let mut phases = self.plan.phases.clone();
+        drop(spawn_local("sweep", Rc::clone(&self).sweep()));
+        loop {
+            tokio::select! {
+                biased;
+                changed = phases.changed() => {
+                    let phase = *phases.borrow_and_update();
+                    self.enter(phase);
+                    if phase == Phase::Cut || changed.is_err() {
+                        break;
+                    }
+                }
+                assigned = work.recv() => match assigned {
+                    Some(assigned) => Rc::clone(&self).serve(assigned),
+                    None => break,
+                }
+            }
+        }
+        // What was cut says so in its record: give the tasks one turn each to end.
+        for _ in 0..8 {
+            tokio::task::yield_now().await;
+        }
+        self.recorder.flush();
+    }
+
+    fn serve(self: Rc<Self>, assigned: Assigned<Incoming<Listener>>) {
+        let Assigned { work, load } = assigned;
+        drop(match work.listener {
+            Listener::Inbound(port) => spawn_local("inbound connection", async move {
+                inbound::connection(self, work, port).await;
+                drop(load);
+            }),
+            Listener::Outbound(port) => spawn_local("outbound connection", async move {
+                outbound::connection(self, work, port).await;
+                drop(load);
+            }),
+        });
+    }
+
+    /// Moves every connection of the directions that a phase ends.
+    fn enter(&self, phase: Phase) {
+        self.phase.set(phase);
+        let now = self.connections.clock().now();
+        self.connections.for_each(|connection| {
+            let direction = if connection.caller.identity.is_some() { Direction::Inbound } else { Direction::Outbound };
+            if phase == Phase::Cut {
+                connection.tell(Close::Cut("drained"));
+            } else if self.is_closing(direction) {
+                connection.begin_closing(now);
+            }
+        });
+    }
+
+    async fn sweep(self: Rc<Self>) {
+        let mut generation = self.policy.generation();
+        loop {
+            self.connections.occupied().await;
+            tokio::time::sleep(TICK).await;
+            self.timeouts.replace(self.plan.timeouts.load_full());
+            let timeouts = self.timeouts();
+            self.connections.sweep(self.plan.clock.now(), &timeouts);
+            self.app.expire(&timeouts);
+            self.peers.expire(self.tls.generation(), &timeouts);
+            if self.policy.generation() != generation {
+                generation = self.policy.generation();
+                self.decide_again();
+            }
+            self.record_open();
+            self.recorder.flush();
+        }
+    }
+
+    /// Requests under way are decided by the new table; what it forbids ends.
+    fn decide_again(&self) {
+        let table = self.policy.current();
+        let now = self.connections.clock().now();
+        let wall = self.plan.clock.now();
+        self.connections.for_each_exchange(|connection, exchange| {
+            let forbidden = exchange.with_decision(|decision| {
+                let inbound = decision.direction == Direction::Inbound;
+                let request = decision.request.as_ref();
+                inbound && request.is_some_and(|request| policy::decide(&table, &connection.caller, request, wall).is_err())
+            });
+            if forbidden == Some(true) {
+                exchange.end("policy_changed", now);
+            }
+        });
+    }
+
+    fn record_open(&self) {
+        let now = self.connections.clock().now();
+        self.connections.for_each_exchange(|_, exchange| {
+            if let Some(decision) = exchange.record_open(now) {
+                self.recorder.allow(decision);
+            }
+        });
+    }
+}

@@ -1,0 +1,120 @@
+//! Listening sockets and the loop that accepts on them.
+
+use super::shards::Dispatch;
+use crate::telemetry::metrics::Process;
+use rustix::net::SocketFlags;
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+/// Connections that the kernel holds for us; what is above waits in the peer's SYN retries.
+const KERNEL_BACKLOG: i32 = 4_096;
+
+/// One accepted connection, not yet on any runtime.
+pub struct Incoming<K> {
+    /// The socket, non-blocking, without Nagle's delay.
+    pub stream: TcpStream,
+    /// The TCP peer.
+    pub source: SocketAddr,
+    /// Which listener it came from.
+    pub listener: K,
+    /// Its share of `[limits] connections`; keep it as long as the connection lasts.
+    pub permit: OwnedSemaphorePermit,
+}
+
+/// Binds a TCP listener; `[::]` serves IPv6 and IPv4, and becomes `0.0.0.0` where the kernel has no IPv6.
+///
+/// # Errors
+/// The address is taken, not ours, or not allowed.
+pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    match bind_exactly(address) {
+        Err(error) if address.ip().is_unspecified() && address.is_ipv6() && no_ipv6(&error) => {
+            bind_exactly(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())))
+        }
+        other => other,
+    }
+}
+
+fn no_ipv6(error: &io::Error) -> bool {
+    let code = error.raw_os_error().map(rustix::io::Errno::from_raw_os_error);
+    matches!(code, Some(rustix::io::Errno::AFNOSUPPORT | rustix::io::Errno::ADDRNOTAVAIL))
+}
+
+fn bind_exactly(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM.nonblocking(), Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    // Accepted sockets inherit this, which saves a system call for each.
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(KERNEL_BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Accepts until `stop` says so: takes a permit first, so that connections above the limit wait in the kernel; pauses after errors such as too many open files.
+pub async fn accept_loop<K: Copy>(
+    listener: std::net::TcpListener,
+    kind: K,
+    permits: Arc<Semaphore>,
+    shards: Dispatch<Incoming<K>>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let Ok(listener) = AsyncFd::with_interest(listener, Interest::READABLE) else {
+        tracing::error!("a listener cannot be registered with the runtime");
+        return;
+    };
+    let mut pause = Duration::ZERO;
+    loop {
+        let next = async {
+            let permit = Arc::clone(&permits).acquire_owned().await.ok()?;
+            Some((permit, listener.async_io(Interest::READABLE, accept).await))
+        };
+        let accepted = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => return,
+            accepted = next => accepted,
+        };
+        match accepted {
+            None => return,
+            Some((permit, Ok((stream, source)))) => {
+                pause = Duration::ZERO;
+                if shards.give(Incoming { stream, source, listener: kind, permit }).await.is_err() {
+                    return;
+                }
+            }
+            Some((_, Err(error))) => {
+                Process::handles().accept_errors.increment(1);
+                pause = (pause * 2).clamp(Duration::from_millis(5), Duration::from_secs(1));
+                tracing::warn!(%error, pause_ms = pause.as_millis() as u64, "accept failed");
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+}
+
+fn accept(listener: &std::net::TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    loop {
+        match rustix::net::acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
+            Ok((fd, Some(source))) => {
+                let source = SocketAddr::try_from(source).map_err(|_| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
+                return Ok((TcpStream::from(fd), unmapped(source)));
+            }
+            Ok((_, None)) => return Err(io::ErrorKind::AddrNotAvailable.into()),
+            // The peer gave up before we came: nothing to report.
+            Err(rustix::io::Errno::CONNABORTED | rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// An IPv4 peer of a listener for both families appears as IPv4.
+fn unmapped(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}

@@ -1,0 +1,50 @@
+//! Why no connection could be had.
+
+use crate::tls::ConnectError;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Why no connection to an endpoint could be had. No application byte was written, so another endpoint may be tried.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum UpstreamError {
+    /// The name has no address now. Trying again helps once it has.
+    #[error("{0} has no address")]
+    NoAddress(String),
+    /// The connect call failed. Trying again helps once something listens there.
+    #[error("cannot connect: {0}")]
+    Connect(Arc<io::Error>),
+    /// Nobody answered in time.
+    #[error("no connection within {0:?}")]
+    ConnectTimeout(Duration),
+    /// The endpoint is one of our own plain listeners.
+    #[error("the endpoint is this sidecar itself")]
+    Loop,
+    /// The handshake did not finish in time.
+    #[error("no handshake within {0:?}")]
+    HandshakeTimeout(Duration),
+    /// The handshake failed.
+    #[error("{0}")]
+    Handshake(Arc<ConnectError>),
+    /// We have no certificate yet. Trying again helps once there is one.
+    #[error("there is no certificate yet")]
+    NoCertificate,
+    /// HTTP could not be begun on the new connection.
+    #[error("HTTP: {0}")]
+    Http(Arc<hyper::Error>),
+}
+
+impl UpstreamError {
+    /// The stable reason towards peers.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NoAddress(_) => "peer_no_address",
+            Self::Connect(_) | Self::Http(_) => "peer_unreachable",
+            Self::ConnectTimeout(_) => "peer_connect_timeout",
+            Self::Loop => "loop",
+            Self::HandshakeTimeout(_) => "peer_handshake_timeout",
+            Self::Handshake(error) => error.reason(),
+            Self::NoCertificate => "no_certificate",
+        }
+    }
+}

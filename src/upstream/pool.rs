@@ -1,0 +1,216 @@
+//! A shard's connections to the app and to peers.
+
+use super::dial::Dialled;
+use super::lease::{Idle, Lease, Protocol, Shared};
+use super::{Address, Dialer, UpstreamError};
+use crate::runtime::limits::Timeouts;
+use crate::tls::{ExpectedPeer, Offer, TlsState};
+use http_body::Body;
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Streams on one HTTP/2 connection before another one is dialled: what servers commonly allow.
+const STREAMS: usize = 100;
+
+/// Idle HTTP/1.1 connections kept to one endpoint by one shard.
+const IDLE: usize = 256;
+
+/// What a connection to a peer is kept by: nothing crosses from one identity, credential or endpoint to another.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PoolKey {
+    /// Where.
+    pub endpoint: Address,
+    /// Who must be there.
+    pub expected: Arc<ExpectedPeer>,
+    /// Our own credential and trust.
+    pub generation: u64,
+    /// Which protocols are offered.
+    pub offer: Offer,
+}
+
+/// The connections of one key.
+pub(super) struct Pool<B> {
+    idle: RefCell<Vec<Idle<B>>>,
+    shared: RefCell<Vec<Rc<Shared<B>>>>,
+    speaks: Cell<Option<Protocol>>,
+    dialling: tokio::sync::Semaphore,
+    in_use: Cell<usize>,
+}
+
+impl<B> Pool<B> {
+    fn new() -> Rc<Self> {
+        Rc::new(Self {
+            idle: RefCell::default(),
+            shared: RefCell::default(),
+            speaks: Cell::new(None),
+            dialling: tokio::sync::Semaphore::new(1),
+            in_use: Cell::new(0),
+        })
+    }
+
+    pub(super) fn enter(&self) {
+        self.in_use.set(self.in_use.get() + 1);
+    }
+
+    pub(super) fn leave(&self) {
+        self.in_use.set(self.in_use.get().saturating_sub(1));
+    }
+
+    pub(super) fn put(&self, idle: Idle<B>) {
+        let mut kept = self.idle.borrow_mut();
+        if kept.len() < IDLE {
+            kept.push(idle);
+        }
+    }
+
+    /// The connection that was used last: the others may then grow old and go.
+    fn take(self: &Rc<Self>, now: Instant, longest: Duration) -> Option<Lease<B>> {
+        let mut shared = self.shared.borrow_mut();
+        shared.retain(|connection| connection.streams.get() > 0 || connection.usable(now, longest));
+        let roomy = shared.iter().filter(|connection| connection.usable(now, longest) && connection.streams.get() < STREAMS);
+        if let Some(connection) = roomy.min_by_key(|connection| connection.streams.get()) {
+            return Some(Lease::http2(connection, self, true));
+        }
+        let mut idle = self.idle.borrow_mut();
+        while let Some(connection) = idle.pop() {
+            if connection.usable(now, longest) {
+                return Some(Lease::http1(connection, self, true));
+            }
+        }
+        None
+    }
+
+    fn expire(&self, now: Instant, longest: Duration) {
+        self.idle.borrow_mut().retain(|connection| connection.usable(now, longest));
+        self.shared.borrow_mut().retain(|connection| connection.streams.get() > 0 || connection.usable(now, longest));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.idle.borrow().is_empty() && self.shared.borrow().is_empty() && self.in_use.get() == 0
+    }
+}
+
+/// Where the app is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum AppAddress {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+/// A shard's connections to the app: HTTP/1.1.
+pub struct AppPool<B> {
+    address: AppAddress,
+    dialer: Dialer,
+    pool: Rc<Pool<B>>,
+}
+
+impl<B> AppPool<B>
+where
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
+{
+    /// A pool for an app that listens on TCP.
+    pub fn tcp(address: SocketAddr, dialer: Dialer) -> Self {
+        Self { address: AppAddress::Tcp(address), dialer, pool: Pool::new() }
+    }
+
+    /// A pool for an app that listens on a Unix socket.
+    pub fn unix(path: PathBuf, dialer: Dialer) -> Self {
+        Self { address: AppAddress::Unix(path), dialer, pool: Pool::new() }
+    }
+
+    /// A connection: pooled, or dialled now.
+    ///
+    /// # Errors
+    /// Nothing could be dialled.
+    pub async fn lease(&self, timeouts: &Timeouts) -> Result<Lease<B>, UpstreamError> {
+        if let Some(lease) = self.pool.take(Instant::now(), timeouts.app_pool_idle) {
+            return Ok(lease);
+        }
+        let idle = match &self.address {
+            AppAddress::Tcp(address) => self.dialer.app_tcp(*address, timeouts).await?,
+            AppAddress::Unix(path) => self.dialer.app_unix(path, timeouts).await?,
+        };
+        Ok(Lease::http1(idle, &self.pool, false))
+    }
+
+    /// Drops connections that idled too long.
+    pub fn expire(&self, timeouts: &Timeouts) {
+        self.pool.expire(Instant::now(), timeouts.app_pool_idle);
+    }
+}
+
+/// A shard's connections to peers.
+pub struct PeerPools<B> {
+    dialer: Dialer,
+    pools: RefCell<HashMap<PoolKey, Rc<Pool<B>>>>,
+}
+
+impl<B> PeerPools<B>
+where
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static,
+{
+    /// Empty pools.
+    pub fn new(dialer: Dialer) -> Self {
+        Self { dialer, pools: RefCell::default() }
+    }
+
+    /// A connection to `key`: pooled, or dialled with `tls`, whose generation is the key's. Concurrent requests share one HTTP/2 dial.
+    ///
+    /// # Errors
+    /// Nothing could be dialled.
+    pub async fn lease(&self, key: &PoolKey, host: &str, tls: &TlsState, timeouts: &Timeouts) -> Result<Lease<B>, UpstreamError> {
+        let pool = self.pool(key);
+        if let Some(lease) = pool.take(Instant::now(), timeouts.pool_idle) {
+            return Ok(lease);
+        }
+        let _turn = match pool.speaks.get() {
+            Some(Protocol::Http1) => None,
+            _ => pool.dialling.acquire().await.ok(),
+        };
+        if let Some(lease) = pool.take(Instant::now(), timeouts.pool_idle) {
+            return Ok(lease);
+        }
+        let dialled = self.dialer.peer(tls, key, host, timeouts).await?;
+        pool.speaks.set(Some(dialled.protocol()));
+        Ok(match dialled {
+            Dialled::Http1(idle) => Lease::http1(idle, &pool, false),
+            Dialled::Http2(shared) => {
+                pool.shared.borrow_mut().push(Rc::clone(&shared));
+                Lease::http2(&shared, &pool, false)
+            }
+        })
+    }
+
+    /// How many requests use `key` now, for balancing.
+    pub fn in_use(&self, key: &PoolKey) -> usize {
+        self.pools.borrow().get(key).map_or(0, |pool| pool.in_use.get())
+    }
+
+    /// Drops what idled too long and what belongs to an older credential.
+    pub fn expire(&self, generation: u64, timeouts: &Timeouts) {
+        let now = Instant::now();
+        self.pools.borrow_mut().retain(|key, pool| {
+            if key.generation < generation {
+                pool.idle.borrow_mut().clear();
+                pool.shared.borrow_mut().clear();
+            }
+            pool.expire(now, timeouts.pool_idle);
+            key.generation >= generation || !pool.is_empty()
+        });
+    }
+
+    fn pool(&self, key: &PoolKey) -> Rc<Pool<B>> {
+        if let Some(pool) = self.pools.borrow().get(key) {
+            return Rc::clone(pool);
+        }
+        let pool = Pool::new();
+        self.pools.borrow_mut().insert(key.clone(), Rc::clone(&pool));
+        pool
+    }
+}
