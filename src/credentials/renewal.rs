@@ -77,7 +77,7 @@ impl Renewal {
     }
 
     /// One attempt; gives the time of the next.
-    async fn attempt(&mut self) -> SystemTime {
+    pub(super) async fn attempt(&mut self) -> SystemTime {
         let obtained = tokio::time::timeout(ATTEMPT, self.source.obtain()).await;
         match obtained {
             Ok(Ok(issued)) => self.succeeded(issued),
@@ -123,7 +123,7 @@ impl Renewal {
     }
 
     /// Readiness and the gauge, from what is in force now.
-    fn report(&self) {
+    pub(super) fn report(&self) {
         let now = self.clock.now();
         match self.published.borrow().as_deref() {
             None => {

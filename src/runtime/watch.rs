@@ -112,3 +112,42 @@ pub async fn read_capped(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
         Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, format!("it is longer than {limit} bytes")))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn every_symlink_on_the_way_is_watched() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir_all(at("secret/v1")).unwrap();
+        symlink("v1", at("secret/..data")).unwrap();
+        symlink("..data/tls.crt", at("secret/tls.crt")).unwrap();
+        std::fs::write(at("secret/v1/tls.crt"), "").unwrap();
+        symlink("secret", at("current")).unwrap();
+        let found = directories(&at("current/tls.crt"));
+        // The link itself, the directory that holds `current`, the one that holds `..data`, and the real one.
+        let wanted = [at(""), at("current"), at("current/..data"), at("secret"), at("secret/..data"), at("secret/v1")];
+        let real = |path: &PathBuf| path.canonicalize().unwrap();
+        let found: BTreeSet<_> = found.iter().map(real).collect();
+        assert_eq!(found, wanted.iter().map(real).collect());
+        symlink("loop", at("loop")).unwrap();
+        assert_eq!(directories(&at("loop")).len(), 1);
+        assert_eq!(directories(Path::new("plain.pem")), BTreeSet::from([PathBuf::from(".")]));
+    }
+
+    #[tokio::test]
+    async fn reading_is_no_change_and_writing_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "one").unwrap();
+        let mut watch = FileWatch::new(vec![file.clone()]);
+        read_capped(&file, 3).await.unwrap();
+        assert!(tokio::time::timeout(SETTLE * 2, watch.changed()).await.is_err());
+        std::fs::write(&file, "two!").unwrap();
+        tokio::time::timeout(Duration::from_secs(10), watch.changed()).await.unwrap();
+        assert!(read_capped(&file, 3).await.is_err());
+    }
+}
