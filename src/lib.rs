@@ -12,6 +12,8 @@ pub mod proxy;
 pub mod request;
 pub mod runtime;
 pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod tls;
 pub mod trust;
 pub mod upstream;

@@ -8,6 +8,7 @@ pub mod readiness;
 pub mod shards;
 pub mod surroundings;
 pub mod tasks;
+pub mod watch;
 
 /// `[runtime]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

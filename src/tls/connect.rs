@@ -1,11 +1,18 @@
 //! The outbound handshake: the peer's identity is verified inside it.
 
 use super::TlsState;
+use super::alert::tls_error;
+use super::channel::channel;
+use super::verifier::{IDENTITY_MISMATCH, ServerVerifier, refusal};
 use crate::identity::pattern::PrincipalPattern;
 use crate::identity::{Channel, PeerIdentity};
 use crate::trust::RefusedPeer;
+use rustls::Error;
+use rustls::pki_types::ServerName;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 /// Who the peer must be.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -49,7 +56,13 @@ pub enum ConnectError {
 impl ConnectError {
     /// The stable reason: `peer_identity_mismatch`, `peer_certificate_refused`, `peer_refused_us`, `peer_unreachable`, `peer_tls`.
     pub fn reason(&self) -> &'static str {
-        todo!()
+        match self {
+            Self::IdentityMismatch { .. } => "peer_identity_mismatch",
+            Self::Refused(_) => "peer_certificate_refused",
+            Self::PeerRefusedUs(_) => "peer_refused_us",
+            Self::Io(_) => "peer_unreachable",
+            Self::Tls(_) => "peer_tls",
+        }
     }
 }
 
@@ -65,16 +78,61 @@ pub enum Offer {
     Http2,
 }
 
-/// Shakes hands as the client and verifies the peer. `server_name` is the SNI: the route's host, where it is a DNS name. The caller holds the time-out.
+impl Offer {
+    fn alpn(self) -> Vec<Vec<u8>> {
+        let (h2, http1) = (b"h2".to_vec(), b"http/1.1".to_vec());
+        match self {
+            Self::Auto => vec![h2, http1],
+            Self::Http1 => vec![http1],
+            Self::Http2 => vec![h2],
+        }
+    }
+}
+
+/// Shakes hands as the client and verifies the peer. `server_name` is the SNI: the route's host, where it is a DNS name; an address is not sent. The caller holds the time-out.
 ///
 /// # Errors
 /// See [`ConnectError`].
+///
+/// # Cancel safety
+/// Dropped halfway, the connection is closed.
 pub async fn connect(
-    _state: &TlsState,
-    _expected: &ExpectedPeer,
-    _offer: Offer,
-    _server_name: &str,
-    _stream: TcpStream,
+    state: &TlsState,
+    expected: &ExpectedPeer,
+    offer: Offer,
+    server_name: &str,
+    stream: TcpStream,
 ) -> Result<Connected, ConnectError> {
-    todo!()
+    let mut config = state.client.clone();
+    let algorithms = config.crypto_provider().signature_verification_algorithms;
+    let verifier = Arc::new(ServerVerifier::expecting(Arc::clone(&state.bundles), algorithms, expected.clone()));
+    config.dangerous().set_certificate_verifier(Arc::<ServerVerifier>::clone(&verifier));
+    config.alpn_protocols = offer.alpn();
+    let name = sni(server_name);
+    let sent = matches!(name, ServerName::DnsName(_)).then_some(server_name);
+    let result = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
+    let stream = result.map_err(|error| failed(error, expected))?;
+    let (_, connection) = stream.get_ref();
+    // A handshake cannot finish without the verifier's word; if it ever did, nobody is there.
+    let peer = verifier.verified().ok_or(ConnectError::Tls(Error::NoCertificatesPresented))?;
+    let channel = channel(connection, sent);
+    Ok(Connected { stream, peer, channel })
+}
+
+/// The name to send; what is no DNS name stands as an address, which rustls does not send.
+fn sni(host: &str) -> ServerName<'static> {
+    let name = ServerName::try_from(host.to_owned()).ok().filter(|name| matches!(name, ServerName::DnsName(_)));
+    name.unwrap_or_else(|| ServerName::from(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+}
+
+fn failed(error: std::io::Error, expected: &ExpectedPeer) -> ConnectError {
+    let Some(tls) = tls_error(&error) else { return ConnectError::Io(error) };
+    match (refusal(tls), tls) {
+        (Some(refused), _) if refused.code == IDENTITY_MISMATCH => {
+            ConnectError::IdentityMismatch { expected: expected.0.as_str().to_owned(), refused }
+        }
+        (Some(refused), _) => ConnectError::Refused(refused),
+        (None, Error::AlertReceived(alert)) => ConnectError::PeerRefusedUs(*alert),
+        (None, other) => ConnectError::Tls(other.clone()),
+    }
 }

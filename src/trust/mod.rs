@@ -1,32 +1,19 @@
 //! Whom we believe: trust bundles by trust domain, and the chain verifier.
 
+mod bundle;
+mod pem;
+mod refused;
+mod reload;
 mod settings;
+mod source;
+#[cfg(all(test, feature = "testing"))]
+mod tests;
+mod verify;
 
+pub use bundle::{Bundle, Bundles, DevelopmentRoots, TrustError};
+pub use pem::{PemError, certificates, has_private_key};
+pub use refused::RefusedPeer;
+pub use reload::Trusting;
 pub use settings::{Settings, Source};
-
-/// A certificate that the verifier refused: why, and what it said of itself (not verified).
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{code}: {detail}")]
-pub struct RefusedPeer {
-    /// Stable code, such as `two_uri_sans`, `no_identity`, `expired`, `not_yet_valid`, `unknown_trust_domain`, `untrusted_chain`, `bad_signature`, `is_ca`, `bad_certificate`.
-    pub code: &'static str,
-    /// For the operator.
-    pub detail: String,
-    /// Its URI or DNS SAN.
-    pub id: Option<String>,
-    /// Its serial number, hex.
-    pub serial: Option<String>,
-    /// SHA-256 of its DER, hex.
-    pub fingerprint: Option<String>,
-    /// Its issuer.
-    pub issuer: Option<String>,
-    /// The end of its validity.
-    pub not_after: Option<std::time::SystemTime>,
-}
-
-impl RefusedPeer {
-    /// What it said it is, or `unknown`.
-    pub fn claimed_id(&self) -> &str {
-        self.id.as_deref().unwrap_or("unknown")
-    }
-}
+pub use source::{BoxFuture, DEVELOPMENT_ROOT_FILE, FileSource, TrustSource, source};
+pub use verify::{MAX_CHAIN_BYTES, MAX_INTERMEDIATES, Usage, identify, verify};

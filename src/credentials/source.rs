@@ -1,0 +1,67 @@
+//! Where our certificate comes from.
+
+use super::dev::{DevError, DevSource};
+use super::file::FilePair;
+use super::issued::{Issued, KeyError};
+use super::settings::{Settings, Source};
+use crate::runtime::clock::Clock;
+use crate::trust::{BoxFuture, Bundles, PemError, RefusedPeer};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Gives us certificates.
+pub trait CertificateSource: Send {
+    /// Obtains one: a new one where the source issues, the present one where it is handed out by files.
+    fn obtain(&mut self) -> BoxFuture<'_, Result<Issued, SourceError>>;
+
+    /// Waits until [`CertificateSource::obtain`] may give something new outside the schedule.
+    fn changed(&mut self) -> BoxFuture<'_, ()>;
+}
+
+/// Why there is no certificate now; the last good one stays.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// A file cannot be read; trying again helps once it is there.
+    #[error("cannot read {}: {error}", .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What reading it said.
+        error: std::io::Error,
+    },
+    /// The chain's file is no list of certificates.
+    #[error("{} {error}", .path.display())]
+    Chain {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: PemError,
+    },
+    /// The key's file holds no private key in PEM; what it holds is not repeated.
+    #[error("{} holds no private key in PEM (PKCS#8, SEC1 or PKCS#1, not encrypted)", .path.display())]
+    Key {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Chain and key make no certificate of ours; also between the two writes of one rotation.
+    #[error("{0}")]
+    Pair(#[from] KeyError),
+    /// There are no trust bundles yet to judge the chain by.
+    #[error("no trust bundle is loaded yet to judge our own chain by")]
+    NoTrust,
+    /// Our own bundle does not accept the chain: peers with the same bundle would refuse us.
+    #[error("our own trust bundle refuses our own certificate: {0}")]
+    Refused(Arc<RefusedPeer>),
+    /// The development CA cannot issue.
+    #[error(transparent)]
+    Dev(#[from] DevError),
+}
+
+/// The source that the settings name; `bundles` judge what files hand out.
+pub fn source(settings: &Settings, clock: Arc<dyn Clock>, bundles: watch::Receiver<Option<Arc<Bundles>>>) -> Box<dyn CertificateSource> {
+    match &settings.source {
+        Source::Dev { dir, validity } => Box::new(DevSource::new(settings, dir.clone(), *validity, clock)),
+        Source::File { chain, key } => Box::new(FilePair::new(settings.id.clone(), chain.clone(), key.clone(), clock, bundles)),
+    }
+}

@@ -1,0 +1,4 @@
+//! Fixtures for tests and benches.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+pub mod pki;

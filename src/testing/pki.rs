@@ -1,0 +1,211 @@
+//! A certificate authority for tests: it issues what a good one does, and what a bad one would.
+
+use crate::identity::x509::DEVELOPMENT_EXTENSION;
+use rcgen::{
+    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose, SanType,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// A self-signed authority that may issue anything, also for foreign trust domains.
+#[derive(Debug)]
+pub struct TestCa {
+    domain: String,
+    certificate: rcgen::Certificate,
+    issuer: Issuer<'static, KeyPair>,
+    above: Vec<CertificateDer<'static>>,
+}
+
+/// What a test leaf says; everything but the identity has a default.
+#[derive(Debug, Clone)]
+pub struct LeafOptions {
+    /// Its URI SANs.
+    pub uris: Vec<String>,
+    /// Its DNS SANs.
+    pub dns_names: Vec<String>,
+    /// The beginning of its validity; default: a minute ago.
+    pub not_before: SystemTime,
+    /// The end of its validity; default: in an hour.
+    pub not_after: SystemTime,
+    /// Whether basic constraints say CA; default: no.
+    pub ca: bool,
+    /// Whether it is good for servers; default: yes.
+    pub server: bool,
+    /// Whether it is good for clients; default: yes.
+    pub client: bool,
+    /// The content of a subject alternative name extension of its own making, instead of `uris` and `dns_names`: (context tag, bytes).
+    pub raw_names: Vec<(u8, Vec<u8>)>,
+}
+
+/// An issued certificate and its key.
+#[derive(Debug, Clone)]
+pub struct TestCert {
+    /// The leaf first, then its issuers without the root.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// PKCS#8.
+    pub key_der: Vec<u8>,
+    /// The chain as PEM.
+    pub chain_pem: String,
+    /// The key as PEM.
+    pub key_pem: String,
+}
+
+impl LeafOptions {
+    /// A leaf with this one URI SAN.
+    pub fn id(id: &str) -> Self {
+        Self { uris: vec![id.to_owned()], ..Self::nobody() }
+    }
+
+    /// A leaf with this one DNS SAN and no URI SAN.
+    pub fn dns(name: &str) -> Self {
+        Self { dns_names: vec![name.to_owned()], ..Self::nobody() }
+    }
+
+    /// A leaf without any subject alternative name.
+    pub fn nobody() -> Self {
+        let now = SystemTime::now();
+        Self {
+            uris: Vec::new(),
+            dns_names: Vec::new(),
+            not_before: now - Duration::from_secs(60),
+            not_after: now + Duration::from_secs(3_600),
+            ca: false,
+            server: true,
+            client: true,
+            raw_names: Vec::new(),
+        }
+    }
+}
+
+impl TestCa {
+    /// An authority for `domain`.
+    pub fn new(domain: &str) -> Self {
+        Self::root(domain, false)
+    }
+
+    /// An authority whose root carries the development extension.
+    pub fn development(domain: &str) -> Self {
+        Self::root(domain, true)
+    }
+
+    fn root(domain: &str, development: bool) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = authority_params(&format!("test root {domain}"));
+        if development {
+            params.custom_extensions.push(CustomExtension::from_oid_content(DEVELOPMENT_EXTENSION, vec![0x05, 0x00]));
+        }
+        let certificate = params.self_signed(&key).unwrap();
+        Self { domain: domain.to_owned(), certificate, issuer: Issuer::new(params, key), above: Vec::new() }
+    }
+
+    /// An authority under this one; its leaves' chains carry its certificate.
+    pub fn intermediate(&self, name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let params = authority_params(name);
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let above = std::iter::once(certificate.der().clone()).chain(self.above.iter().cloned()).collect();
+        Self { domain: self.domain.clone(), certificate, issuer: Issuer::new(params, key), above }
+    }
+
+    /// Its trust domain.
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// Its own certificate.
+    pub fn root_der(&self) -> CertificateDer<'static> {
+        self.certificate.der().clone()
+    }
+
+    /// Its own certificate as PEM.
+    pub fn root_pem(&self) -> String {
+        self.certificate.pem()
+    }
+
+    /// Issues a good leaf for a SPIFFE id.
+    pub fn issue(&self, id: &str) -> TestCert {
+        self.issue_with(&LeafOptions::id(id))
+    }
+
+    /// Issues what `options` say, good or not.
+    pub fn issue_with(&self, options: &LeafOptions) -> TestCert {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name = common_name("a common name is no identity");
+        params.not_before = options.not_before.into();
+        params.not_after = options.not_after.into();
+        params.is_ca = if options.ca { IsCa::Ca(BasicConstraints::Unconstrained) } else { IsCa::ExplicitNoCa };
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        if options.server {
+            params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+        }
+        if options.client {
+            params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
+        }
+        if options.raw_names.is_empty() {
+            let uris = options.uris.iter().map(|uri| SanType::URI(uri.as_str().try_into().unwrap()));
+            let names = options.dns_names.iter().map(|name| SanType::DnsName(name.as_str().try_into().unwrap()));
+            params.subject_alt_names = uris.chain(names).collect();
+        } else {
+            params.custom_extensions.push(CustomExtension::from_oid_content(&[2, 5, 29, 17], raw_names(&options.raw_names)));
+        }
+        let leaf = params.signed_by(&key, &self.issuer).unwrap();
+        let chain: Vec<_> = std::iter::once(leaf.der().clone()).chain(self.above.iter().cloned()).collect();
+        TestCert { chain_pem: pem(&chain), chain, key_der: key.serialize_der(), key_pem: key.serialize_pem() }
+    }
+
+    /// Writes the root to `dir/name` as PEM.
+    pub fn write_root(&self, dir: &Path, name: &str) -> PathBuf {
+        let path = dir.join(name);
+        std::fs::write(&path, self.root_pem()).unwrap();
+        path
+    }
+}
+
+impl TestCert {
+    /// The key.
+    pub fn key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::try_from(self.key_der.clone()).unwrap()
+    }
+
+    /// Writes chain and key as PEM into `dir`; returns the two paths.
+    pub fn write(&self, dir: &Path, stem: &str) -> (PathBuf, PathBuf) {
+        let (chain, key) = (dir.join(format!("{stem}.pem")), dir.join(format!("{stem}-key.pem")));
+        std::fs::write(&chain, &self.chain_pem).unwrap();
+        std::fs::write(&key, &self.key_pem).unwrap();
+        (chain, key)
+    }
+}
+
+fn authority_params(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = common_name(name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+fn common_name(name: &str) -> DistinguishedName {
+    let mut distinguished = DistinguishedName::new();
+    distinguished.push(DnType::CommonName, name);
+    distinguished
+}
+
+fn pem(chain: &[CertificateDer<'_>]) -> String {
+    use base64::Engine as _;
+    let one = |der: &CertificateDer<'_>| {
+        let text = base64::engine::general_purpose::STANDARD.encode(der);
+        let lines: Vec<&str> = text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+        format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+    };
+    chain.iter().map(one).collect()
+}
+
+/// A SEQUENCE of context-tagged strings; every length below 128 bytes.
+fn raw_names(names: &[(u8, Vec<u8>)]) -> Vec<u8> {
+    let short = |bytes: &[u8]| u8::try_from(bytes.len()).ok().filter(|length| *length < 128).unwrap();
+    let body: Vec<u8> = names.iter().flat_map(|(tag, bytes)| [&[0x80 | tag, short(bytes)], bytes.as_slice()].concat()).collect();
+    [&[0x30, short(&body)], body.as_slice()].concat()
+}
