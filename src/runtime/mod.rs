@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod drain;
 pub mod limits;
+pub mod process;
 pub mod readiness;
 pub mod shards;
 pub mod surroundings;
@@ -13,4 +14,11 @@ pub mod tasks;
 pub struct Settings {
     /// Data-plane threads, at least 1.
     pub shards: usize,
+}
+
+/// One shard for each core that this process may use.
+impl Default for Settings {
+    fn default() -> Self {
+        Self { shards: surroundings::cores() }
+    }
 }
