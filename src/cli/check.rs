@@ -138,3 +138,47 @@ fn summary(source: &str, loaded: &Loaded) -> String {
 fn counted(count: usize, what: &str) -> String {
     if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Environment;
+
+    /// A directory with a configuration of files in it, and what `check` says about them once `change` is done.
+    fn look(change: impl Fn(&Path)) -> (Vec<String>, Vec<String>) {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path();
+        let pair = rcgen::generate_simple_self_signed(["a".to_owned()]).unwrap();
+        std::fs::write(home.join("chain.pem"), pair.cert.pem()).unwrap();
+        std::fs::write(home.join("roots.pem"), pair.cert.pem()).unwrap();
+        std::fs::write(home.join("key.pem"), pair.signing_key.serialize_pem()).unwrap();
+        std::fs::write(home.join("policy.toml"), "").unwrap();
+        change(home);
+        let text = "[workload]\nid = 'spiffe://d/a'\n[credentials]\nsource = 'file'\n\
+            [credentials.file]\nchain = '${H}/chain.pem'\nkey = '${H}/key.pem'\n\
+            [[trust]]\ndomain = 'd'\nsource = 'file'\nfile = '${H}/roots.pem'\n[inbound]\n[policy]\nfile = '${H}/policy.toml'\n";
+        let environment = Environment::fixed(&[("H", &home.display().to_string())]);
+        let found = referenced_files(&config::parse("c", text, &environment).unwrap().config);
+        let keys = |problems: &[Problem]| problems.iter().map(|problem| format!("{}: {}", problem.place.key, problem.what)).collect();
+        (keys(&found.missing), keys(&found.malformed))
+    }
+
+    #[test]
+    fn good_files_pass() {
+        assert_eq!(look(|_| ()), (vec![], vec![]));
+    }
+
+    #[test]
+    fn missing_and_malformed_files_are_told_apart() {
+        let (missing, malformed) = look(|home| {
+            std::fs::remove_file(home.join("policy.toml")).unwrap();
+            std::fs::rename(home.join("roots.pem"), home.join("key.pem")).unwrap();
+            std::fs::write(home.join("chain.pem"), "-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----\n").unwrap();
+        });
+        let not_there = "cannot be read (No such file or directory (os error 2))";
+        assert_eq!(missing, [format!("trust[0].file: {not_there}"), format!("policy.file: {not_there}")]);
+        assert_eq!(malformed.len(), 2, "{malformed:?}");
+        assert!(malformed.concat().contains("credentials.file.chain: is not PEM"), "{malformed:?}");
+        assert!(malformed.concat().contains("credentials.file.key: holds no PEM block with a private key"), "{malformed:?}");
+    }
+}

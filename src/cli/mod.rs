@@ -66,3 +66,21 @@ pub fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn outcomes_have_their_exit_codes() {
+        for (outcome, code) in [(Outcome::Fine, 0), (Outcome::Findings, 1), (Outcome::Unusable, 2), (Outcome::Cut, 3)] {
+            assert_eq!(ExitCode::from(outcome), ExitCode::from(code));
+        }
+    }
+}

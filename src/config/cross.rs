@@ -151,7 +151,8 @@ fn reaches(target: SocketAddr, listener: SocketAddr) -> bool {
 }
 
 fn oddities(draft: &Draft, findings: &mut Findings<'_>) {
-    if ["inbound", "outbound"].iter().all(|section| findings.ledger.place(section).is_some()) {
+    let readable = ["inbound", "outbound"].iter().all(|section| findings.ledger.place(section).is_some());
+    if readable && draft.inbound.is_none() && draft.outbound.is_none() {
         findings.problem(
             "inbound",
             "is absent, and so is outbound: there is nothing to do",

@@ -17,7 +17,7 @@ pub struct Effective {
 pub struct Entry {
     /// Dotted, such as `timeouts.idle` or `upstream[0].hosts`.
     pub key: String,
-    /// The value in force, as TOML would write it; `unset` and `absent` where there is none.
+    /// The value in force, as TOML would write it; `unset` where there is none; of `inbound` and `outbound`, `present` or `absent`.
     pub value: String,
     /// What it is when nothing is written; `required` where something must be.
     pub default: String,

@@ -50,19 +50,11 @@ impl Changes {
 /// # Errors
 /// Every key that differs and needs a restart, with its place in the new text; the old configuration stays as a whole.
 pub fn compare(old: &Loaded, new: &Loaded) -> Result<Changes, Problems> {
-    let mut problems = Vec::new();
-    for entry in new.effective.iter().filter(|entry| !is_reloadable(&entry.key)) {
-        let before = old.effective.entry(&entry.key);
-        if before.is_none_or(|before| before.value != entry.value) {
-            problems.push(refusal(new, entry, before));
-        }
-    }
-    for entry in old.effective.iter().filter(|entry| !is_reloadable(&entry.key) && new.effective.entry(&entry.key).is_none()) {
-        // A section that went away says so itself.
-        if !entry.key.split_once('.').is_some_and(|(section, _)| new.effective.entry(section).is_some()) {
-            problems.push(refusal(new, entry, Some(entry)));
-        }
-    }
+    // A key that only one side has belongs to a section that came or went, which says so itself.
+    let fixed = new.effective.iter().filter(|entry| !is_reloadable(&entry.key));
+    let pairs = fixed.filter_map(|entry| old.effective.entry(&entry.key).map(|before| (before, entry)));
+    let differing = pairs.filter(|(before, entry)| before.value != entry.value);
+    let problems: Vec<Problem> = differing.map(|(before, entry)| refusal(new.effective.file(), before, entry)).collect();
     if problems.is_empty() { Ok(changes(&old.config, &new.config)) } else { Err(Problems::new(problems)) }
 }
 
@@ -71,12 +63,11 @@ fn is_reloadable(key: &str) -> bool {
     sections.iter().any(|section| key.starts_with(section)) || ["audit.sample", "log.level"].contains(&key)
 }
 
-fn refusal(new: &Loaded, entry: &Entry, before: Option<&Entry>) -> Problem {
-    let was = before.map_or("absent", |before| &before.value);
+fn refusal(file: &str, before: &Entry, entry: &Entry) -> Problem {
     Problem {
-        file: new.effective.file().to_owned(),
+        file: file.to_owned(),
         place: entry.origin.place(&entry.key),
-        what: format!("cannot change while running (it is {was})"),
+        what: format!("cannot change while running (it is {})", before.value),
         instead: "restart, or put the old value back".into(),
     }
 }

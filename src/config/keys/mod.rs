@@ -34,7 +34,9 @@ impl<'d> Keys<'d> {
     /// The table under `key`, whose absence means something.
     pub(super) fn table_if_present(&self, key: &'static str) -> Option<Self> {
         let table = self.table(key);
-        if !self.has(key) {
+        if table.section.is_some() {
+            self.ledger.note(self.path_of(key), "present".into(), "absent".into(), Some(self.place_of(key)));
+        } else if !self.has(key) {
             self.ledger.note(self.path_of(key), "absent".into(), "absent".into(), None);
         }
         table.section.is_some().then_some(table)
@@ -124,7 +126,7 @@ impl<'d> Keys<'d> {
         }
     }
 
-    /// Notes a problem with `key`, unless one with its value is noted already.
+    /// Notes a problem with `key`.
     pub(super) fn problem(&self, key: &str, what: impl Into<String>, instead: impl Into<String>) {
         self.document.report(self.place_of(key), what, instead);
     }
@@ -142,7 +144,8 @@ impl<'d> Keys<'d> {
 
     fn place_of(&self, key: &str) -> Place {
         let missing = || Place { key: self.path_of(key), ..Place::default() };
-        self.section.as_ref().map_or_else(missing, |section| section.place_of(key))
+        let written = self.section.as_ref().filter(|section| !self.path.is_empty() || section.has(key));
+        written.map_or_else(missing, |section| section.place_of(key))
     }
 
     fn written<T: Value>(&self, key: &'static str, default: &str) -> Written<T> {

@@ -84,8 +84,7 @@ impl Value for u32 {
 
 impl Value for Duration {
     fn read(section: &Section<'_>, key: &'static str) -> Option<Item<Self>> {
-        let milliseconds = amount(section, key, "s", "1 d has 24 h; units are ms, s, m, h and d", |text| duration(text))?;
-        Some(milliseconds)
+        amount(section, key, "s", "units are ms, s, m, h and d", duration)
     }
 
     fn show(&self) -> String {
@@ -123,7 +122,7 @@ pub(super) fn list<T: Element + PartialEq>(section: &Section<'_>, key: &'static 
         let place = item.place.clone();
         if let Some(item) = parsed(section, item, T::parse) {
             if values.contains(&item.value) {
-                section.document().report(place, format!("{} is written twice", item.value.show()), "write it once");
+                section.document().report(place, format!("{:?} is written twice", Element::show(&item.value)), "write it once");
             } else {
                 values.push(item.value);
             }
