@@ -1,6 +1,6 @@
 //! The health port, the read-only metrics port and the control socket.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 /// `[health]` and `[admin]`.
@@ -12,4 +12,14 @@ pub struct Settings {
     pub metrics: SocketAddr,
     /// The control socket, 0600.
     pub socket: PathBuf,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            health: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 9900)),
+            metrics: SocketAddr::from((Ipv4Addr::LOCALHOST, 9901)),
+            socket: PathBuf::from("/run/countersign/control.sock"),
+        }
+    }
 }

@@ -18,10 +18,17 @@ pub struct Settings {
     pub labels: BTreeMap<String, String>,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self { sink: Sink::Stdout, max_bytes: 1 << 30, on_full: OnFull::Aggregate, sample: 1.0, labels: BTreeMap::new() }
+    }
+}
+
 /// Where records go.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Sink {
     /// Standard output.
+    #[default]
     Stdout,
     /// Rotated files in a directory.
     File(PathBuf),

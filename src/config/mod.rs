@@ -1,5 +1,22 @@
 //! Text → typed settings.
+//!
+//! [`load`] reads a TOML text and gives either a [`Config`] that is valid as a whole or every problem at once. One file of `read` belongs to each
+//! section; `keys` is the layer under them, which also keeps the [`Effective`] list; `cross` compares what several sections say;
+//! [`reload`] tells what a running process may take over.
 
+mod cross;
+mod effective;
+mod environment;
+mod keys;
+mod read;
+pub mod reload;
+#[cfg(test)]
+mod tests;
+
+pub use effective::{Effective, Entry, Origin};
+pub use environment::Environment;
+
+use crate::document::{self, Document, Problem, Problems};
 use crate::{admin, audit, credentials, policy, proxy, runtime, telemetry, tls, trust, upstream};
 
 /// The whole configuration, valid. Each part belongs to its module.
@@ -31,4 +48,37 @@ pub struct Config {
     pub admin: admin::Settings,
     /// `[log]`.
     pub log: telemetry::log::Settings,
+}
+
+/// A configuration that was read, and what there is to say about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What is valid and probably not meant.
+    pub warnings: Vec<Problem>,
+    /// Every key with its value, its default and where it came from.
+    pub effective: Effective,
+}
+
+/// Reads the configuration from `source`: a path, or `env:NAME` for the value of a variable, plain or base64.
+///
+/// # Errors
+/// Every problem of it at once, each with its place and what to write instead.
+pub fn load(source: &str) -> Result<Loaded, Problems> {
+    parse(source, &document::read(source)?, &Environment::of_process())
+}
+
+/// Reads the configuration from `text`; `file` is only what problems call it.
+///
+/// # Errors
+/// Every problem of it at once, each with its place and what to write instead.
+pub fn parse(file: &str, text: &str, environment: &Environment) -> Result<Loaded, Problems> {
+    let used = environment::Used::default();
+    let document = Document::parse(file, text)?.expanding(environment.expander(&used));
+    let ledger = effective::Ledger::new(used);
+    let draft = read::document(&document, &ledger);
+    let warnings = cross::check(&draft, &document, &ledger);
+    let config = document.finish(draft.complete())?;
+    Ok(Loaded { config, warnings, effective: ledger.close(file) })
 }

@@ -36,6 +36,13 @@ pub enum Source {
     },
 }
 
+/// The development CA in `certs-dev`, certificates of one hour.
+impl Default for Source {
+    fn default() -> Self {
+        Self::Dev { dir: PathBuf::from("certs-dev"), validity: Duration::from_secs(3_600) }
+    }
+}
+
 /// `[credentials.renew]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Renew {

@@ -6,11 +6,13 @@
 
 mod problem;
 mod section;
+mod source;
 #[cfg(test)]
 mod tests;
 
 pub use problem::{Place, Problem, Problems};
 pub use section::{Item, Section};
+pub use source::{decode, read};
 
 use std::cell::RefCell;
 use toml::de::DeTable;

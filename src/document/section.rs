@@ -36,11 +36,12 @@ pub struct Section<'d> {
     table: &'d DeTable<'d>,
     offset: usize,
     known: RefCell<Vec<&'static str>>,
+    refused: RefCell<Vec<&'static str>>,
 }
 
 impl<'d> Section<'d> {
     pub(super) fn new(document: &'d Document<'d>, path: String, table: &'d DeTable<'d>, offset: usize) -> Self {
-        Self { document, path, table, offset, known: RefCell::new(Vec::new()) }
+        Self { document, path, table, offset, known: RefCell::default(), refused: RefCell::default() }
     }
 
     /// The document that this is a part of.
@@ -68,6 +69,19 @@ impl<'d> Section<'d> {
         self.table.contains_key(key)
     }
 
+    /// What kind of value stands under `key`, as TOML calls it: `string`, `integer`, `array`, `table` and so on. Does not mark it as known.
+    pub fn kind(&self, key: &str) -> Option<&'static str> {
+        self.table.get(key).map(|value| value.get_ref().type_str())
+    }
+
+    /// Notes a problem with `key` if it stands here. It is then neither an unknown key nor ever suggested as a known one.
+    pub fn refuse(&self, key: &'static str, what: &str, instead: &str) {
+        if self.has(key) {
+            self.refused.borrow_mut().push(key);
+            self.problem(key, what, instead);
+        }
+    }
+
     /// Where `key` stands, or the table's beginning when it does not.
     pub fn place_of(&self, key: &str) -> Place {
         let offset = self.table.get_key_value(key).map_or(self.offset, |(key, _)| key.span().start);
@@ -89,6 +103,10 @@ impl<'d> Section<'d> {
     pub fn integer(&self, key: &'static str) -> Option<Item<i64>> {
         let (value, place) = self.value(key)?;
         let parsed = value.as_integer().and_then(|n| i64::from_str_radix(&n.as_str().replace('_', ""), n.radix()).ok());
+        if parsed.is_none() && value.as_integer().is_some() {
+            self.document.report(place, "is beyond 64 bits", "write a smaller number");
+            return None;
+        }
         self.typed(parsed, value, place, "a whole number")
     }
 
@@ -199,9 +217,10 @@ impl<'d> Section<'d> {
     /// Refuses every key that no accessor asked for, with the nearest known one as the suggestion.
     pub fn close(self) {
         let known = self.known.into_inner();
+        let refused = self.refused.into_inner();
         for (key, _) in self.table {
             let name = key.get_ref().as_ref();
-            if known.contains(&name) {
+            if known.contains(&name) || refused.contains(&name) {
                 continue;
             }
             let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };

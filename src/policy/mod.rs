@@ -7,7 +7,7 @@ mod table;
 
 pub use caller::Caller;
 pub use decide::{Denial, Facts, Permit, PermitKind, Reason, Would, decide, permit_route};
-pub use settings::Settings;
+pub use settings::{Settings, Source};
 pub use table::{RuleFacts, Table, TableFacts, Verdict, parse};
 
 use std::sync::Arc;

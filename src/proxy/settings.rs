@@ -2,7 +2,7 @@
 
 use crate::request::Strictness;
 use http::HeaderName;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 /// `[inbound]`.
@@ -20,6 +20,19 @@ pub struct Inbound {
     pub reserved_headers: Vec<HeaderName>,
     /// Whether `x-forwarded-for` and `x-forwarded-proto` are set from what we know.
     pub forwarded_headers: bool,
+}
+
+impl Default for Inbound {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8443)),
+            app: App::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
+            strictness: Strictness::default(),
+            identity_headers: vec![IdentityHeader::ForwardedClientCert, IdentityHeader::Peer],
+            reserved_headers: Vec::new(),
+            forwarded_headers: true,
+        }
+    }
 }
 
 /// Where the app listens.
@@ -49,6 +62,12 @@ pub struct Outbound {
     pub protocol: OutboundProtocol,
     /// How strictly requests are read.
     pub strictness: Strictness,
+}
+
+impl Default for Outbound {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 15001)), protocol: OutboundProtocol::Auto, strictness: Strictness::default() }
+    }
 }
 
 /// What the app may speak on the outbound listener.

@@ -4,6 +4,7 @@ pub mod clock;
 pub mod drain;
 pub mod limits;
 pub mod listener;
+pub mod process;
 pub mod readiness;
 pub mod shards;
 pub mod surroundings;
@@ -15,4 +16,11 @@ pub mod watch;
 pub struct Settings {
     /// Data-plane threads, at least 1.
     pub shards: usize,
+}
+
+/// One shard for each core that this process may use.
+impl Default for Settings {
+    fn default() -> Self {
+        Self { shards: surroundings::cores() }
+    }
 }

@@ -12,3 +12,8 @@ const PRODUCTION: [&str; 4] = [
 pub fn production() -> Option<&'static str> {
     PRODUCTION.into_iter().find(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
+
+/// The cores that this process may use, at least 1: affinity and, on Linux, the cgroup's CPU quota count.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}

@@ -1,0 +1,86 @@
+//! The command line: one file for each sub-command.
+
+pub mod check;
+
+use clap::{Args, Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Countersign: a zero-trust sidecar proxy.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 fine, 1 findings, 2 unusable input, 3 drained but something had to be cut.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Validates the configuration and the files it points to
+    Check(check::Args),
+}
+
+/// Which configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct ConfigSource {
+    /// The configuration: a path, or env:NAME for a variable that holds it, plain or base64
+    #[arg(long, value_name = "F", default_value = "countersign.toml")]
+    pub config: String,
+}
+
+/// How a command ended, if it could do its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All is well.
+    Fine,
+    /// It found something that the user should look at.
+    Findings,
+    /// What it was given cannot be used; the problems are printed already.
+    Unusable,
+    /// It drained, and something had to be cut.
+    Cut,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        Self::from(match outcome {
+            Outcome::Fine => 0,
+            Outcome::Findings => 1,
+            Outcome::Unusable => 2,
+            Outcome::Cut => 3,
+        })
+    }
+}
+
+/// Runs the command that the process was started with. An error is printed and counts as unusable input.
+pub fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Check(args) => check::run(&args),
+    };
+    match result {
+        Ok(outcome) => outcome.into(),
+        Err(error) => {
+            eprintln!("countersign: {error:#}");
+            Outcome::Unusable.into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn outcomes_have_their_exit_codes() {
+        for (outcome, code) in [(Outcome::Fine, 0), (Outcome::Findings, 1), (Outcome::Unusable, 2), (Outcome::Cut, 3)] {
+            assert_eq!(ExitCode::from(outcome), ExitCode::from(code));
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! `[audit]`.
+
+use crate::audit::{Settings, Sink};
+use crate::config::keys::{Choice, Keys, Size};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Stdout,
+    File,
+    None,
+}
+
+impl Choice for Kind {
+    const NAMES: &'static [(&'static str, Self)] = &[("stdout", Self::Stdout), ("file", Self::File), ("none", Self::None)];
+}
+
+/// What records look like.
+#[derive(Clone, Copy, PartialEq)]
+struct Countersign;
+
+impl Choice for Countersign {
+    const NAMES: &'static [(&'static str, Self)] = &[("countersign", Self)];
+    const NOT_BUILT: &'static [&'static str] = &["ocsf"];
+}
+
+pub(super) fn read(root: &Keys<'_>, labels: BTreeMap<String, String>) -> Settings {
+    let keys = root.table("audit");
+    keys.not_built(&["hash_user", "signing"]);
+    let default = Settings::default();
+    let kind = keys.or("sink", Kind::of(&default.sink));
+    keys.or("format", Countersign);
+    let dir: Option<PathBuf> = keys.optional("dir");
+    match kind {
+        Kind::File if !keys.has("dir") => keys.problem("dir", "is missing, and sink is \"file\"", "write dir = \"/var/log/countersign\""),
+        Kind::Stdout | Kind::None if keys.has("dir") => keys.problem("dir", "is of no use", "write sink = \"file\", or leave dir out"),
+        _ => {}
+    }
+    let settings = Settings {
+        sink: kind.sink(dir),
+        max_bytes: keys.within("max_bytes", Size(default.max_bytes), Size(1 << 20)..=Size(1 << 50)).0,
+        on_full: keys.or("on_full", default.on_full),
+        sample: keys.within("sample", default.sample, 0.0..=1.0),
+        labels,
+    };
+    keys.close();
+    settings
+}
+
+impl Kind {
+    fn of(sink: &Sink) -> Self {
+        match sink {
+            Sink::Stdout => Self::Stdout,
+            Sink::File(_) => Self::File,
+            Sink::None => Self::None,
+        }
+    }
+
+    /// A missing directory is noted as a problem, so what stands in for it is never used.
+    fn sink(self, dir: Option<PathBuf>) -> Sink {
+        match self {
+            Self::Stdout => Sink::Stdout,
+            Self::File => Sink::File(dir.unwrap_or_default()),
+            Self::None => Sink::None,
+        }
+    }
+}

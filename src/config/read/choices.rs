@@ -1,0 +1,51 @@
+//! The names of closed sets.
+
+use crate::audit::OnFull;
+use crate::config::keys::Choice;
+use crate::proxy::{IdentityHeader, OutboundProtocol};
+use crate::request::{Escapes, PathParams};
+use crate::telemetry::log::Format;
+use crate::tls::{Cipher, Group, MinVersion, Offer};
+
+impl Choice for Group {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("X25519MLKEM768", Self::X25519MlKem768), ("X25519", Self::X25519), ("P-256", Self::P256)];
+}
+
+impl Choice for Cipher {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("AES-128-GCM", Self::Aes128Gcm), ("AES-256-GCM", Self::Aes256Gcm), ("CHACHA20-POLY1305", Self::Chacha20Poly1305)];
+}
+
+impl Choice for MinVersion {
+    const NAMES: &'static [(&'static str, Self)] = &[("1.3", Self::Tls13), ("1.2", Self::Tls12)];
+}
+
+impl Choice for PathParams {
+    const NAMES: &'static [(&'static str, Self)] = &[("reject", Self::Reject), ("allow", Self::Allow)];
+}
+
+impl Choice for Escapes {
+    const NAMES: &'static [(&'static str, Self)] = &[("reject", Self::Reject), ("opaque", Self::Opaque)];
+}
+
+impl Choice for IdentityHeader {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("x-forwarded-client-cert", Self::ForwardedClientCert), ("x-countersign-peer", Self::Peer)];
+}
+
+impl Choice for OutboundProtocol {
+    const NAMES: &'static [(&'static str, Self)] = &[("auto", Self::Auto), ("http1", Self::Http1), ("h2c", Self::H2c)];
+}
+
+impl Choice for Offer {
+    const NAMES: &'static [(&'static str, Self)] = &[("auto", Self::Auto), ("http1", Self::Http1), ("h2", Self::Http2)];
+}
+
+impl Choice for OnFull {
+    const NAMES: &'static [(&'static str, Self)] = &[("aggregate", Self::Aggregate), ("block", Self::Block), ("sample", Self::Sample)];
+}
+
+impl Choice for Format {
+    const NAMES: &'static [(&'static str, Self)] = &[("auto", Self::Auto), ("text", Self::Text), ("json", Self::Json)];
+}

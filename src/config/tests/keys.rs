@@ -1,0 +1,104 @@
+//! What valid texts give.
+
+use super::{LEAST, load};
+use crate::config::{Environment, Origin, parse};
+use crate::credentials::Source;
+use crate::proxy::App;
+use crate::upstream::Address;
+use crate::{admin, audit, policy, runtime, telemetry, tls};
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+#[test]
+fn the_least_gives_the_defaults() {
+    let config = load("").unwrap().config;
+    assert_eq!(config.runtime, runtime::Settings::default());
+    assert_eq!(config.tls, tls::Settings::default());
+    assert_eq!(config.credentials.source, Source::default());
+    assert_eq!(config.inbound, Some(crate::proxy::Inbound::default()));
+    assert_eq!(config.outbound, None);
+    assert_eq!(config.audit, audit::Settings::default());
+    assert_eq!(config.limits, runtime::limits::Limits::default());
+    assert_eq!(config.timeouts, runtime::limits::Timeouts::default());
+    assert_eq!(config.admin, admin::Settings::default());
+    assert_eq!(config.log, telemetry::log::Settings::default());
+    assert_eq!(config.policy.source, policy::Source::File("policy.toml".into()));
+}
+
+#[test]
+fn values_arrive_where_they_belong() {
+    let text = r#"
+[inbound]
+app = "http://localhost:3000"
+escapes = "opaque"
+[outbound]
+protocol = "h2c"
+[[upstream]]
+hosts = ["a", "b.c", "[::1]"]
+address = ["10.0.0.1:1", "Peer.internal:2"]
+id = "spiffe://d/**"
+response_head = 0
+[limits]
+head_fields = 50
+max_body = "10MiB"
+[runtime]
+shards = 3
+[policy]
+file = "env:P"
+"#;
+    let config = load(text).unwrap().config;
+    let inbound = config.inbound.unwrap();
+    assert_eq!(inbound.app, App::Tcp("127.0.0.1:3000".parse().unwrap()));
+    assert_eq!(inbound.strictness.escapes, crate::request::Escapes::Opaque);
+    assert_eq!(inbound.strictness.head_fields, 50);
+    assert_eq!(config.outbound.unwrap().strictness.head_fields, 50);
+    let upstream = config.upstreams.first().unwrap();
+    assert_eq!(upstream.addresses, [Address::Socket("10.0.0.1:1".parse().unwrap()), Address::Name("peer.internal".into(), 2)]);
+    assert_eq!(upstream.response_head, Some(Duration::ZERO));
+    assert_eq!(config.limits.max_body, 10 << 20);
+    assert_eq!(config.runtime.shards, 3);
+    assert_eq!(config.policy.source, policy::Source::Env("P".into()));
+}
+
+#[test]
+fn every_key_is_listed_exactly_once() {
+    let loaded = load("[outbound]\n[[upstream]]\nhosts = ['p']\naddress = 'p:1'\nid = 'spiffe://d/p'\n").unwrap();
+    let keys: Vec<&str> = loaded.effective.iter().map(|entry| entry.key.as_str()).collect();
+    let once: BTreeSet<&str> = keys.iter().copied().collect();
+    assert_eq!(keys.len(), once.len(), "{keys:?}");
+    for key in ["workload.labels", "credentials.file.chain", "trust[0].dns_names", "upstream[0].dns_san", "timeouts.idle", "log.format"] {
+        assert!(once.contains(key), "{key}");
+    }
+}
+
+#[test]
+fn the_listing_says_where_values_come_from() {
+    let environment = Environment::fixed(&[("POD", "orders")]);
+    let text = LEAST.replace("d/app", "d/${POD}") + "[log]\nlevel = \"warn\"\n";
+    let loaded = parse("c.toml", &text, &environment).unwrap();
+    let entry = |key: &str| loaded.effective.entry(key).unwrap();
+    assert_eq!(entry("workload.id").value, "\"spiffe://d/orders\"");
+    assert_eq!(entry("workload.id").origin.to_string(), "line 3 with POD");
+    assert_eq!(entry("log.level").origin.to_string(), "line 12");
+    assert_eq!(entry("log.format").origin, Origin::Default);
+    assert_eq!(entry("outbound").value, "absent");
+    let listing = loaded.effective.to_string();
+    let columns: BTreeSet<Option<usize>> = listing.lines().take(4).map(|line| line.rfind("  ")).collect();
+    assert!(listing.contains("log.level"), "{listing}");
+    assert_eq!(columns.len(), 1, "{listing}");
+}
+
+#[test]
+fn warnings_do_not_refuse() {
+    let table = [
+        ("[timeouts]\npre_drain = '30s'\ndrain = '100s'", "timeouts.drain: and timeouts.pre_drain add up to 130 s"),
+        ("[audit]\nsink = 'none'", "audit.sink: keeps no record of any decision"),
+        ("[inbound]\napp = 'http://10.0.0.1:80'", "inbound.app: is not loopback"),
+        ("[[upstream]]\nhosts = ['p']\naddress = 'p:1'\nid = 'spiffe://d/p'", "upstream[0].hosts: is of no use without [outbound]"),
+    ];
+    for (text, warning) in table {
+        let warnings: Vec<String> = load(text).unwrap().warnings.iter().map(ToString::to_string).collect();
+        assert_eq!(warnings.len(), 1, "{text}: {warnings:?}");
+        assert!(warnings.concat().contains(warning), "{text}: {warnings:?}");
+    }
+}

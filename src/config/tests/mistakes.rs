@@ -1,0 +1,313 @@
+//! Every mistake has its message.
+
+use super::{LEAST, load};
+use crate::config::{Environment, parse};
+
+const UP: &str = "[outbound]\n[[upstream]]\nhosts = ['p']\naddress = 'p:1'\nid = 'spiffe://d/p'\n";
+
+/// Each text has exactly this problem.
+fn expect(table: &[(&str, &str)]) {
+    for (text, problem) in table {
+        match load(text) {
+            Ok(_) => panic!("{text}: is accepted"),
+            Err(problems) => assert_eq!(problems, [*problem], "{text}"),
+        }
+    }
+}
+
+#[test]
+fn all_problems_come_at_once_with_their_places() {
+    let text = "[workload]\nid = 'web'\n[credentials]\nsource = 'dev'\n[[trust]]\ndomain = 'd'\n[inbound]\nlisten = ':8443'\nlisen = 1\n[timeouts]\nidle = 30\n";
+    let problems = parse("c.toml", text, &Environment::fixed(&[])).unwrap_err().to_string();
+    let expected = [
+        "c.toml: policy.file: is missing; write file = \"policy.toml\"",
+        "c.toml:2:1: workload.id: \"web\" does not begin with spiffe://; write spiffe://<trust domain>/<path>, such as \"spiffe://prod.example/ns/shop/sa/orders\"",
+        "c.toml:8:1: inbound.listen: is \":8443\"; write an IP address and a port, such as \"127.0.0.1:8443\" or \"[::]:8443\"",
+        "c.toml:9:1: inbound.lisen: unknown key; did you mean `listen`?",
+        "c.toml:11:1: timeouts.idle: is 30 without a unit; write it with its unit, such as \"30s\"; units are ms, s, m, h and d",
+    ];
+    assert_eq!(problems, expected.join("\n"));
+}
+
+#[test]
+fn an_empty_text_names_what_is_needed() {
+    let problems = parse("c", "", &Environment::fixed(&[])).unwrap_err().to_string();
+    let expected = [
+        "c: workload.id: is missing; write id = \"spiffe://prod.example/ns/shop/sa/orders\"",
+        "c: credentials.source: is missing; write source = \"dev\" or \"file\"",
+        "c: trust: is missing; add [[trust]] with the trust domain of [workload] id",
+        "c: policy.file: is missing; write file = \"policy.toml\"",
+        "c: inbound: is absent, and so is outbound: there is nothing to do; add [inbound] with app = \"http://127.0.0.1:8080\"",
+    ];
+    let sorted = |text: &str| text.lines().map(str::to_owned).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(sorted(&problems), sorted(&expected.join("\n")));
+}
+
+#[test]
+fn unknown_keys_are_refused_in_every_section() {
+    let sections = [
+        "[tls]",
+        "[runtime]",
+        "[audit]",
+        "[limits]",
+        "[timeouts]",
+        "[health]",
+        "[admin]",
+        "[log]",
+        "[inbound]",
+        "[credentials.dev]",
+        "[credentials.file]",
+        "[credentials.renew]",
+    ];
+    for section in sections {
+        let text = format!("{section}\nxyzzy = 1\n");
+        let text = if section.starts_with("[credentials.") { format!("[credentials]\nsource = 'dev'\n{text}") } else { text };
+        let problems = load(&text).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems.concat().contains("xyzzy: unknown key; known here: "), "{problems:?}");
+    }
+    for text in [format!("{UP}xyzzy = 1\n"), "[workload]\nid = 'spiffe://d/a'\nxyzzy = 1".into(), "[xyzzy]".into()] {
+        assert!(load(&text).unwrap_err().concat().contains("xyzzy: unknown key"), "{text}");
+    }
+}
+
+#[test]
+fn what_is_not_built_yet_is_refused_by_name() {
+    let keys = [
+        ("[detect.flood]\nmode = 'off'", "detect"),
+        ("[quarantine]\nmax = 3", "quarantine"),
+        ("[webhook]", "webhook"),
+        ("[metrics]\nemf = false", "metrics"),
+        ("[trace]\notlp = ''", "trace"),
+        ("[credentials]\nsource = 'dev'\n[credentials.acm_pca]", "credentials.acm_pca"),
+        ("[credentials]\nsource = 'dev'\n[credentials.cache]", "credentials.cache"),
+        ("[[trust]]\ndomain = 'd'\nauthority = 'arn'", "trust[0].authority"),
+        ("[[trust]]\ndomain = 'd'\n[trust.revocation]\nmode = 'off'", "trust[0].revocation"),
+        ("[inbound]\nrequire_private_app = true", "inbound.require_private_app"),
+        ("[inbound]\nproxy_protocol = 'off'", "inbound.proxy_protocol"),
+        ("[inbound]\nproxy_from = []", "inbound.proxy_from"),
+        ("[policy]\nfile = 'p'\nboundary = 'b'", "policy.boundary"),
+        ("[policy]\nfile = 'p'\ncandidate = 'b'", "policy.candidate"),
+        ("[policy]\nfile = 'p'\npublic_key = 'b'", "policy.public_key"),
+        ("[policy]\nfile = 'p'\nmin_sequence = 1", "policy.min_sequence"),
+        ("[policy]\nfile = 'p'\nrefresh = '60s'", "policy.refresh"),
+        ("[audit]\nhash_user = true", "audit.hash_user"),
+        ("[audit.signing]", "audit.signing"),
+        ("[limits]\nbuffered_bytes = '256MiB'", "limits.buffered_bytes"),
+        ("[timeouts]\ntunnel_idle = '10m'", "timeouts.tunnel_idle"),
+        ("[health]\napp_check = '/healthz'", "health.app_check"),
+    ];
+    for (text, key) in keys {
+        assert_eq!(load(text).unwrap_err(), [format!("{key}: is not built yet; leave it out")], "{text}");
+    }
+    expect(&[
+        ("[credentials]\nsource = 'acm-pca'", "credentials.source: \"acm-pca\" is not built yet; write \"dev\" or \"file\""),
+        ("[inbound]\napp_protocol = 'h2c'", "inbound.app_protocol: \"h2c\" is not built yet; write \"http1\""),
+        ("[audit]\nformat = 'ocsf'", "audit.format: \"ocsf\" is not built yet; write \"countersign\""),
+        (
+            "[policy]\nfile = 's3://b/p'",
+            "policy.file: \"s3://b/p\": sources elsewhere are not built yet; write a path such as \"policy.toml\", or \"env:NAME\"",
+        ),
+        (
+            &UP.replace("p:1", "dns://p:1"),
+            "upstream[0].address: \"dns://p:1\": dns:// is not built yet; write the name and the port without it",
+        ),
+        (
+            "[workload]\nid = 'spiffe://d/${ecs.family}'",
+            "workload.id: cannot be expanded; ${ecs.family} is not built yet: write the value, or pass it in an environment variable",
+        ),
+    ]);
+}
+
+#[test]
+fn wrong_values_say_what_to_write() {
+    expect(&[
+        ("[log]\nlevel = 'loud'", "log.level: is \"loud\"; write one of error, warn, info, debug, trace"),
+        ("[log]\nformat = 3", "log.format: is an integer; write a string in quotes"),
+        ("[tls]\nmin = '1.1'", "tls.min: is \"1.1\"; write \"1.3\" or \"1.2\""),
+        ("[tls]\ngroups = ['X25519', 'X25519']", "tls.groups[1]: \"X25519\" is written twice; write it once"),
+        ("[audit]\nsample = 1.5", "audit.sample: is 1.5; write a value from 0.0 to 1.0"),
+        ("[audit]\nsample = nan", "audit.sample: is NaN; write a value from 0.0 to 1.0"),
+        (
+            "[audit]\nmax_bytes = '1KB'",
+            "audit.max_bytes: is \"1KB\"; write a whole number and a unit, such as \"64KiB\" or \"1GiB\"; units are B, KiB, MiB and GiB",
+        ),
+        ("[limits]\nhead_bytes = '1KiB'", "limits.head_bytes: is \"1KiB\"; write a value from \"8KiB\" to \"1MiB\""),
+        (
+            "[limits]\nmax_body = 1024",
+            "limits.max_body: is 1024 without a unit; write it with its unit, such as \"1024B\"; units are B, KiB, MiB and GiB",
+        ),
+        ("[limits]\nh2_streams = 0", "limits.h2_streams: is 0; write a value from 1 to 10000"),
+        ("[limits]\nconnections = -1", "limits.connections: is -1; write a number that is not negative"),
+        ("[limits]\nconnections = 99999999999999999999", "limits.connections: is beyond 64 bits; write a smaller number"),
+        (
+            "[limits]\nin_flight_per_identity = 0",
+            "limits.in_flight_per_identity: is 0, which refuses every request; write a share above 0, such as 0.5; 1.0 sets no bound",
+        ),
+        (
+            "[timeouts]\nidle = '0s'",
+            "timeouts.idle: is zero, and this time-out cannot be switched off; write a time above zero, such as \"30s\"",
+        ),
+        ("[timeouts]\nidle = '400d'", "timeouts.idle: is \"400d\", more than 365 days; write less; units are ms, s, m, h and d"),
+        (
+            "[credentials]\nsource = 'dev'\n[credentials.dev]\nvalidity = '1s'",
+            "credentials.dev.validity: is \"1s\"; write a value from \"2s\" to \"720h\"",
+        ),
+        (
+            "[credentials]\nsource = 'dev'\n[credentials.renew]\nafter = 0.9",
+            "credentials.renew.after: lets a certificate end before it is renewed; write after and jitter so that they add up to less than 1.0",
+        ),
+        (
+            "[inbound]\napp = 'https://127.0.0.1:1'",
+            "inbound.app: \"https://127.0.0.1:1\" asks for TLS, which the app beside us does not need; write \"http://127.0.0.1:8080\" or \"unix:/run/app.sock\"",
+        ),
+        (
+            "[inbound]\napp = 'http://127.0.0.1:1/x'",
+            "inbound.app: \"http://127.0.0.1:1/x\" is no IP address and port without a path; write \"http://127.0.0.1:8080\" or \"unix:/run/app.sock\"",
+        ),
+        (
+            "[inbound]\napp = 'unix:app.sock'",
+            "inbound.app: \"unix:app.sock\" has no absolute path; write \"http://127.0.0.1:8080\" or \"unix:/run/app.sock\"",
+        ),
+        (
+            "[inbound]\nreserved_headers = ['host']",
+            "inbound.reserved_headers[0]: \"host\" cannot be stripped: a request does not work without it; leave it out",
+        ),
+        (
+            "[inbound]\nidentity_headers = ['x']",
+            "inbound.identity_headers[0]: is \"x\"; write \"x-forwarded-client-cert\" or \"x-countersign-peer\"",
+        ),
+        (
+            "[workload]\nid = 'spiffe://d/a'\ndns_names = ['*.d']",
+            "workload.dns_names[0]: \"*.d\" has a wildcard; write an exact name such as \"orders.shop.internal\"",
+        ),
+        (
+            "[[trust]]\ndomain = 'D'",
+            "trust[0].domain: \"D\" has a trust domain with something other than a-z, 0-9, dot, dash and underscore; write the trust domain alone, such as \"prod.example\"",
+        ),
+        (
+            "[workload]\nid = 'spiffe://d/${POD}'",
+            "workload.id: cannot be expanded; the environment variable POD is not set: set it, or write the value",
+        ),
+        (
+            "[policy]\nfile = 'env:A-B'",
+            "policy.file: \"env:A-B\" names no environment variable; write a path such as \"policy.toml\", or \"env:NAME\"",
+        ),
+    ]);
+}
+
+#[test]
+fn upstreams_are_read_strictly() {
+    let changed = |from: &str, to: &str| UP.replace(from, to);
+    expect(&[
+        (
+            &changed("'p']", "'P.x:80']"),
+            "upstream[0].hosts[0]: \"P.x:80\" is not how requests are matched; write \"p.x\": lower case, no port, no last dot",
+        ),
+        (&changed("'p']", "'a b']"), "upstream[0].hosts[0]: \"a b\" is no host; write a host name such as \"payments\", without a port"),
+        (&changed("'p']", "]"), "upstream[0].hosts: is empty; write at least one host, such as [\"payments\"]"),
+        (&changed("'p:1'", "[]"), "upstream[0].address: is empty; write at least one"),
+        (
+            &changed("'p:1'", "'p'"),
+            "upstream[0].address: \"p\" has no port; write an address and a port, such as \"10.0.0.7:8443\" or \"payments.shop.internal:8443\"",
+        ),
+        (
+            &changed("id = 'spiffe://d/p'", ""),
+            "upstream[0].id: is missing; write who must be there: id = \"spiffe://prod.example/ns/shop/sa/payments\"",
+        ),
+        (
+            &format!("{UP}dns_san = 'p'"),
+            "upstream[0].dns_san: stands beside id; write one of them: a peer has either a SPIFFE id or a DNS name",
+        ),
+        (
+            &changed("id = 'spiffe://d/p'", "dns_san = 'p'"),
+            "upstream[0].dns_san: is a DNS name, and no [[trust]] accepts any; write dns_names in the [[trust]] whose roots sign \"p\"",
+        ),
+        (&changed("//d/p", "//e/p"), "upstream[0].id: is in \"e\", which has no [[trust]]; add [[trust]] with domain = \"e\""),
+        (&format!("{UP}retries = 11"), "upstream[0].retries: is 11; write a value from 0 to 10"),
+        (
+            &format!("{UP}{}", UP.trim_start_matches("[outbound]\n")),
+            "upstream[1].hosts: has \"p\", which upstream[0] has already; write each host once",
+        ),
+    ]);
+}
+
+#[test]
+fn sections_are_compared() {
+    expect(&[
+        (
+            "[[trust]]\ndomain = 'e'",
+            "workload.id: is in \"d\", which has no [[trust]]; add [[trust]] with domain = \"d\": our own certificate is verified like any other",
+        ),
+        (
+            "[[trust]]\ndomain = 'd'\n[[trust]]\ndomain = 'd'",
+            "trust[1].domain: \"d\" has a [[trust]] already, trust[0]; put its roots into one file",
+        ),
+        (
+            "[[trust]]\ndomain = 'd'\nsource = 'file'",
+            "trust[0].file: is missing, and source is \"file\"; write file = \"/path/to/roots.pem\"",
+        ),
+        (
+            "[[trust]]\ndomain = 'd'\nfile = 'x'",
+            "trust[0].file: is of no use while source is \"dev\"; write source = \"file\", or leave file out",
+        ),
+        (
+            "[credentials]\nsource = 'file'\n[credentials.file]\nchain = 'c'",
+            "credentials.file.key: is missing, and credentials.source is \"file\"; write key = \"/path/to/key.pem\"",
+        ),
+        ("[audit]\nsink = 'file'", "audit.dir: is missing, and sink is \"file\"; write dir = \"/var/log/countersign\""),
+        ("[audit]\ndir = 'x'", "audit.dir: is of no use; write sink = \"file\", or leave dir out"),
+        (
+            "[tls]\nrequire_post_quantum = true\ngroups = ['X25519']",
+            "tls.require_post_quantum: is true and groups has no post-quantum one; add \"X25519MLKEM768\" to groups",
+        ),
+        (
+            "[tls]\nrequire_post_quantum = true\nmin = '1.2'",
+            "tls.require_post_quantum: is true and min is \"1.2\", which has no post-quantum groups; write min = \"1.3\"",
+        ),
+        ("[outbound]", "outbound.listen: leads nowhere; add [[upstream]] with hosts, address and id, or leave [outbound] out"),
+        (
+            &UP.replace("[outbound]", "[outbound]\nlisten = '0.0.0.0:1'"),
+            "outbound.listen: is not loopback; write \"127.0.0.1:1\", or allow_remote = true: whoever reaches it then speaks in this workload's name",
+        ),
+        ("[inbound]\nlisten = '127.0.0.1:9900'", "health.listen: [::]:9900 is taken by inbound.listen, 127.0.0.1:9900; write another port"),
+        (
+            "[inbound]\napp = 'http://127.0.0.1:8443'",
+            "inbound.app: 127.0.0.1:8443 is our own inbound.listen; write the address that the app listens on",
+        ),
+        (
+            "[inbound]\napp = 'http://[::ffff:127.0.0.1]:9901'",
+            "inbound.app: [::ffff:127.0.0.1]:9901 is our own admin.listen; write the address that the app listens on",
+        ),
+        (
+            &UP.replace("p:1", "localhost:15001"),
+            "upstream[0].address: leads back to our own outbound.listen, 127.0.0.1:15001; write the address of the peer's sidecar",
+        ),
+    ]);
+}
+
+#[test]
+fn what_only_looks_wrong_is_accepted() {
+    let remote = UP.replace("[outbound]", "[outbound]\nlisten = '0.0.0.0:1'\nallow_remote = true");
+    let table = [
+        UP.replace("p:1", "10.0.0.9:8443"),
+        UP.replace("p:1", "127.0.0.1:8443"),
+        UP.replace("p:1", "10.0.0.9:15001"),
+        UP.replace("'p']", "'${HOST}', '[::1]']"),
+        remote,
+        "[inbound]\nlisten = '[::]:0'\n[health]\nlisten = '[::]:0'\n[admin]\nlisten = '127.0.0.1:0'".into(),
+        "[timeouts]\nstream_idle = 0\nresponse_head = '0s'\npre_drain = '0ms'\n[limits]\nmax_connection_age = 0".into(),
+        "[workload]\nid = 'spiffe://d/${NAME}'".into(),
+    ];
+    for text in table {
+        if let Err(problems) = load(&text) {
+            panic!("{text}: {problems:?}");
+        }
+    }
+}
+
+#[test]
+fn a_syntax_error_has_its_place() {
+    let problems = parse("c", &format!("{LEAST}\n[log\n"), &Environment::fixed(&[])).unwrap_err();
+    assert!(problems.iter().all(|problem| problem.place.line == 12), "{problems}");
+}
