@@ -1,11 +1,30 @@
 //! The decision log: one record for every decision and every refused handshake.
+//!
+//! A shard's [`Recorder`] pushes what happened, unformatted, into rings; one writer thread collects them, renders a line of JSON for each and gives
+//! the lines to a sink. Denials have rings of their own and are folded into exact counts where those are full: a flood evicts nothing.
+//! A sink that refuses keeps its lines waiting in the writer, so the rings fill and `on_full` acts; nothing that was rendered is dropped while the
+//! process lives.
 
+mod entry;
+mod file;
+mod fold;
+mod halt;
+mod id;
+mod json;
 mod record;
+mod render;
 mod ring;
+mod sampling;
 mod settings;
+mod sink;
+#[cfg(test)]
+mod tests;
+mod time;
+mod trim;
 mod writer;
 
+pub use id::DecisionIdError;
 pub use record::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, PolicyEvent, RefusedHandshake, Target};
 pub use ring::{Recorder, Unavailable};
 pub use settings::{OnFull, Settings, Sink};
-pub use writer::{Journal, Writer, start};
+pub use writer::{Journal, Tap, Writer, start, start_tapped};

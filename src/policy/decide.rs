@@ -80,7 +80,18 @@ pub enum Reason {
 impl Reason {
     /// The record's `reason`.
     pub fn text(self) -> std::borrow::Cow<'static, str> {
-        todo!()
+        match self {
+            Self::Rule => "rule".into(),
+            Self::Route => "route".into(),
+            Self::Shadow => "shadow".into(),
+            Self::Malformed(malformed) => format!("malformed:{}", malformed.code()).into(),
+            Self::Unauthenticated(code) => format!("unauthenticated:{code}").into(),
+            Self::Quarantined => "quarantined".into(),
+            Self::ExplicitDeny => "explicit_deny".into(),
+            Self::ImplicitDeny => "implicit_deny".into(),
+            Self::NoPolicy => "no_policy".into(),
+            Self::Refused(code) => code.into(),
+        }
     }
 }
 

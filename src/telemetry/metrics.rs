@@ -188,3 +188,49 @@ impl DataPath {
         counter!(HANDSHAKES, "direction" => self.direction, "result" => result).increment(1);
     }
 }
+
+/// Metrics of one shard's end of the decision log.
+pub struct AuditShard {
+    /// [`AUDIT_SAMPLED`].
+    pub sampled_out: Counter,
+    /// [`AUDIT_FOLDED`].
+    pub folded: Counter,
+    /// [`AUDIT_LOST`] with cause `ring_full`.
+    pub lost_ring_full: Counter,
+    /// [`AUDIT_LOST`] with cause `sink_error`.
+    pub lost_sink_error: Counter,
+}
+
+impl AuditShard {
+    /// The handles; all shards count together.
+    #[expect(clippy::new_without_default, reason = "looks metrics up: not a value")]
+    pub fn new() -> Self {
+        Self {
+            sampled_out: counter!(AUDIT_SAMPLED),
+            folded: counter!(AUDIT_FOLDED),
+            lost_ring_full: counter!(AUDIT_LOST, "cause" => "ring_full"),
+            lost_sink_error: counter!(AUDIT_LOST, "cause" => "sink_error"),
+        }
+    }
+}
+
+/// Metrics of the decision log's writer.
+pub struct AuditWriter {
+    /// [`AUDIT_ERRORS`].
+    pub sink_errors: Counter,
+    /// [`AUDIT_LOST`] with cause `sink_error`.
+    pub lost: Counter,
+}
+
+impl AuditWriter {
+    /// The handles.
+    #[expect(clippy::new_without_default, reason = "looks metrics up: not a value")]
+    pub fn new() -> Self {
+        Self { sink_errors: counter!(AUDIT_ERRORS), lost: counter!(AUDIT_LOST, "cause" => "sink_error") }
+    }
+
+    /// The counter of written records of `kind`, a closed set.
+    pub fn records(kind: &'static str) -> Counter {
+        counter!(AUDIT_RECORDS, "kind" => kind)
+    }
+}

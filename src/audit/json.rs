@@ -1,0 +1,208 @@
+//! One line of JSON, appended field by field in the order of the calls.
+
+use std::fmt::Display;
+use std::io::Write;
+
+/// The most bytes of one string value; a longer one is cut, ends in `…` and sets the record's `cut`.
+pub(super) const MAX_TEXT: usize = 2_048;
+const ELLIPSIS: &str = "…";
+
+/// A JSON object under construction. Groups nest one deep; a group without fields is left out.
+pub(super) struct Line<'b> {
+    pub(super) out: &'b mut Vec<u8>,
+    empty: bool,
+    group: Option<(usize, bool)>,
+    cut: bool,
+}
+
+impl<'b> Line<'b> {
+    pub(super) fn begin(out: &'b mut Vec<u8>) -> Self {
+        out.push(b'{');
+        Self { out, empty: true, group: None, cut: false }
+    }
+
+    /// A name whose value the caller appends to `out`.
+    pub(super) fn name(&mut self, name: &str) {
+        if !self.empty {
+            self.out.push(b',');
+        }
+        self.empty = false;
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+
+    pub(super) fn text(&mut self, name: &str, value: &str) {
+        self.name(name);
+        self.cut |= quoted(self.out, value);
+    }
+
+    pub(super) fn optional(&mut self, name: &str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.text(name, value);
+        }
+    }
+
+    pub(super) fn number(&mut self, name: &str, value: u64) {
+        self.name(name);
+        integer(self.out, value);
+    }
+
+    /// A value whose text needs no escapes, such as an address.
+    pub(super) fn plain(&mut self, name: &str, value: impl Display) {
+        self.name(name);
+        // Writing into a Vec cannot fail.
+        let _ = write!(self.out, "\"{value}\"");
+    }
+
+    /// JSON that is ready.
+    pub(super) fn raw(&mut self, name: &str, json: &[u8]) {
+        self.name(name);
+        self.out.extend_from_slice(json);
+    }
+
+    pub(super) fn open(&mut self, name: &str) {
+        self.group = Some((self.out.len(), self.empty));
+        self.name(name);
+        self.out.push(b'{');
+        self.empty = true;
+    }
+
+    pub(super) fn close(&mut self) {
+        let Some((start, empty_before)) = self.group.take() else { return };
+        if self.empty {
+            self.out.truncate(start);
+            self.empty = empty_before;
+        } else {
+            self.out.push(b'}');
+        }
+    }
+
+    pub(super) fn mark_cut(&mut self, cut: bool) {
+        self.cut |= cut;
+    }
+
+    /// Ends the object and the line.
+    pub(super) fn end(mut self) {
+        if self.cut {
+            self.raw("cut", b"true");
+        }
+        self.out.extend_from_slice(b"}\n");
+    }
+}
+
+/// Appends a JSON string; says whether it was cut.
+pub(super) fn quoted(out: &mut Vec<u8>, value: &str) -> bool {
+    let (kept, cut) = shortened(value);
+    out.push(b'"');
+    let mut clean = 0;
+    for (at, byte) in kept.bytes().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' && byte != 0x7f {
+            continue;
+        }
+        out.extend_from_slice(kept.as_bytes().get(clean..at).unwrap_or_default());
+        escape(out, byte);
+        clean = at + 1;
+    }
+    out.extend_from_slice(kept.as_bytes().get(clean..).unwrap_or_default());
+    if cut {
+        out.extend_from_slice(ELLIPSIS.as_bytes());
+    }
+    out.push(b'"');
+    cut
+}
+
+/// The part of `value` that is kept, and whether that is not all.
+pub(super) fn shortened(value: &str) -> (&str, bool) {
+    if value.len() <= MAX_TEXT {
+        return (value, false);
+    }
+    let end = value.floor_char_boundary(MAX_TEXT - ELLIPSIS.len());
+    (value.get(..end).unwrap_or_default(), true)
+}
+
+/// Escapes what JSON demands and DEL, which some terminals act on.
+fn escape(out: &mut Vec<u8>, byte: u8) {
+    const HEX: &[u8; 16] = b"0123456789abcdef";
+    match byte {
+        b'"' => out.extend_from_slice(b"\\\""),
+        b'\\' => out.extend_from_slice(b"\\\\"),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        _ => {
+            out.extend_from_slice(b"\\u00");
+            out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        }
+    }
+}
+
+fn integer(out: &mut Vec<u8>, mut value: u64) {
+    let mut digits = [0_u8; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_is_read_back_is_what_was_written(text in any::<String>(), number: u64) {
+            let mut out = Vec::new();
+            let mut line = Line::begin(&mut out);
+            line.text("a", &text);
+            line.open("g");
+            line.number("n", number);
+            line.close();
+            line.end();
+            prop_assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
+            let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            prop_assert_eq!(value["a"].as_str().unwrap(), text.as_str());
+            prop_assert_eq!(value["g"]["n"].as_u64().unwrap(), number);
+        }
+
+        #[test]
+        fn a_long_text_is_cut_and_says_so(text in proptest::collection::vec(any::<char>(), 1_000..3_000)) {
+            let text: String = text.into_iter().collect();
+            let mut out = Vec::new();
+            let mut line = Line::begin(&mut out);
+            line.text("a", &text);
+            line.end();
+            let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
+            let read = value["a"].as_str().unwrap();
+            if text.len() <= MAX_TEXT {
+                prop_assert_eq!(read, text.as_str());
+                prop_assert!(value.get("cut").is_none());
+            } else {
+                prop_assert!(read.len() <= MAX_TEXT && read.len() > MAX_TEXT - 8);
+                prop_assert!(text.starts_with(read.strip_suffix('…').unwrap()));
+                prop_assert_eq!(value["cut"].as_bool(), Some(true));
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_group_is_left_out() {
+        let mut out = Vec::new();
+        let mut line = Line::begin(&mut out);
+        line.open("none");
+        line.optional("x", None);
+        line.close();
+        line.number("a", 0);
+        line.open("none");
+        line.close();
+        line.end();
+        assert_eq!(out, b"{\"a\":0}\n");
+    }
+}

@@ -1,0 +1,351 @@
+//! A record as text: a fixed field order, absent values left out.
+
+use super::entry::{Aggregate, Entry, Gap, Key, Span, What};
+use super::json::{Line, quoted};
+use super::time::{Stamps, whole_second};
+use super::{BootFacts, Decision, DecisionId, Direction, Outcome, PolicyEvent, RefusedHandshake, Target};
+use crate::identity::Channel;
+use crate::policy::{Caller, RuleFacts, TableFacts, Verdict};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::SystemTime;
+
+const SCHEMA: &str = "countersign.decision/1";
+
+/// Writes records as NDJSON, always with the same boot id and labels.
+pub(super) struct Renderer {
+    boot: String,
+    labels: Option<Vec<u8>>,
+    labels_cut: bool,
+    stamps: Stamps,
+}
+
+/// Where a record stands: its number in the log, and for records of a shard the shard's.
+#[derive(Clone, Copy)]
+pub(super) struct Position {
+    pub(super) seq: u64,
+    pub(super) shard: Option<(u16, u64)>,
+}
+
+impl Renderer {
+    pub(super) fn new(boot: String, labels: &BTreeMap<String, String>) -> Self {
+        let (labels, labels_cut) = render_labels(labels);
+        Self { boot, labels, labels_cut, stamps: Stamps::default() }
+    }
+
+    /// Appends the record of one entry; says its kind.
+    pub(super) fn entry(&mut self, out: &mut Vec<u8>, seq: u64, shard: u16, entry: &Entry) -> &'static str {
+        let position = Position { seq, shard: Some((shard, entry.shard_seq)) };
+        let (kind, at) = match &entry.what {
+            What::Decision(decision) => ("decision", decision.at),
+            What::Handshake(refused) => ("handshake", refused.at),
+            What::Aggregate(aggregate) => ("aggregate", aggregate.span.last),
+            What::Gap(gap) => ("gap", gap.span.last),
+        };
+        let mut line = self.begin(out, position, kind, at);
+        match &entry.what {
+            What::Decision(decision) => render_decision(&mut line, decision),
+            What::Handshake(refused) => render_handshake(&mut line, refused),
+            What::Aggregate(aggregate) => render_aggregate(&mut line, aggregate, &mut self.stamps),
+            What::Gap(gap) => render_gap(&mut line, gap, &mut self.stamps),
+        }
+        self.end(line);
+        kind
+    }
+
+    /// Appends the record that opens a boot's log.
+    pub(super) fn boot(&mut self, out: &mut Vec<u8>, seq: u64, at: SystemTime, boot: &BootFacts) {
+        let mut line = self.begin(out, Position { seq, shard: None }, "boot", at);
+        line.text("version", boot.version);
+        line.text("workload", &boot.workload);
+        self.end(line);
+    }
+
+    /// Appends the record of a published table.
+    pub(super) fn policy(&mut self, out: &mut Vec<u8>, seq: u64, at: SystemTime, event: &PolicyEvent) {
+        let mut line = self.begin(out, Position { seq, shard: None }, "policy", at);
+        table(&mut line, &event.table);
+        line.number("generation", event.generation);
+        self.end(line);
+    }
+
+    /// Appends a gap that the writer itself found.
+    pub(super) fn gap(&mut self, out: &mut Vec<u8>, seq: u64, gap: &Gap) {
+        let mut line = self.begin(out, Position { seq, shard: None }, "gap", gap.span.last);
+        render_gap(&mut line, gap, &mut self.stamps);
+        self.end(line);
+    }
+
+    fn begin<'b>(&mut self, out: &'b mut Vec<u8>, position: Position, kind: &str, at: SystemTime) -> Line<'b> {
+        let mut line = Line::begin(out);
+        line.text("v", SCHEMA);
+        line.number("seq", position.seq);
+        if let Some((shard, shard_seq)) = position.shard {
+            line.number("shard", u64::from(shard));
+            line.number("shard_seq", shard_seq);
+        }
+        line.text("boot", &self.boot);
+        line.text("kind", kind);
+        time(&mut line, "time", at, &mut self.stamps);
+        line
+    }
+
+    fn end(&self, mut line: Line<'_>) {
+        if let Some(labels) = &self.labels {
+            line.raw("labels", labels);
+        }
+        line.mark_cut(self.labels_cut);
+        line.end();
+    }
+}
+
+fn render_decision(line: &mut Line<'_>, decision: &Decision) {
+    let facts = &decision.facts;
+    line.name("id");
+    id(line, decision.id);
+    line.text("dir", direction(decision.direction));
+    line.text("decision", verdict(decision.verdict));
+    line.text("reason", &facts.reason.text());
+    line.optional("rule", rule(facts.rule.as_deref()));
+    if let Some(would) = &facts.would {
+        line.text("would", verdict(would.verdict));
+        line.optional("would_rule", rule(would.rule.as_deref()));
+    }
+    if let Some(facts) = &facts.table {
+        table(line, facts);
+    }
+    render_caller(line, &decision.caller);
+    render_target(line, decision);
+    render_request(line, decision);
+    render_outcome(line, decision.decide_ns, &decision.outcome);
+}
+
+fn render_caller(line: &mut Line<'_>, caller: &Caller) {
+    let identity = caller.identity.as_deref();
+    source(line, identity.map(|identity| identity.principal.as_str()), Some(caller.source));
+    if let Some(identity) = identity {
+        line.open("cert");
+        line.text("serial", &identity.serial);
+        line.text("sha256", &identity.fingerprint);
+        second(line, "not_after", identity.not_after);
+        line.text("issuer", &identity.issuer);
+        line.close();
+    }
+    if let Some(channel) = &caller.channel {
+        render_channel(line, channel);
+    }
+}
+
+fn render_channel(line: &mut Line<'_>, channel: &Channel) {
+    line.open("tls");
+    line.text("version", channel.version);
+    line.text("cipher", channel.cipher);
+    line.text("group", channel.group);
+    line.optional("alpn", Some(channel.alpn).filter(|alpn| !alpn.is_empty()));
+    line.optional("sni", channel.sni.as_deref());
+    line.close();
+}
+
+/// Without a target, which an inbound request may lack, the request's own host and the listener's port.
+fn render_target(line: &mut Line<'_>, decision: &Decision) {
+    line.open("dst");
+    match decision.target.as_deref() {
+        Some(Target { id, host, port }) => {
+            line.optional("id", id.as_deref());
+            line.optional("host", Some(host.as_str()).filter(|host| !host.is_empty()));
+            port_field(line, *port);
+        }
+        None => {
+            let host = decision.request.as_ref().map(|request| request.host());
+            line.optional("host", host.filter(|host| !host.is_empty()));
+            port_field(line, decision.caller.local_port);
+        }
+    }
+    line.close();
+}
+
+fn render_request(line: &mut Line<'_>, decision: &Decision) {
+    let request = decision.request.as_ref();
+    let method = request.map(|request| &request.method).or(decision.method.as_ref());
+    line.open("http");
+    line.optional("method", method.map(http::Method::as_str));
+    line.optional("path", request.map(|request| request.path()));
+    line.optional("template", decision.facts.template.as_deref());
+    if let Some(request) = request {
+        line.text("version", http_version(request.version));
+        line.text("ctype", request.content_type.as_str());
+    }
+    if decision.outcome.status != 0 {
+        line.number("status", u64::from(decision.outcome.status));
+    }
+    line.close();
+    line.optional("framing", request.and_then(|request| request.framing));
+}
+
+fn render_outcome(line: &mut Line<'_>, decide_ns: u32, outcome: &Outcome) {
+    line.number("bytes_in", outcome.bytes_in);
+    line.number("bytes_out", outcome.bytes_out);
+    line.number("decide_ns", u64::from(decide_ns));
+    if let Some(upstream_us) = outcome.upstream_us {
+        line.number("upstream_us", upstream_us);
+    }
+    line.number("total_us", outcome.total_us);
+    line.optional("close_reason", outcome.close_reason);
+    line.optional("phase", outcome.phase);
+}
+
+fn render_handshake(line: &mut Line<'_>, refused: &RefusedHandshake) {
+    let claimed = refused.claimed.as_ref();
+    line.name("id");
+    id(line, refused.id);
+    line.text("dir", direction(refused.direction));
+    line.text("decision", "deny");
+    line.text("reason", &refused.reason);
+    source(line, claimed.and_then(|claimed| claimed.id.as_deref()), Some(refused.source));
+    line.open("cert");
+    if let Some(claimed) = claimed {
+        line.optional("serial", claimed.serial.as_deref());
+        line.optional("sha256", claimed.fingerprint.as_deref());
+        if let Some(not_after) = claimed.not_after {
+            second(line, "not_after", not_after);
+        }
+        line.optional("issuer", claimed.issuer.as_deref());
+    }
+    line.close();
+    line.open("tls");
+    line.optional("sni", refused.server_name.as_deref());
+    line.close();
+    line.open("dst");
+    port_field(line, refused.local_port);
+    line.close();
+}
+
+fn render_aggregate(line: &mut Line<'_>, aggregate: &Aggregate, stamps: &mut Stamps) {
+    line.name("id");
+    id(line, aggregate.id);
+    match &aggregate.key {
+        Key::Decision { direction: way, caller, rule: by, method, template, reason } => {
+            line.text("dir", direction(*way));
+            line.text("decision", "deny");
+            line.text("reason", &reason.text());
+            line.optional("rule", rule(by.as_ref().map(|by| by.0.as_ref())));
+            if let Some(facts) = &aggregate.table {
+                table(line, facts);
+            }
+            source(line, caller.as_ref().map(|caller| caller.as_str()), None);
+            line.open("http");
+            line.optional("method", method.as_ref().map(http::Method::as_str));
+            line.optional("template", template.as_deref());
+            line.close();
+            line.text("of", "decision");
+        }
+        Key::Handshake { direction: way, claimed, reason } => {
+            line.text("dir", direction(*way));
+            line.text("decision", "deny");
+            line.text("reason", reason);
+            source(line, claimed.as_deref(), None);
+            line.text("of", "handshake");
+        }
+        Key::Other => {
+            line.text("decision", "deny");
+            line.text("of", "other");
+        }
+    }
+    span(line, &aggregate.span, stamps);
+}
+
+fn render_gap(line: &mut Line<'_>, gap: &Gap, stamps: &mut Stamps) {
+    line.name("id");
+    id(line, gap.id);
+    line.text("cause", gap.cause.as_str());
+    span(line, &gap.span, stamps);
+}
+
+fn span(line: &mut Line<'_>, span: &Span, stamps: &mut Stamps) {
+    line.number("count", span.count);
+    time(line, "first", span.first, stamps);
+    time(line, "last", span.last, stamps);
+}
+
+fn table(line: &mut Line<'_>, table: &TableFacts) {
+    line.text("policy", &table.name);
+    line.optional("policy_version", Some(table.version.as_str()).filter(|version| !version.is_empty()));
+    line.text("policy_sha256", &table.sha256);
+}
+
+fn source(line: &mut Line<'_>, id: Option<&str>, address: Option<SocketAddr>) {
+    line.open("src");
+    line.optional("id", id);
+    if let Some(address) = address {
+        line.plain("ip", address.ip().to_canonical());
+        port_field(line, address.port());
+    }
+    line.close();
+}
+
+fn port_field(line: &mut Line<'_>, port: u16) {
+    if port != 0 {
+        line.number("port", u64::from(port));
+    }
+}
+
+fn id(line: &mut Line<'_>, id: DecisionId) {
+    line.out.push(b'"');
+    line.out.extend_from_slice(&id.text());
+    line.out.push(b'"');
+}
+
+fn time(line: &mut Line<'_>, name: &str, at: SystemTime, stamps: &mut Stamps) {
+    line.name(name);
+    line.out.push(b'"');
+    stamps.nanos(line.out, at);
+    line.out.push(b'"');
+}
+
+fn second(line: &mut Line<'_>, name: &str, at: SystemTime) {
+    line.name(name);
+    line.out.push(b'"');
+    whole_second(line.out, at);
+    line.out.push(b'"');
+}
+
+fn rule(rule: Option<&RuleFacts>) -> Option<&str> {
+    rule.map(|rule| rule.id.as_str())
+}
+
+fn verdict(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Allow => "allow",
+        Verdict::Deny => "deny",
+    }
+}
+
+fn direction(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Inbound => "inbound",
+        Direction::Outbound => "outbound",
+    }
+}
+
+fn http_version(version: http::Version) -> &'static str {
+    match version {
+        http::Version::HTTP_09 => "0.9",
+        http::Version::HTTP_10 => "1.0",
+        http::Version::HTTP_2 => "2",
+        http::Version::HTTP_3 => "3",
+        _ => "1.1",
+    }
+}
+
+fn render_labels(labels: &BTreeMap<String, String>) -> (Option<Vec<u8>>, bool) {
+    let mut cut = false;
+    let mut out = Vec::new();
+    for (name, value) in labels {
+        out.push(if out.is_empty() { b'{' } else { b',' });
+        cut |= quoted(&mut out, name);
+        out.push(b':');
+        cut |= quoted(&mut out, value);
+    }
+    out.push(b'}');
+    ((!labels.is_empty()).then_some(out), cut)
+}

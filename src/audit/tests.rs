@@ -1,0 +1,425 @@
+//! The whole way from a recorder to a sink.
+
+use super::sink::{Output, Stream};
+use super::writer::start_with;
+use super::*;
+use crate::identity::{Channel, PeerIdentity, Principal, SpiffeId};
+use crate::policy::{Caller, Facts, Reason, RuleFacts, TableFacts, Verdict, Would};
+use crate::request::{CanonicalRequest, ContentType};
+use serde_json::Value;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+fn at(second: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::new(second, 5)
+}
+
+pub(super) fn caller(id: &str) -> Arc<Caller> {
+    let identity = PeerIdentity {
+        principal: Principal::Spiffe(SpiffeId::parse(id).unwrap()),
+        serial: "0badcafe".to_owned(),
+        fingerprint: "ab".repeat(32),
+        issuer: "CN=dev, O=\"Shop\"".to_owned(),
+        subject: String::new(),
+        dns_names: Vec::new(),
+        not_after: UNIX_EPOCH + Duration::from_secs(3_600),
+        not_before: UNIX_EPOCH,
+    };
+    let channel =
+        Channel { version: "1.3", cipher: "TLS13_AES_128_GCM_SHA256", group: "X25519MLKEM768", alpn: "h2", sni: Some("orders".into()) };
+    let source = SocketAddr::from(([0, 0, 0, 0, 0, 0xffff, 0x0a00, 0x0001], 40_000));
+    Arc::new(Caller { identity: Some(Arc::new(identity)), source, local_port: 8_443, channel: Some(channel) })
+}
+
+pub(super) fn decision(id: DecisionId, verdict: Verdict, path: &str) -> Decision {
+    let rule = Arc::new(RuleFacts { id: "orders-read".to_owned(), templates: vec!["/orders/{id}".into()] });
+    let table = TableFacts { name: "shop".to_owned(), version: "7".to_owned(), sha256: "cd".repeat(32) };
+    let reason = if verdict == Verdict::Allow { Reason::Rule } else { Reason::ExplicitDeny };
+    Decision {
+        at: at(1_000),
+        id,
+        direction: Direction::Inbound,
+        verdict,
+        facts: Facts {
+            rule: Some(rule),
+            template: Some("/orders/{id}".into()),
+            reason,
+            would: None,
+            table: Some(Arc::new(table)),
+            generation: 3,
+            audited: false,
+            sample: 1.0,
+        },
+        caller: caller("spiffe://prod.example/ns/web/sa/frontend"),
+        target: Some(Arc::new(Target { id: Some("spiffe://prod.example/o".to_owned()), host: "orders".to_owned(), port: 8_080 })),
+        request: Some(CanonicalRequest {
+            method: http::Method::GET,
+            target: path.parse().unwrap(),
+            authority: None,
+            version: http::Version::HTTP_2,
+            content_type: ContentType::Json,
+            framing: Some("te_cl"),
+        }),
+        method: None,
+        decide_ns: 61,
+        outcome: Outcome { status: 200, bytes_in: 1, bytes_out: 2, upstream_us: Some(3), total_us: 4, ..Outcome::default() },
+    }
+}
+
+fn refused(recorder: &Recorder, id: &str) -> RefusedHandshake {
+    RefusedHandshake {
+        at: at(2_000),
+        id: recorder.id(),
+        direction: Direction::Inbound,
+        source: SocketAddr::from(([10, 0, 0, 2], 50_000)),
+        local_port: 8_443,
+        reason: "unauthenticated:two_uri_sans".into(),
+        claimed: Some(Claimed {
+            id: Some(id.to_owned()),
+            serial: Some("01".to_owned()),
+            fingerprint: Some("ef".to_owned()),
+            issuer: Some("CN=x".to_owned()),
+            not_after: Some(UNIX_EPOCH),
+        }),
+        server_name: Some("orders".to_owned()),
+    }
+}
+
+/// Hands each write to the test, and stands still while it is shut.
+struct Gate {
+    lines: Sender<Vec<u8>>,
+    shut: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Write for Gate {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let (shut, opened) = &*self.shut;
+        drop(opened.wait_while(shut.lock().unwrap(), |shut| *shut).unwrap());
+        let _ = self.lines.send(bytes.to_vec());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+struct Log {
+    recorder: Recorder,
+    journal: Journal,
+    writer: Writer,
+    lines: Receiver<Vec<u8>>,
+    shut: Arc<(Mutex<bool>, Condvar)>,
+}
+
+fn settings() -> Settings {
+    let labels = [("task".to_owned(), "a\"1".to_owned())].into();
+    Settings { sink: Sink::None, max_bytes: 1 << 30, on_full: OnFull::Aggregate, sample: 1.0, labels }
+}
+
+fn boot() -> BootFacts {
+    BootFacts { workload: "spiffe://prod.example/o".to_owned(), version: "0.1.0" }
+}
+
+impl Log {
+    fn start(settings: &Settings, shut: bool) -> Self {
+        let shut = Arc::new((Mutex::new(shut), Condvar::new()));
+        let (sender, lines) = channel();
+        let output = Output::Stream(Stream { out: Box::new(Gate { lines: sender, shut: Arc::clone(&shut) }), torn: false });
+        let (mut recorders, journal, writer) = start_with(settings, boot(), 1, None, 1, output).unwrap();
+        Self { recorder: recorders.remove(0), journal, writer, lines, shut }
+    }
+
+    fn open(&self) {
+        *self.shut.0.lock().unwrap() = false;
+        self.shut.1.notify_all();
+    }
+
+    fn finish(self) -> Vec<Value> {
+        self.open();
+        drop(self.recorder);
+        self.writer.finish();
+        let bytes: Vec<u8> = self.lines.iter().flatten().collect();
+        values(&bytes)
+    }
+}
+
+fn values(bytes: &[u8]) -> Vec<Value> {
+    bytes.split_inclusive(|byte| *byte == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect()
+}
+
+fn of_kind<'v>(values: &'v [Value], kind: &str) -> Vec<&'v Value> {
+    values.iter().filter(|value| value["kind"] == kind).collect()
+}
+
+fn counts(values: &[&Value]) -> u64 {
+    values.iter().map(|value| value["count"].as_u64().unwrap()).sum()
+}
+
+fn assert_no_holes(values: &[Value]) {
+    for (at, value) in values.iter().enumerate() {
+        assert_eq!(value["seq"], at, "seq has a hole");
+    }
+    let mut seqs: Vec<u64> = values.iter().filter_map(|value| value["shard_seq"].as_u64()).collect();
+    seqs.sort_unstable();
+    assert!(seqs.iter().enumerate().all(|(at, seq)| at as u64 == *seq), "shard_seq has a hole");
+}
+
+#[test]
+fn every_field_stands_in_its_place() {
+    let log = Log::start(&settings(), false);
+    let mut full = decision(DecisionId(1), Verdict::Allow, "/orders/4%C3%A4?q=1");
+    full.facts.would = Some(Would { verdict: Verdict::Deny, rule: full.facts.rule.clone() });
+    full.outcome.close_reason = Some("client_closed");
+    full.outcome.phase = Some("end");
+    log.recorder.allow(full);
+    drop(log.recorder);
+    log.writer.finish();
+    let bytes: Vec<u8> = log.lines.iter().flatten().collect();
+    let lines: Vec<&str> = std::str::from_utf8(&bytes).unwrap().lines().collect();
+    assert!(
+        lines[0].starts_with(r#"{"v":"countersign.decision/1","seq":0,"boot":"00000000000000000000000000000001","kind":"boot","time":""#)
+    );
+    assert!(lines[0].ends_with(r#"","version":"0.1.0","workload":"spiffe://prod.example/o","labels":{"task":"a\"1"}}"#), "{}", lines[0]);
+    let (ab, cd) = ("ab".repeat(32), "cd".repeat(32));
+    let expected = format!(
+        concat!(
+            r#"{{"v":"countersign.decision/1","seq":1,"shard":0,"shard_seq":0,"boot":"00000000000000000000000000000001","kind":"decision","#,
+            r#""time":"1970-01-01T00:16:40.000000005Z","id":"00000000000000000000000001","dir":"inbound","decision":"allow","reason":"rule","#,
+            r#""rule":"orders-read","would":"deny","would_rule":"orders-read","policy":"shop","policy_version":"7","policy_sha256":"{cd}","#,
+            r#""src":{{"id":"spiffe://prod.example/ns/web/sa/frontend","ip":"10.0.0.1","port":40000}},"#,
+            r#""cert":{{"serial":"0badcafe","sha256":"{ab}","not_after":"1970-01-01T01:00:00Z","issuer":"CN=dev, O=\"Shop\""}},"#,
+            r#""tls":{{"version":"1.3","cipher":"TLS13_AES_128_GCM_SHA256","group":"X25519MLKEM768","alpn":"h2","sni":"orders"}},"#,
+            r#""dst":{{"id":"spiffe://prod.example/o","host":"orders","port":8080}},"#,
+            r#""http":{{"method":"GET","path":"/orders/4%C3%A4","template":"/orders/{{id}}","version":"2","ctype":"json","status":200}},"#,
+            r#""framing":"te_cl","bytes_in":1,"bytes_out":2,"decide_ns":61,"upstream_us":3,"total_us":4,"close_reason":"client_closed","#,
+            r#""phase":"end","labels":{{"task":"a\"1"}}}}"#
+        ),
+        ab = ab,
+        cd = cd
+    );
+    assert_eq!(lines[1], expected);
+}
+
+#[test]
+fn handshakes_and_published_tables_leave_records() {
+    let log = Log::start(&settings(), false);
+    log.recorder.handshake(refused(&log.recorder, "spiffe://a/b"));
+    let table = Arc::new(TableFacts { name: "shop".to_owned(), version: String::new(), sha256: "cd".to_owned() });
+    log.journal.policy(PolicyEvent { table, generation: 4 });
+    let values = log.finish();
+    let handshake = of_kind(&values, "handshake")[0];
+    assert_eq!(handshake["reason"], "unauthenticated:two_uri_sans");
+    assert_eq!(handshake["src"], serde_json::json!({"id": "spiffe://a/b", "ip": "10.0.0.2", "port": 50_000}));
+    assert_eq!(handshake["cert"]["not_after"], "1970-01-01T00:00:00Z");
+    assert_eq!(handshake["tls"]["sni"], "orders");
+    assert_eq!(handshake["dst"]["port"], 8_443);
+    let policy = of_kind(&values, "policy")[0];
+    assert_eq!((&policy["policy"], &policy["generation"], policy.get("policy_version")), (&"shop".into(), &4.into(), None));
+    assert_no_holes(&values);
+}
+
+#[test]
+fn flood_into_a_stalled_sink_counts_every_denial() {
+    const FLOOD: u64 = 100_000;
+    let log = Log::start(&settings(), true);
+    for number in 0..FLOOD {
+        let mut denied = decision(log.recorder.id(), Verdict::Deny, &format!("/orders/{number}"));
+        denied.at = at(number);
+        // More callers than slots: the rest goes into one slot.
+        denied.caller = caller(&format!("spiffe://prod.example/{}", number % 1_500));
+        log.recorder.deny(denied);
+    }
+    for _ in 0..10 {
+        log.recorder.handshake(refused(&log.recorder, "spiffe://a/b"));
+    }
+    log.open();
+    let values = log.finish();
+    let aggregates = of_kind(&values, "aggregate");
+    let single = of_kind(&values, "decision").len() + of_kind(&values, "handshake").len();
+    assert!(single >= ring::DENIALS, "{single}");
+    assert_eq!(single as u64 + counts(&aggregates), FLOOD + 10);
+    assert!(aggregates.len() <= fold::MAX_KEYS + 1, "{}", aggregates.len());
+    assert_eq!(aggregates.iter().filter(|value| value["of"] == "other").count(), 1);
+    for aggregate in aggregates {
+        assert!(aggregate["first"].as_str() <= aggregate["last"].as_str());
+        assert_eq!(aggregate["decision"], "deny");
+    }
+    assert_no_holes(&values);
+}
+
+#[test]
+fn folded_denials_leave_once_there_is_room() {
+    let log = Log::start(&settings(), true);
+    for number in 0..ring::DENIALS * 2 {
+        log.recorder.deny(decision(log.recorder.id(), Verdict::Deny, &format!("/orders/{number}")));
+    }
+    log.open();
+    let mut bytes = Vec::new();
+    // The recorder stays: the shard's tick hands over.
+    while !String::from_utf8_lossy(&bytes).contains(r#""kind":"aggregate""#) {
+        log.recorder.flush();
+        if let Ok(more) = log.lines.recv_timeout(Duration::from_millis(1)) {
+            bytes.extend(more);
+        }
+    }
+    log.writer.finish();
+    bytes.extend(log.lines.iter().flatten());
+    let values = values(&bytes);
+    let total = of_kind(&values, "decision").len() as u64 + counts(&of_kind(&values, "aggregate"));
+    assert_eq!(total, ring::DENIALS as u64 * 2);
+    assert!(of_kind(&values, "gap").is_empty());
+}
+
+#[test]
+fn missed_allows_are_counted_exactly() {
+    const ALL: u64 = 30_000;
+    for on_full in [OnFull::Aggregate, OnFull::Sample] {
+        let log = Log::start(&Settings { on_full, ..settings() }, true);
+        for number in 0..ALL {
+            let mut allowed = decision(log.recorder.id(), Verdict::Allow, "/orders/1");
+            allowed.at = at(number);
+            log.recorder.allow(allowed);
+        }
+        let values = log.finish();
+        let gaps = of_kind(&values, "gap");
+        assert_eq!(of_kind(&values, "decision").len() as u64 + counts(&gaps), ALL);
+        assert_eq!(gaps[0]["cause"], "ring_full");
+        assert!(gaps[0]["first"].as_str() < gaps[0]["last"].as_str());
+        assert_no_holes(&values);
+    }
+}
+
+#[test]
+fn counts_of_a_living_recorder_are_in_the_last_gap() {
+    let log = Log::start(&settings(), true);
+    for _ in 0..20_000 {
+        log.recorder.allow(decision(log.recorder.id(), Verdict::Allow, "/orders/1"));
+    }
+    log.open();
+    log.writer.finish();
+    let bytes: Vec<u8> = log.lines.iter().flatten().collect();
+    let values = values(&bytes);
+    let gaps = of_kind(&values, "gap");
+    assert_eq!(gaps[0]["cause"], "unfinished");
+    assert_eq!(of_kind(&values, "decision").len() as u64 + counts(&gaps), 20_000);
+}
+
+#[test]
+fn sampling_spares_what_must_be_recorded() {
+    let log = Log::start(&Settings { sample: 0.0, ..settings() }, false);
+    let allow = |change: &dyn Fn(&mut Decision)| {
+        let mut allowed = decision(log.recorder.id(), Verdict::Allow, "/orders/1");
+        change(&mut allowed);
+        log.recorder.allow(allowed);
+    };
+    for _ in 0..50 {
+        allow(&|_| ());
+    }
+    allow(&|allowed| allowed.facts.audited = true);
+    allow(&|allowed| allowed.facts.would = Some(Would { verdict: Verdict::Deny, rule: None }));
+    allow(&|allowed| allowed.outcome.close_reason = Some("app_unreachable"));
+    allow(&|allowed| allowed.verdict = Verdict::Deny);
+    for _ in 0..50 {
+        log.recorder.deny(decision(log.recorder.id(), Verdict::Deny, "/orders/1"));
+    }
+    log.journal.set_sample(1.0);
+    allow(&|allowed| allowed.facts.sample = 0.0);
+    allow(&|_| ());
+    let values = log.finish();
+    let allows = of_kind(&values, "decision").iter().filter(|value| value["decision"] == "allow").count();
+    // The first between the two, three that are never sampled, one at the full share.
+    assert_eq!(allows, 5);
+    assert_eq!(of_kind(&values, "decision").len(), 5 + 51);
+}
+
+#[tokio::test]
+async fn block_waits_for_room_and_then_refuses() {
+    let log = Log::start(&Settings { on_full: OnFull::Block, ..settings() }, true);
+    assert_eq!(log.recorder.reserve().await, Ok(()));
+    for _ in 0..ring::ALLOWS + 2_048 {
+        log.recorder.allow(decision(log.recorder.id(), Verdict::Allow, "/orders/1"));
+    }
+    let before = tokio::time::Instant::now();
+    assert_eq!(log.recorder.reserve().await, Err(Unavailable));
+    assert!(before.elapsed() >= Duration::from_millis(50));
+    log.open();
+    while log.recorder.reserve().await.is_err() {}
+    log.finish();
+}
+
+#[test]
+fn a_long_path_is_cut_and_does_not_wait_whole() {
+    let log = Log::start(&settings(), false);
+    log.recorder.allow(decision(log.recorder.id(), Verdict::Allow, &format!("/{}?{}", "x".repeat(20_000), "y".repeat(20_000))));
+    let values = log.finish();
+    assert_eq!(values[1]["cut"], true);
+    let path = values[1]["http"]["path"].as_str().unwrap();
+    assert!(path.len() <= json::MAX_TEXT && path.ends_with("x…"));
+}
+
+#[test]
+fn the_tap_gets_each_line_and_never_slows_the_writer() {
+    let (tap, lines) = std::sync::mpsc::sync_channel(2);
+    let (recorders, _journal, writer) = start_tapped(&settings(), boot(), 1, Some(tap)).unwrap();
+    for _ in 0..10 {
+        recorders[0].deny(decision(recorders[0].id(), Verdict::Deny, "/orders/1"));
+    }
+    drop(recorders);
+    writer.finish();
+    let lines: Vec<Arc<str>> = lines.iter().collect();
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0].contains(r#""kind":"boot""#) && !lines[0].ends_with('\n'));
+}
+
+#[test]
+fn entries_are_as_small_as_the_rings_memory_says() {
+    assert!(size_of::<entry::Entry>() <= 640, "{} bytes", size_of::<entry::Entry>());
+}
+
+/// A sink that fails as told, in the middle of a line.
+struct Flaky {
+    out: Arc<Mutex<Vec<u8>>>,
+    failures: u32,
+    half: bool,
+}
+
+impl Write for Flaky {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.failures > 0 {
+            self.half = !self.half;
+            if !self.half {
+                self.failures -= 1;
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            let some = bytes.len().min(700);
+            self.out.lock().unwrap().extend_from_slice(&bytes[..some]);
+            return Ok(some);
+        }
+        self.out.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_stream_that_fails_gets_every_line_whole_afterwards() {
+    let out = Arc::new(Mutex::new(Vec::new()));
+    let stream = Stream { out: Box::new(Flaky { out: Arc::clone(&out), failures: 2, half: false }), torn: false };
+    let (recorders, _journal, writer) = start_with(&settings(), boot(), 1, None, 1, Output::Stream(stream)).unwrap();
+    for _ in 0..100 {
+        recorders[0].deny(decision(recorders[0].id(), Verdict::Deny, "/orders/1"));
+    }
+    drop(recorders);
+    writer.finish();
+    let bytes = out.lock().unwrap().clone();
+    let whole: Vec<Value> = bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    assert_no_holes(&whole);
+    assert_eq!(whole.len(), 101);
+}
