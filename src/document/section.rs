@@ -93,6 +93,14 @@ impl<'d> Section<'d> {
         self.document.report(self.place_of(key), what, instead);
     }
 
+    /// Notes a problem with `key` if it stands here, and marks it as known so that [`Section::close`] does not name it again.
+    pub fn refuse(&self, key: &'static str, what: impl Into<String>, instead: impl Into<String>) {
+        if self.has(key) {
+            self.known.borrow_mut().push(key);
+            self.problem(key, what, instead);
+        }
+    }
+
     /// A string, `${NAME}` expanded.
     pub fn str(&self, key: &'static str) -> Option<Item<String>> {
         let (value, place) = self.value(key)?;
@@ -137,6 +145,21 @@ impl<'d> Section<'d> {
         let items = array.iter().enumerate().map(|(index, item)| {
             let place = self.document.place(item.span().start, format!("{}[{index}]", self.key(key)));
             self.text(item.get_ref(), &place, "a string in quotes").map(|value| Item { value, place })
+        });
+        items.collect::<Vec<_>>().into_iter().collect()
+    }
+
+    /// A list of whole numbers, each with its own place. An empty list is a value.
+    pub fn integers(&self, key: &'static str) -> Option<Vec<Item<i64>>> {
+        let (value, place) = self.value(key)?;
+        let Some(array) = value.as_array() else {
+            self.document.report(place, format!("is {}", with_article(value.type_str())), "write a list of whole numbers: [8443]");
+            return None;
+        };
+        let items = array.iter().enumerate().map(|(index, item)| {
+            let place = self.document.place(item.span().start, format!("{}[{index}]", self.key(key)));
+            let parsed = item.get_ref().as_integer().and_then(|n| i64::from_str_radix(&n.as_str().replace('_', ""), n.radix()).ok());
+            self.typed(parsed, item.get_ref(), place, "a whole number")
         });
         items.collect::<Vec<_>>().into_iter().collect()
     }

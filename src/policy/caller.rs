@@ -1,5 +1,6 @@
 //! The facts about a connection that its requests are decided on and recorded with.
 
+use super::ClassCache;
 use crate::identity::{Channel, PeerIdentity};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,4 +16,13 @@ pub struct Caller {
     pub local_port: u16,
     /// The TLS channel; `None` where the listener is plain.
     pub channel: Option<Channel>,
+    /// The rules that it can meet, kept by `decide`; changing the fields above afterwards is not seen by it.
+    pub classes: ClassCache,
+}
+
+impl Caller {
+    /// The other end of one connection.
+    pub fn new(identity: Option<Arc<PeerIdentity>>, source: SocketAddr, local_port: u16, channel: Option<Channel>) -> Self {
+        Self { identity, source, local_port, channel, classes: ClassCache::default() }
+    }
 }

@@ -1,9 +1,15 @@
 //! The decision: the only maker of a [`Permit`].
 
-use super::{Caller, RuleFacts, Snapshot, TableFacts, Verdict};
+use super::evaluate::{Evaluation, Hit, Outcome, Scope};
+use super::{Caller, Mode, RuleFacts, Snapshot, Table, TableFacts, Verdict};
+use crate::identity::{PeerIdentity, Principal};
 use crate::request::{CanonicalRequest, Malformed};
+use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+
+/// The status of a denial by policy.
+const FORBIDDEN: u16 = 403;
 
 /// The right to forward one request. Only [`decide`] and [`permit_route`] make one.
 #[derive(Debug)]
@@ -79,7 +85,7 @@ pub enum Reason {
 
 impl Reason {
     /// The record's `reason`.
-    pub fn text(self) -> std::borrow::Cow<'static, str> {
+    pub fn text(self) -> Cow<'static, str> {
         match self {
             Self::Rule => "rule".into(),
             Self::Route => "route".into(),
@@ -104,7 +110,41 @@ pub struct Denial {
     pub facts: Facts,
 }
 
+impl Denial {
+    /// The refusal of a request that could not be made canonical (step 1).
+    pub fn malformed(malformed: Malformed, table: &Snapshot) -> Self {
+        Self { status: malformed.status(), facts: Facts::without_rule(Reason::Malformed(malformed), table) }
+    }
+}
+
+impl Facts {
+    /// The facts of an end that no rule decided.
+    pub fn without_rule(reason: Reason, table: &Snapshot) -> Self {
+        Self {
+            rule: None,
+            template: None,
+            reason,
+            would: None,
+            table: table.as_ref().map(|table| table.facts.clone()),
+            generation: table.as_ref().map_or(0, |table| table.generation),
+            audited: false,
+            sample: 1.0,
+        }
+    }
+
+    fn with_hit(mut self, hit: Option<Hit<'_>>) -> Self {
+        self.rule = hit.map(|hit| hit.facts());
+        self.template = hit.and_then(|hit| hit.template());
+        self.sample = hit.map_or(1.0, |hit| hit.rule.sample);
+        self
+    }
+}
+
 impl Permit {
+    fn new(kind: PermitKind, facts: Facts) -> Self {
+        Self { kind, facts, _private: () }
+    }
+
     /// What granted it.
     pub fn kind(&self) -> PermitKind {
         self.kind
@@ -116,15 +156,64 @@ impl Permit {
     }
 }
 
-/// Decides one request by the table in force (policy.md section 2).
+/// Decides one request by the table in force: who asks, then quarantine, then the rules. The first step, the canonical
+/// request, is behind it already.
 ///
 /// # Errors
 /// The denial, to be recorded before the response is written.
-pub fn decide(_table: &Snapshot, _caller: &Caller, _request: &CanonicalRequest, _now: SystemTime) -> Result<Permit, Box<Denial>> {
-    todo!()
+pub fn decide(table: &Snapshot, caller: &Caller, request: &CanonicalRequest, now: SystemTime) -> Result<Permit, Box<Denial>> {
+    let deny = |reason| Err(Box::new(Denial { status: FORBIDDEN, facts: Facts::without_rule(reason, table) }));
+    let principal = match authenticated(caller, now) {
+        Ok(principal) => principal,
+        Err(code) => return deny(Reason::Unauthenticated(code)),
+    };
+    // Step 3, quarantine, has its place here: before the rules, and never in shadow.
+    match table {
+        None => deny(Reason::NoPolicy),
+        Some(rules) => caller.classes.with(rules, caller, principal, |class| {
+            let evaluation = Evaluation::new(rules, class, request, now);
+            by_rules(rules, &evaluation, Facts::without_rule(Reason::ImplicitDeny, table))
+        }),
+    }
 }
 
 /// The permit of a matched outbound route; `rule` is named `upstream:<host>`.
-pub fn permit_route(_rule: Arc<RuleFacts>, _table: &Snapshot) -> Permit {
-    todo!()
+pub fn permit_route(rule: Arc<RuleFacts>, table: &Snapshot) -> Permit {
+    let facts = Facts::without_rule(Reason::Route, table);
+    Permit::new(PermitKind::Route, Facts { rule: Some(rule), ..facts })
+}
+
+/// Step 2: who asks. A connection ends before its certificate does; this holds where that was missed.
+fn authenticated(caller: &Caller, now: SystemTime) -> Result<&Principal, &'static str> {
+    let identity: &PeerIdentity = caller.identity.as_deref().ok_or("no_identity")?;
+    // The last second of the validity belongs to it (RFC 5280 section 4.1.2.5).
+    let live = identity.not_after.checked_add(Duration::from_secs(1)).is_none_or(|end| now < end);
+    if live { Ok(&identity.principal) } else { Err("expired") }
+}
+
+/// Steps 4 to 6.
+fn by_rules(table: &Table, evaluation: &Evaluation<'_>, mut facts: Facts) -> Result<Permit, Box<Denial>> {
+    let outcome = evaluation.outcome(Scope::Enforced);
+    facts.audited = evaluation.is_audited();
+    facts.would = evaluation.has_shadow().then(|| evaluation.outcome(Scope::WithShadows)).filter(|would| would.verdict() != outcome.verdict()).map(would);
+    match outcome {
+        Outcome::Allow(hit) => {
+            facts.reason = Reason::Rule;
+            Ok(Permit::new(PermitKind::Policy, facts.with_hit(Some(hit))))
+        }
+        Outcome::Deny(_) | Outcome::Nothing if matches!(table.mode(), Mode::Shadow { .. }) => {
+            facts.reason = Reason::Shadow;
+            facts.would = Some(would(outcome));
+            Ok(Permit::new(PermitKind::Policy, facts))
+        }
+        Outcome::Deny(hit) => {
+            facts.reason = Reason::ExplicitDeny;
+            Err(Box::new(Denial { status: FORBIDDEN, facts: facts.with_hit(Some(hit)) }))
+        }
+        Outcome::Nothing => Err(Box::new(Denial { status: FORBIDDEN, facts })),
+    }
+}
+
+fn would(outcome: Outcome<'_>) -> Would {
+    Would { verdict: outcome.verdict(), rule: outcome.hit().map(|hit| hit.facts()) }
 }

@@ -1,7 +1,9 @@
-//! The table: text → rules.
+//! The table: what records say about it, and its rules.
 
-use crate::document::Problems;
+use super::rule::{Mode, Rule};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 /// What a rule does, and how a decision ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -10,6 +12,16 @@ pub enum Verdict {
     Allow,
     /// The request is refused.
     Deny,
+}
+
+impl Verdict {
+    /// The name in the decision log and in a table's cases.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+        }
+    }
 }
 
 /// What a record says about the table.
@@ -35,16 +47,58 @@ pub struct RuleFacts {
 /// One immutable policy table.
 #[derive(Debug)]
 pub struct Table {
-    /// Counts up with every table that is published.
+    /// Unlike that of every other table of this process, and higher than that of every table read before.
     pub generation: u64,
     /// Name, version and hash.
     pub facts: Arc<TableFacts>,
+    pub(super) mode: Mode,
+    /// In file order.
+    pub(super) rules: Box<[Rule]>,
+    pub(super) json: String,
 }
 
-/// Reads a table; `file` is only what problems call it, `ports` are the local ports of the inbound listeners.
-///
-/// # Errors
-/// Every problem of the text, and every `[[case]]` that does not hold.
-pub fn parse(_file: &str, _text: &str, _ports: &[u16]) -> Result<Table, Problems> {
-    todo!()
+/// A trial that was meant to have ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OverdueShadow {
+    /// The rule in shadow; `None`: the whole table.
+    pub rule: Option<Arc<RuleFacts>>,
+    /// Its `shadow_until`.
+    pub until: SystemTime,
+}
+
+impl Table {
+    pub(super) fn new(facts: TableFacts, mode: Mode, rules: Vec<Rule>, json: String) -> Self {
+        static GENERATION: AtomicU64 = AtomicU64::new(0);
+        let generation = GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
+        Self { generation, facts: Arc::new(facts), mode, rules: rules.into(), json }
+    }
+
+    /// Whether the table is enforced or in shadow.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The rules in file order.
+    pub fn rules(&self) -> impl ExactSizeIterator<Item = &Arc<RuleFacts>> {
+        self.rules.iter().map(|rule| &rule.facts)
+    }
+
+    /// The canonical JSON that the hash is over: sorted keys, defaults filled in, sets resolved.
+    pub fn canonical_json(&self) -> &str {
+        &self.json
+    }
+
+    /// Every shadow whose `shadow_until` is past; they stay in shadow and somebody should hear of them.
+    pub fn overdue_shadows(&self, now: SystemTime) -> Vec<OverdueShadow> {
+        let overdue = |mode: Mode, rule: Option<&Arc<RuleFacts>>| match mode {
+            Mode::Shadow { until } if until <= now => Some(OverdueShadow { rule: rule.cloned(), until }),
+            _ => None,
+        };
+        let rules = self.rules.iter().filter_map(|rule| overdue(rule.mode, Some(&rule.facts)));
+        overdue(self.mode, None).into_iter().chain(rules).collect()
+    }
+
+    pub(super) fn rule(&self, index: u32) -> Option<&Rule> {
+        self.rules.get(usize::try_from(index).ok()?)
+    }
 }

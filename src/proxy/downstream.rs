@@ -100,7 +100,7 @@ impl Downstream {
 
     /// Refuses what the table allows and the data path cannot take.
     pub fn refuse_because(&self, begun: Begun, status: StatusCode, reason: &'static str, request: CanonicalRequest) -> Response<Download> {
-        let facts = Facts::refused(&self.shard.policy.current(), Reason::Refused(reason));
+        let facts = Facts::without_rule(Reason::Refused(reason), &self.shard.policy.current());
         self.refuse(begun, Refusal { status, facts, request: Some(request), method: None })
     }
 
@@ -118,7 +118,7 @@ impl Downstream {
                 respond::refusal(StatusCode::INTERNAL_SERVER_ERROR, self.shard.recorder.id(), self.direction, "panic")
             }
             None => {
-                let facts = Facts::refused(&self.shard.policy.current(), Reason::Refused("panic"));
+                let facts = Facts::without_rule(Reason::Refused("panic"), &self.shard.policy.current());
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
                 self.refuse(begun, Refusal { status, facts, request: None, method: Some(method) })
             }
@@ -141,7 +141,7 @@ impl Downstream {
             Ended::Http(Err(_)) => return,
         };
         metrics.malformed.increment(1);
-        let facts = Facts::refused(&self.shard.policy.current(), Reason::Refused(reason));
+        let facts = Facts::without_rule(Reason::Refused(reason), &self.shard.policy.current());
         let mut record = self.decision(self.begin(), Verdict::Deny, facts, None);
         record.outcome.status = status;
         self.shard.recorder.deny(record);

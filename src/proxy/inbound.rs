@@ -122,7 +122,7 @@ async fn decide_and_forward(peer: Rc<Peer>, request: Request<Incoming>, recorded
         Ok(canonical) => canonical,
         Err(malformed) => {
             recorded.set(true);
-            let facts = Facts::refused(&table, Reason::Malformed(malformed));
+            let facts = Denial::malformed(malformed, &table).facts;
             let status = StatusCode::from_u16(malformed.status()).unwrap_or(StatusCode::BAD_REQUEST);
             return downstream.refuse(begun, Refusal { status, facts, request: None, method: Some(parts.method) });
         }

@@ -1,8 +1,10 @@
 //! The canonical request: refuse, do not repair.
 
-use super::{Authority, Strictness};
-use http::uri::PathAndQuery;
-use http::{HeaderMap, Method, Uri, Version};
+use super::fields::Fields;
+use super::{Authority, ContentType, Listener, Malformed, Strictness, canonical_path};
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderValue, Method, Uri, Version};
+use std::borrow::Cow;
 
 /// A request whose decided components are exactly what will be forwarded. Cloning is cheap: everything is reference counted.
 #[derive(Debug, Clone)]
@@ -33,64 +35,99 @@ impl CanonicalRequest {
     }
 }
 
-/// The class of a content type, as the decision log names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum ContentType {
-    /// `application/grpc`, `application/grpc+…`.
-    Grpc,
-    /// `application/json`, `…+json`.
-    Json,
-    /// `application/x-www-form-urlencoded`, `multipart/form-data`.
-    Form,
-    /// Anything else.
-    Other,
-    /// No content type.
-    #[default]
-    None,
-}
-
-impl ContentType {
-    /// The name in the decision log.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Grpc => "grpc",
-            Self::Json => "json",
-            Self::Form => "form",
-            Self::Other => "other",
-            Self::None => "none",
-        }
-    }
-}
-
-/// Why a request cannot be made canonical.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Malformed {
-    /// placeholder
-    Target,
-}
-
-impl Malformed {
-    /// The stable code: the record's reason is `malformed:<code>`.
-    pub fn code(self) -> &'static str {
-        "target"
-    }
-
-    /// The status of the refusal: 400, 405, 431 or 501.
-    pub fn status(self) -> u16 {
-        400
-    }
-}
-
-/// Makes a request canonical, or refuses it.
+/// Makes a request canonical, or refuses it. What is canonical already is shared, not copied.
 ///
 /// # Errors
 /// The first reason found; nothing is repaired.
 pub fn canonicalize(
-    _method: &Method,
-    _uri: &Uri,
-    _version: Version,
-    _headers: &HeaderMap,
-    _strictness: &Strictness,
+    method: &Method,
+    uri: &Uri,
+    version: Version,
+    headers: &HeaderMap,
+    strictness: &Strictness,
+    listener: Listener,
 ) -> Result<CanonicalRequest, Malformed> {
-    todo!()
+    if *method == Method::CONNECT {
+        return Err(Malformed::Connect);
+    }
+    if headers.len() > strictness.head_fields {
+        return Err(Malformed::HeadFields);
+    }
+    let form = Form::of(uri, version, listener)?;
+    let fields = Fields::read(headers)?;
+    Ok(CanonicalRequest {
+        method: method.clone(),
+        target: target(method, uri, form, strictness)?,
+        authority: authority(uri, version, fields.host)?,
+        version,
+        content_type: fields.content_type,
+        framing: fields.framing,
+    })
+}
+
+/// The form of a target (RFC 9112 section 3.2).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// A path, or HTTP/2's pseudo-headers.
+    Origin,
+    /// `http://host/path`, as sent to a proxy.
+    Absolute,
+}
+
+impl Form {
+    fn of(uri: &Uri, version: Version, listener: Listener) -> Result<Self, Malformed> {
+        let expected = match listener {
+            Listener::Inbound => Scheme::HTTPS,
+            Listener::Outbound => Scheme::HTTP,
+        };
+        match (uri.scheme(), uri.authority()) {
+            (None, None) => Ok(Self::Origin),
+            // HTTP/2 and later spread the same parts over pseudo-headers.
+            (scheme, _) if version > Version::HTTP_11 => {
+                if scheme.is_none_or(|scheme| *scheme == expected) { Ok(Self::Origin) } else { Err(Malformed::Scheme) }
+            }
+            (None, Some(_)) => Err(Malformed::Target),
+            (Some(_), _) if listener == Listener::Inbound => Err(Malformed::AbsoluteForm),
+            (Some(scheme), _) if *scheme == expected => Ok(Self::Absolute),
+            (Some(_), _) => Err(Malformed::AbsoluteScheme),
+        }
+    }
+}
+
+fn target(method: &Method, uri: &Uri, form: Form, strictness: &Strictness) -> Result<PathAndQuery, Malformed> {
+    let target = uri.path_and_query().ok_or(Malformed::Target)?;
+    let whole = target.as_str();
+    if whole == "*" {
+        return if *method == Method::OPTIONS { Ok(target.clone()) } else { Err(Malformed::Target) };
+    }
+    // `PathAndQuery::path` reads an empty path as `/`; only the text tells what was sent.
+    let (path, query) = whole.split_once('?').map_or((whole, None), |(path, query)| (path, Some(query)));
+    let canonical = match path {
+        "" if form == Form::Absolute => Cow::Owned("/".to_owned()),
+        _ => canonical_path(path, strictness)?,
+    };
+    let text = match (canonical, query) {
+        (Cow::Borrowed(_), _) => return Ok(target.clone()),
+        (Cow::Owned(path), None) => path,
+        (Cow::Owned(path), Some(query)) => path + "?" + query,
+    };
+    PathAndQuery::try_from(text).map_err(|_| Malformed::Target)
+}
+
+/// The authority of the target wins; a Host that disagrees with it is refused.
+fn authority(uri: &Uri, version: Version, host: Option<&HeaderValue>) -> Result<Option<Authority>, Malformed> {
+    let host = host.map(Authority::parse).transpose().map_err(|_| Malformed::Host)?;
+    match uri.authority() {
+        Some(_) if host.is_none() && version == Version::HTTP_11 => Err(Malformed::HostMissing),
+        Some(text) => match host {
+            Some(host) if host.as_str() == text.as_str() => Ok(Some(host)),
+            host => {
+                let authority = Authority::parse_str(text.as_str()).map_err(|_| Malformed::Host)?;
+                let agrees = host.is_none_or(|host| host == authority);
+                if agrees { Ok(Some(authority)) } else { Err(Malformed::HostMismatch) }
+            }
+        },
+        None if host.is_none() && version > Version::HTTP_10 => Err(Malformed::HostMissing),
+        None => Ok(host),
+    }
 }

@@ -2,13 +2,19 @@
 
 mod authority;
 mod canonical;
+mod content_type;
+mod fields;
+mod malformed;
 mod path;
 pub mod reserved;
 #[cfg(test)]
 mod tests;
 
-pub use authority::Authority;
-pub use canonical::{CanonicalRequest, ContentType, Malformed, canonicalize};
+pub(crate) use authority::canonical_host;
+pub use authority::{Authority, AuthorityError};
+pub use canonical::{CanonicalRequest, canonicalize};
+pub use content_type::ContentType;
+pub use malformed::Malformed;
 pub use path::{PathError, canonical_path};
 
 /// How strictly a listener reads requests (`[inbound]`: `path_params`, `escapes`; `[limits] head_fields`).
@@ -26,6 +32,15 @@ impl Default for Strictness {
     fn default() -> Self {
         Self { path_params: PathParams::Reject, escapes: Escapes::Reject, head_fields: 100 }
     }
+}
+
+/// Which listener a request came in by; each takes other forms of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listener {
+    /// From peers, over TLS: origin-form only, `:scheme` is `https`.
+    Inbound,
+    /// From the app, plain: origin-form with Host, or absolute-form `http://` because `HTTP_PROXY` points here.
+    Outbound,
 }
 
 /// What happens to `;` in a path segment.

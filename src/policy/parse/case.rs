@@ -1,0 +1,156 @@
+//! `[[case]]`: tests that travel with the table.
+
+use super::fields::{self, not_built};
+use super::{Context, rule};
+use crate::document::{Document, Place, Section};
+use crate::identity::pattern::PrincipalPattern;
+use crate::identity::{PeerIdentity, Principal, SpiffeId};
+use crate::policy::{Caller, Denial, Facts, Reason, RuleFacts, Snapshot, Table, Verdict, decide};
+use crate::request::{CanonicalRequest, Listener, Malformed, Strictness, canonicalize};
+use http::{HeaderMap, HeaderValue, Method, Uri, Version};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// One request and what the table must say to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) from: Principal,
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) host: Option<String>,
+    /// Absent in the text: the port of the first inbound listener.
+    pub(crate) port: Option<u16>,
+    /// Absent: the time of the load.
+    pub(crate) at: Option<SystemTime>,
+    pub(crate) expect: Verdict,
+    pub(crate) rule: Option<String>,
+    default_port: u16,
+    expect_place: Place,
+    rule_place: Place,
+}
+
+impl Case {
+    /// Reads one case; what is wrong is noted.
+    pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> Option<Self> {
+        for key in ["headers", "claims", "source_ip", "cert_age", "ctype"] {
+            not_built(&section, key);
+        }
+        let name = required(&section, "name", "what the case is about", |text| Ok(text.to_owned()));
+        let from = required(&section, "from", "a SPIFFE id or a DNS name", principal);
+        let method = required(&section, "method", "as in \"GET\"", rule::method);
+        let path = required(&section, "path", "as in \"/orders/17\"", |text| Ok(text.to_owned()));
+        let expect = required(&section, "expect", "\"allow\" or \"deny\"", verdict);
+        let host = section.str("host").map(|host| host.value);
+        let port = section.integer("port").and_then(|port| fields::port(&section, &port.place, port.value, context.ports));
+        let at = fields::time(&section, "at");
+        let rule = section.str("rule").map(|rule| rule.value);
+        let (expect_place, rule_place) = (section.place_of("expect"), section.place_of("rule"));
+        section.close();
+        Some(Self {
+            name: name?,
+            from: from?,
+            method: method?,
+            path: path?,
+            host,
+            port,
+            at,
+            expect: expect?,
+            rule,
+            default_port: context.ports.first().copied().unwrap_or_default(),
+            expect_place,
+            rule_place,
+        })
+    }
+
+    /// Decides the case as the proxy would, and notes it when the table says something else.
+    pub(super) fn check(&self, table: &Arc<Table>, now: SystemTime, document: &Document<'_>) {
+        const INSTEAD: &str = "correct the rules or the case";
+        let wanted = self.rule.as_deref();
+        if let Some(wanted) = wanted.filter(|wanted| !table.rules().any(|rule| rule.id == *wanted)) {
+            document.report(self.rule_place.clone(), format!("`{wanted}` is no rule"), "name a rule of this table by its id");
+            return;
+        }
+        let (verdict, rule, reason) = self.decide(&Some(table.clone()), self.at.unwrap_or(now));
+        let by = rule.as_ref().map_or_else(|| reason.text().into_owned(), |rule| format!("rule `{}`", rule.id));
+        if verdict != self.expect {
+            let what = format!("case `{}` expects {} and gets {} by {by}", self.name, self.expect.as_str(), verdict.as_str());
+            document.report(self.expect_place.clone(), what, INSTEAD);
+        } else if let Some(wanted) = wanted.filter(|wanted| rule.is_none_or(|rule| rule.id != *wanted)) {
+            let what = format!("case `{}` expects rule `{wanted}` to decide and it is {by}", self.name);
+            document.report(self.rule_place.clone(), what, INSTEAD);
+        }
+    }
+
+    fn decide(&self, table: &Snapshot, at: SystemTime) -> (Verdict, Option<Arc<RuleFacts>>, Reason) {
+        let hour = Duration::from_secs(3_600);
+        let identity = PeerIdentity {
+            principal: self.from.clone(),
+            serial: String::new(),
+            fingerprint: String::new(),
+            issuer: String::new(),
+            subject: String::new(),
+            dns_names: Vec::new(),
+            not_after: at + hour,
+            not_before: at - hour,
+        };
+        let source = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let caller = Caller::new(Some(Arc::new(identity)), source, self.port.unwrap_or(self.default_port), None);
+        let decision = match self.request() {
+            Ok(request) => decide(table, &caller, &request, at),
+            Err(malformed) => Err(Box::new(Denial::malformed(malformed, table))),
+        };
+        match decision {
+            Ok(permit) => told(Verdict::Allow, permit.facts()),
+            Err(denial) => told(Verdict::Deny, &denial.facts),
+        }
+    }
+
+    /// The request through the same canonical function; without `host` it is an HTTP/1.0 request that has none.
+    fn request(&self) -> Result<CanonicalRequest, Malformed> {
+        let uri = Uri::try_from(self.path.as_str()).map_err(|_| Malformed::Target)?;
+        let mut headers = HeaderMap::new();
+        let version = match &self.host {
+            None => Version::HTTP_10,
+            Some(host) => {
+                headers.insert(http::header::HOST, HeaderValue::from_str(host).map_err(|_| Malformed::Host)?);
+                Version::HTTP_11
+            }
+        };
+        canonicalize(&self.method, &uri, version, &headers, &Strictness::default(), Listener::Inbound)
+    }
+}
+
+/// What the rules say, also where the table is in shadow and lets pass what they deny.
+fn told(verdict: Verdict, facts: &Facts) -> (Verdict, Option<Arc<RuleFacts>>, Reason) {
+    let (verdict, rule) = match &facts.would {
+        Some(would) if facts.reason == Reason::Shadow => (would.verdict, &would.rule),
+        _ => (verdict, &facts.rule),
+    };
+    (verdict, rule.clone(), facts.reason)
+}
+
+fn required<T>(section: &Section<'_>, key: &'static str, instead: &str, read: impl Fn(&str) -> Result<T, (String, String)>) -> Option<T> {
+    if !section.has(key) {
+        section.problem(key, "is missing", format!("write {key} = …, {instead}"));
+    }
+    section.str(key).and_then(|item| fields::each(section, item, read))
+}
+
+fn principal(text: &str) -> Result<Principal, (String, String)> {
+    if !text.contains("://") {
+        let plain = PrincipalPattern::dns(text).is_ok_and(|pattern| !pattern.is_wild());
+        let name = Principal::Dns(text.to_ascii_lowercase().into());
+        return if plain { Ok(name) } else { Err(("is no identity".into(), "write a SPIFFE id or a DNS name, without wildcards".into())) };
+    }
+    SpiffeId::parse(text).map(Principal::Spiffe).map_err(|error| (error.to_string(), "write \"spiffe://trust.domain/path\"".into()))
+}
+
+fn verdict(text: &str) -> Result<Verdict, (String, String)> {
+    match text {
+        "allow" => Ok(Verdict::Allow),
+        "deny" => Ok(Verdict::Deny),
+        _ => Err(("is no verdict".into(), "write \"allow\" or \"deny\"".into())),
+    }
+}

@@ -1,0 +1,101 @@
+//! Text → table. Whatever is not understood refuses the whole table, every problem at once.
+
+mod case;
+mod fields;
+mod from;
+mod rule;
+
+pub(super) use case::Case;
+
+use super::canonical_json::{self, Head};
+use super::rule::Rule;
+use super::{Table, TableFacts};
+use crate::document::{Document, Item, Problems, Section};
+use from::Sets;
+use rule::ParsedRule;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// What everything in the text is read against.
+struct Context<'a> {
+    /// The local ports of the inbound listeners.
+    ports: &'a [u16],
+    now: SystemTime,
+    sets: Sets,
+}
+
+/// Reads a table; `file` is only what problems call it, `ports` are the local ports of the inbound listeners.
+///
+/// # Errors
+/// Every problem of the text, and every `[[case]]` that does not hold.
+pub fn parse(file: &str, text: &str, ports: &[u16]) -> Result<Table, Problems> {
+    parse_at(file, text, ports, SystemTime::now())
+}
+
+/// As [`parse`], at a given time.
+pub(super) fn parse_at(file: &str, text: &str, ports: &[u16], now: SystemTime) -> Result<Table, Problems> {
+    let document = Document::parse(file, text)?;
+    let table = read(&document, ports, now);
+    document.finish(table)
+}
+
+fn read(document: &Document<'_>, ports: &[u16], now: SystemTime) -> Option<Table> {
+    let root = document.root();
+    // Another schema may mean something else by every other key.
+    if !schema_is_known(&root) {
+        return None;
+    }
+    let facts = facts(&root);
+    let mode = fields::mode(&root, now);
+    for key in ["enforce_percent", "egress", "jwt_issuer", "tags"] {
+        fields::not_built(&root, key);
+    }
+    let context = Context { ports, now, sets: Sets::read(&root) };
+    let rules = rules(&root, &context);
+    let cases: Vec<Case> = root.sections("case").into_iter().filter_map(|section| Case::read(section, &context)).collect();
+    root.close();
+    if document.has_problems() {
+        return None;
+    }
+    let head = Head { name: &facts.name, version: &facts.version, mode };
+    let json = canonical_json::write(&head, &rules, &cases);
+    let facts = TableFacts { sha256: canonical_json::sha256(&json), ..facts };
+    let table = Arc::new(Table::new(facts, mode, rules, json));
+    cases.iter().for_each(|case| case.check(&table, now, document));
+    Arc::into_inner(table)
+}
+
+fn schema_is_known(root: &Section<'_>) -> bool {
+    match root.integer("schema") {
+        Some(schema) if schema.value == 1 => return true,
+        Some(schema) => root.problem("schema", format!("is {}, which this program does not read", schema.value), "write schema = 1"),
+        None if root.has("schema") => {}
+        None => root.problem("schema", "is missing", "write schema = 1 as the first line"),
+    }
+    false
+}
+
+fn facts(root: &Section<'_>) -> TableFacts {
+    let name = root.str("name");
+    if !root.has("name") || name.as_ref().is_some_and(|name| name.is_empty()) {
+        root.problem("name", "is missing or empty", "write name = \"…\", what records call this table");
+    }
+    let text = |item: Option<Item<String>>| item.map(|item| item.value).unwrap_or_default();
+    TableFacts { name: text(name), version: text(root.str("version")), sha256: String::new() }
+}
+
+fn rules(root: &Section<'_>, context: &Context<'_>) -> Vec<Rule> {
+    let parsed: Vec<ParsedRule> = root.sections("rule").into_iter().map(|section| rule::read(section, context)).collect();
+    let mut seen: HashMap<&str, u32> = HashMap::new();
+    for (index, rule) in (0..).zip(&parsed) {
+        let Some(id) = &rule.id else { continue };
+        if seen.insert(id, index).is_some() {
+            let document = root.document();
+            document.report(id.place.clone(), format!("`{}` is the id of an earlier rule", id.value), "give each rule an id of its own");
+        }
+    }
+    let excepts: Vec<Box<[u32]>> = parsed.iter().map(|rule| rule.excepted(&seen, &parsed, root.document())).collect();
+    let rules = parsed.into_iter().zip(excepts);
+    rules.filter_map(|(parsed, excepts)| parsed.rule.map(|rule| Rule { excepts, ..rule })).collect()
+}

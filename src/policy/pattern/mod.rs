@@ -1,0 +1,9 @@
+//! Patterns over paths and hosts: by segment and by label, never by string prefix.
+
+mod host;
+mod path;
+#[cfg(test)]
+mod tests;
+
+pub(super) use host::HostPattern;
+pub(super) use path::PathPattern;

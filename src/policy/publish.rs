@@ -1,0 +1,134 @@
+//! The table in force, from the control runtime to the shards.
+
+use super::{Snapshot, Table, TableFacts};
+use arc_swap::ArcSwapOption;
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tokio::sync::watch;
+
+/// Publishes tables; cloning gives another handle of the same one. Starts without a table: everything is denied with `no_policy`.
+#[derive(Debug, Clone, Default)]
+pub struct Publisher {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    snapshot: ArcSwapOption<Table>,
+    /// Counts publications. Moves after the snapshot did.
+    publication: AtomicU64,
+    changes: watch::Sender<u64>,
+}
+
+impl Default for Shared {
+    fn default() -> Self {
+        Self { snapshot: ArcSwapOption::empty(), publication: AtomicU64::new(0), changes: watch::Sender::new(0) }
+    }
+}
+
+/// What a publication changed.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// The table now in force.
+    pub table: Arc<TableFacts>,
+    /// Its generation.
+    pub generation: u64,
+    /// The table that was in force before.
+    pub previous: Option<Arc<TableFacts>>,
+}
+
+impl Published {
+    /// Whether the new table says something else than the one before; a file that was only touched does not.
+    pub fn is_change(&self) -> bool {
+        self.previous.as_ref().is_none_or(|previous| previous.sha256 != self.table.sha256)
+    }
+}
+
+impl Publisher {
+    /// A publisher without a table.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Puts `table` in force: the next request of every connection is decided by it.
+    pub fn publish(&self, table: Table) -> Published {
+        let table = Arc::new(table);
+        let published = (table.facts.clone(), table.generation);
+        let previous = self.shared.snapshot.swap(Some(table)).map(|table| table.facts.clone());
+        let publication = self.shared.publication.fetch_add(1, Ordering::Release) + 1;
+        self.shared.changes.send_replace(publication);
+        Published { table: published.0, generation: published.1, previous }
+    }
+
+    /// The table in force.
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared.snapshot.load_full()
+    }
+
+    /// Wakes whoever waits on it after each publication; the value counts them.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
+    /// A shard's own end. Make it on the shard's thread.
+    pub fn reader(&self) -> Reader {
+        // Read in this order a publication in between is only seen twice, never missed.
+        let publication = self.shared.publication.load(Ordering::Acquire);
+        let cached = RefCell::new(Rc::new(self.snapshot()));
+        Reader { shared: self.shared.clone(), seen: Cell::new(publication), cached }
+    }
+}
+
+/// One shard's view of the table in force. One atomic load a request; shared counters are touched only when the table moved.
+#[derive(Debug)]
+pub struct Reader {
+    shared: Arc<Shared>,
+    seen: Cell<u64>,
+    cached: RefCell<Rc<Snapshot>>,
+}
+
+impl Reader {
+    /// The table in force. Keep it for one decision, not for a connection.
+    pub fn current(&self) -> Rc<Snapshot> {
+        let publication = self.shared.publication.load(Ordering::Acquire);
+        if publication != self.seen.replace(publication) {
+            *self.cached.borrow_mut() = Rc::new(self.shared.snapshot.load_full());
+        }
+        self.cached.borrow().clone()
+    }
+
+    /// As [`Publisher::changes`].
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse;
+    use super::Publisher;
+
+    fn table(name: &str) -> super::Table {
+        parse("t", &format!("schema = 1\nname = '{name}'"), &[]).unwrap()
+    }
+
+    #[test]
+    fn a_reader_sees_a_publication_at_its_next_look() {
+        let publisher = Publisher::new();
+        let reader = publisher.reader();
+        let mut changes = reader.changes();
+        assert!(reader.current().is_none());
+        let first = publisher.publish(table("one"));
+        assert!(first.previous.is_none() && first.is_change());
+        assert_eq!(reader.current().as_ref().as_ref().unwrap().generation, first.generation);
+        assert!(changes.has_changed().unwrap());
+        assert_eq!(*changes.borrow_and_update(), 1);
+        assert!(!publisher.publish(table("one")).is_change());
+        let third = publisher.publish(table("two"));
+        assert!(third.is_change() && third.generation > first.generation);
+        assert_eq!(reader.current().as_ref().as_ref().unwrap().facts.name, "two");
+        assert_eq!(publisher.reader().current().as_ref().as_ref().unwrap().facts.name, "two");
+    }
+}

@@ -1,0 +1,117 @@
+//! One compiled rule.
+
+use super::methods::Methods;
+use super::pattern::{HostPattern, PathPattern};
+use super::{Caller, RuleFacts, Truth};
+use crate::identity::Principal;
+use crate::identity::pattern::PrincipalPattern;
+use crate::request::CanonicalRequest;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// What a matching rule does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Lets pass.
+    Allow,
+    /// Refuses.
+    Deny,
+    /// Asks for a full record and nothing else.
+    Audit,
+}
+
+/// Whether a rule or a table is enforced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// It is.
+    Enforce,
+    /// It is decided and recorded, and changes nothing.
+    Shadow {
+        /// When its trial was meant to end; it is not enforced by itself afterwards.
+        until: SystemTime,
+    },
+}
+
+/// One rule: lists are OR, fields are AND.
+#[derive(Debug)]
+pub(super) struct Rule {
+    pub(super) facts: Arc<RuleFacts>,
+    pub(super) effect: Effect,
+    pub(super) mode: Mode,
+    pub(super) from: From,
+    pub(super) methods: Methods,
+    /// In the order of `facts.templates`.
+    pub(super) paths: Box<[PathPattern]>,
+    /// Empty: any.
+    pub(super) hosts: Box<[HostPattern]>,
+    /// Empty: any.
+    pub(super) ports: Box<[u16]>,
+    pub(super) expires: Option<SystemTime>,
+    /// Of a deny: the allows that it does not override, by index.
+    pub(super) excepts: Box<[u32]>,
+    pub(super) sample: f32,
+    pub(super) why: Option<Box<str>>,
+}
+
+/// Whom a rule is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct From {
+    pub(super) any_authenticated: bool,
+    pub(super) patterns: Box<[PrincipalPattern]>,
+}
+
+/// What of a request is the same for every rule, looked up once.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Question<'r> {
+    pub(super) request: &'r CanonicalRequest,
+    pub(super) method_bit: u16,
+    pub(super) now: SystemTime,
+}
+
+impl From {
+    fn matches(&self, principal: &Principal) -> bool {
+        self.any_authenticated || self.patterns.iter().any(|pattern| pattern.matches(principal))
+    }
+
+    /// Whether it is about more identities than it lists.
+    pub(super) fn is_wild(&self) -> bool {
+        self.any_authenticated || self.patterns.iter().any(PrincipalPattern::is_wild)
+    }
+}
+
+impl Rule {
+    /// Whether the rule can match any request of this connection: what does not change from one request to the next.
+    pub(super) fn concerns(&self, principal: &Principal, caller: &Caller) -> bool {
+        (self.ports.is_empty() || self.ports.contains(&caller.local_port)) && self.from.matches(principal)
+    }
+
+    /// Whether a request of a connection that the rule [`concerns`](Self::concerns) matches, and by which of its paths. Cheap checks first.
+    pub(super) fn matches(&self, question: &Question<'_>) -> (Truth, usize) {
+        let live = self.expires.is_none_or(|end| question.now < end);
+        if !live || !self.methods.contains(&question.request.method, question.method_bit) {
+            return (Truth::False, 0);
+        }
+        let path = question.request.path();
+        match self.paths.iter().position(|pattern| pattern.matches(path)) {
+            Some(template) => (Truth::True.and(self.host(question.request)), template),
+            None => (Truth::False, 0),
+        }
+    }
+
+    fn host(&self, request: &CanonicalRequest) -> Truth {
+        if self.hosts.is_empty() {
+            return Truth::True;
+        }
+        match &request.authority {
+            None => Truth::Unknown,
+            Some(authority) => {
+                let host = authority.host();
+                self.hosts.iter().any(|pattern| pattern.matches(host)).into()
+            }
+        }
+    }
+
+    pub(super) fn is_shadow(&self) -> bool {
+        matches!(self.mode, Mode::Shadow { .. })
+    }
+}
