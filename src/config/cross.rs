@@ -5,6 +5,7 @@ use super::read::Draft;
 use crate::document::{Document, Problem};
 use crate::proxy::App;
 use crate::upstream::Address;
+use crate::{credentials, trust};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub(super) fn check(draft: &Draft, document: &Document<'_>, ledger: &Ledger) -> 
     listeners(draft, &mut findings);
     loops(draft, &mut findings);
     oddities(draft, &mut findings);
+    unused_credentials(draft, &mut findings);
     findings.warnings
 }
 
@@ -58,11 +60,11 @@ fn trust_domains(draft: &Draft, findings: &mut Findings<'_>) {
     if draft.trust.is_empty() || draft.trust.iter().any(Option::is_none) {
         return;
     }
-    if let Some(own) = draft.credentials.as_ref().map(|credentials| credentials.id.trust_domain()) {
-        if !first.contains_key(own) {
-            let instead = format!("add [[trust]] with domain = {own:?}: our own certificate is verified like any other");
-            findings.problem("workload.id", format!("is in {own:?}, which has no [[trust]]"), instead);
-        }
+    if let Some(own) = draft.credentials.as_ref().map(|credentials| credentials.id.trust_domain())
+        && !first.contains_key(own)
+    {
+        let instead = format!("add [[trust]] with domain = {own:?}: our own certificate is verified like any other");
+        findings.problem("workload.id", format!("is in {own:?}, which has no [[trust]]"), instead);
     }
 }
 
@@ -108,10 +110,10 @@ fn listeners(draft: &Draft, findings: &mut Findings<'_>) {
 
 fn loops(draft: &Draft, findings: &mut Findings<'_>) {
     let listeners = own_listeners(draft);
-    if let Some(App::Tcp(app)) = draft.inbound.as_ref().map(|inbound| &inbound.app) {
-        if let Some((listener, _)) = listeners.iter().find(|(_, own)| reaches(*app, *own)) {
-            findings.problem("inbound.app", format!("{app} is our own {listener}"), "write the address that the app listens on");
-        }
+    if let Some(App::Tcp(app)) = draft.inbound.as_ref().map(|inbound| &inbound.app)
+        && let Some((listener, _)) = listeners.iter().find(|(_, own)| reaches(*app, *own))
+    {
+        findings.problem("inbound.app", format!("{app} is our own {listener}"), "write the address that the app listens on");
     }
     for (index, upstream) in draft.upstreams.iter().enumerate() {
         for address in upstream.iter().flat_map(|upstream| &upstream.addresses) {
@@ -168,14 +170,14 @@ fn oddities(draft: &Draft, findings: &mut Findings<'_>) {
         }
         _ => {}
     }
-    if let Some(App::Tcp(app)) = draft.inbound.as_ref().map(|inbound| &inbound.app) {
-        if !app.ip().to_canonical().is_loopback() {
-            findings.warning(
-                "inbound.app",
-                "is not loopback: requests reach the app in the clear, past the network",
-                "write a loopback address, or a Unix socket",
-            );
-        }
+    if let Some(App::Tcp(app)) = draft.inbound.as_ref().map(|inbound| &inbound.app)
+        && !app.ip().to_canonical().is_loopback()
+    {
+        findings.warning(
+            "inbound.app",
+            "is not loopback: requests reach the app in the clear, past the network",
+            "write a loopback address, or a Unix socket",
+        );
     }
     let stop = draft.timeouts.pre_drain.saturating_add(draft.timeouts.drain);
     if stop > STOP {
@@ -184,5 +186,19 @@ fn oddities(draft: &Draft, findings: &mut Findings<'_>) {
     }
     if matches!(draft.audit.sink, crate::audit::Sink::None) {
         findings.warning("audit.sink", "keeps no record of any decision", "write \"stdout\" or \"file\" outside of measurements");
+    }
+}
+
+/// Keys of a source that nothing uses: valid, so that one text can serve a laptop and a task.
+fn unused_credentials(draft: &Draft, findings: &mut Findings<'_>) {
+    let Some(source) = draft.credentials.as_ref().map(|credentials| &credentials.source) else { return };
+    let dev_roots = draft.trust.iter().any(|trust| trust.as_ref().is_none_or(|trust| matches!(trust.source, trust::Source::Dev(_))));
+    let unused: &[&str] = match source {
+        credentials::Source::Dev { .. } => &["credentials.file.chain", "credentials.file.key"],
+        credentials::Source::File { .. } if dev_roots => &["credentials.dev.validity"],
+        credentials::Source::File { .. } => &["credentials.dev.dir", "credentials.dev.validity"],
+    };
+    for key in unused.iter().filter(|key| findings.ledger.is_written(key)).copied().collect::<Vec<_>>() {
+        findings.warning(key, "is of no use with this credentials.source", "leave it out, or change the source");
     }
 }

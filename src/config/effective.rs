@@ -123,6 +123,11 @@ impl Ledger {
         self.entries.borrow().iter().find(|entry| entry.key == key).map(|entry| entry.origin.place(key))
     }
 
+    /// Whether `key` stands in the document.
+    pub(super) fn is_written(&self, key: &str) -> bool {
+        self.entries.borrow().iter().any(|entry| entry.key == key && entry.origin != Origin::Default)
+    }
+
     pub(super) fn close(self, file: &str) -> Effective {
         Effective { file: file.to_owned(), entries: self.entries.into_inner() }
     }

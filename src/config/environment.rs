@@ -10,7 +10,9 @@ pub(super) type Used = Rc<RefCell<Vec<String>>>;
 
 /// Where `${NAME}` gets its value.
 #[derive(Clone)]
-pub struct Environment(Rc<dyn Fn(&str) -> Result<String, VarError>>);
+pub struct Environment(Rc<Lookup>);
+
+type Lookup = dyn Fn(&str) -> Result<String, VarError>;
 
 impl Environment {
     /// The environment of this process.

@@ -95,6 +95,14 @@ fn warnings_do_not_refuse() {
         ("[audit]\nsink = 'none'", "audit.sink: keeps no record of any decision"),
         ("[inbound]\napp = 'http://10.0.0.1:80'", "inbound.app: is not loopback"),
         ("[[upstream]]\nhosts = ['p']\naddress = 'p:1'\nid = 'spiffe://d/p'", "upstream[0].hosts: is of no use without [outbound]"),
+        (
+            "[credentials]\nsource = 'dev'\n[credentials.file]\nkey = 'k'",
+            "credentials.file.key: is of no use with this credentials.source; leave it out, or change the source",
+        ),
+        (
+            "[credentials]\nsource = 'file'\n[credentials.file]\nchain = 'c'\nkey = 'k'\n[credentials.dev]\ndir = 'd'\nvalidity = '1h'",
+            "credentials.dev.validity: is of no use",
+        ),
     ];
     for (text, warning) in table {
         let warnings: Vec<String> = load(text).unwrap().warnings.iter().map(ToString::to_string).collect();

@@ -26,3 +26,13 @@ proptest! {
         try_to_read(&annotated.replacen(&format!("\n{chosen}\n"), &format!("\n{key} = {value}\n"), 1));
     }
 }
+
+#[test]
+fn deep_nesting_and_a_byte_order_mark_are_no_trouble() {
+    for deep in ["[", "{a=", "a."] {
+        try_to_read(&format!("a = {}", deep.repeat(100_000)));
+        try_to_read(&deep.repeat(100_000));
+    }
+    let marked = format!("\u{feff}{}", include_str!("../../../config/countersign.toml"));
+    assert!(parse("c", &marked, &Environment::fixed(&[])).is_ok());
+}
