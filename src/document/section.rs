@@ -93,14 +93,6 @@ impl<'d> Section<'d> {
         self.document.report(self.place_of(key), what, instead);
     }
 
-    /// Notes a problem with `key` if it stands here, and marks it as known so that [`Section::close`] does not name it again.
-    pub fn refuse(&self, key: &'static str, what: impl Into<String>, instead: impl Into<String>) {
-        if self.has(key) {
-            self.known.borrow_mut().push(key);
-            self.problem(key, what, instead);
-        }
-    }
-
     /// A string, `${NAME}` expanded.
     pub fn str(&self, key: &'static str) -> Option<Item<String>> {
         let (value, place) = self.value(key)?;

@@ -99,6 +99,11 @@ impl Reader {
         self.cached.borrow().clone()
     }
 
+    /// Moves with each publication; one atomic load.
+    pub fn publication(&self) -> u64 {
+        self.shared.publication.load(Ordering::Acquire)
+    }
+
     /// As [`Publisher::changes`].
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changes.subscribe()

@@ -44,6 +44,13 @@ pub struct RuleFacts {
     pub templates: Vec<Arc<str>>,
 }
 
+impl RuleFacts {
+    /// What a record says about a matched outbound route, `upstream:<host>`.
+    pub fn route(name: &str) -> Self {
+        Self { id: name.to_owned(), templates: Vec::new() }
+    }
+}
+
 /// One immutable policy table.
 #[derive(Debug)]
 pub struct Table {

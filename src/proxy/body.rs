@@ -1,7 +1,8 @@
 //! Bodies as they pass: counted, ended when the exchange ends, never held.
 
+use super::connections::CoarseClock;
 use super::exchange::{Exchange, ExchangeGuard};
-use crate::request::reserved;
+use crate::request::reserved::Reserved;
 use crate::upstream::Lease;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -29,11 +30,12 @@ pub enum BodyError {
 pub struct Upload {
     inner: Incoming,
     exchange: Rc<Exchange>,
-    clock: Arc<super::connections::CoarseClock>,
+    clock: Arc<CoarseClock>,
     /// Bytes that may still come; zero in the settings means any number.
     allowance: u64,
     declared: bool,
     dropped: Counter,
+    reserved: Reserved,
 }
 
 impl Upload {
@@ -47,7 +49,7 @@ impl Upload {
         let declared = inner.size_hint().exact().is_some();
         let dropped = shard.metrics(guard.direction()).trailers_dropped.clone();
         let allowance = if max == 0 { u64::MAX } else { max };
-        Self { inner, exchange: Rc::clone(&guard.exchange), clock, allowance, declared, dropped }
+        Self { inner, exchange: Rc::clone(&guard.exchange), clock, allowance, declared, dropped, reserved: shard.plan.reserved.clone() }
     }
 
     fn passed(&mut self, frame: Frame<Bytes>) -> Option<Result<Frame<Bytes>, BodyError>> {
@@ -64,7 +66,7 @@ impl Upload {
                 Frame::data(data)
             }
             Err(frame) => match frame.into_trailers() {
-                Ok(trailers) => Frame::trailers(without_reserved(trailers, &self.dropped)),
+                Ok(trailers) => Frame::trailers(without_reserved(trailers, &self.reserved, &self.dropped)),
                 Err(_) => return None,
             },
         };
@@ -204,7 +206,7 @@ impl Passing {
             }
             Err(frame) => {
                 let dropped = &shard.metrics(self.guard.direction()).trailers_dropped;
-                frame.into_trailers().ok().map(|trailers| Frame::trailers(without_reserved(trailers, dropped)))
+                frame.into_trailers().ok().map(|trailers| Frame::trailers(without_reserved(trailers, &shard.plan.reserved, dropped)))
             }
         }
     }
@@ -237,8 +239,8 @@ impl Body for Download {
     }
 }
 
-fn without_reserved(mut trailers: HeaderMap, dropped: &Counter) -> HeaderMap {
-    let refused: Vec<_> = trailers.keys().filter(|name| reserved::is_refused_trailer(name)).cloned().collect();
+fn without_reserved(mut trailers: HeaderMap, reserved: &Reserved, dropped: &Counter) -> HeaderMap {
+    let refused: Vec<_> = trailers.keys().filter(|name| reserved.drops_trailer(name)).cloned().collect();
     for name in refused {
         trailers.remove(&name);
         dropped.increment(1);

@@ -7,8 +7,8 @@ use super::respond;
 use super::serve::Ended;
 use super::shard::Shard;
 use crate::audit::{Claimed, Decision, Direction, Outcome};
-use crate::policy::{Facts, Reason, Verdict};
-use crate::request::CanonicalRequest;
+use crate::policy::{Denial, Facts, Reason, Snapshot, Verdict};
+use crate::request::{CanonicalRequest, Malformed};
 use crate::runtime::tasks::contained;
 use crate::trust::RefusedPeer;
 use http::header::CONNECTION;
@@ -49,6 +49,15 @@ pub struct Refusal {
     pub request: Option<CanonicalRequest>,
     /// The method, where it is not.
     pub method: Option<Method>,
+}
+
+impl Refusal {
+    /// The refusal of a request that cannot be made canonical.
+    pub fn malformed(malformed: Malformed, table: &Snapshot, method: Method) -> Box<Self> {
+        let Denial { status, facts } = Denial::malformed(malformed, table);
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_REQUEST);
+        Box::new(Self { status, facts, request: None, method: Some(method) })
+    }
 }
 
 impl Downstream {
@@ -106,7 +115,11 @@ impl Downstream {
 
     /// Answers one request with `answer`; a panic in it becomes a 500 with a record and costs nothing else.
     /// `answer` sets the cell once a record is written or owed by someone else.
-    pub async fn answer<F>(&self, request: Request<Incoming>, answer: impl FnOnce(Request<Incoming>, Rc<Cell<bool>>) -> F) -> Response<Download>
+    pub async fn answer<F>(
+        &self,
+        request: Request<Incoming>,
+        answer: impl FnOnce(Request<Incoming>, Rc<Cell<bool>>) -> F,
+    ) -> Response<Download>
     where
         F: Future<Output = Response<Download>>,
     {

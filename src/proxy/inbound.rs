@@ -9,11 +9,12 @@ use super::serve::serve;
 use super::shard::{Listener, Shard};
 use super::{forward, headers, respond};
 use crate::audit::{Claimed, Direction, RefusedHandshake};
-use crate::policy::{self, Caller, Denial, Facts, Reason, Verdict};
-use crate::request::{Strictness, canonicalize};
+use crate::policy::{self, Caller, Denial, Facts, Permit, Verdict};
+use crate::request::{self, CanonicalRequest, Strictness, canonicalize};
 use crate::runtime::listener::Incoming as Arrived;
 use crate::tls::{self, Accepted, HandshakeError};
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::cell::Cell;
@@ -21,6 +22,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::SystemTime;
 use tokio::net::TcpStream;
 
 /// What the requests of one inbound connection share.
@@ -117,23 +119,11 @@ async fn decide_and_forward(peer: Rc<Peer>, request: Request<Incoming>, recorded
     let (mut parts, body) = request.into_parts();
     #[cfg(feature = "testing")]
     crate::testing::hooks::decision(&parts.headers);
-    let table = shard.policy.current();
-    let canonical = match canonicalize(&parts.method, &parts.uri, parts.version, &parts.headers, strictness) {
-        Ok(canonical) => canonical,
-        Err(malformed) => {
+    let (canonical, permit) = match decide(downstream, &parts, strictness, begun.wall) {
+        Ok(decided) => decided,
+        Err(refusal) => {
             recorded.set(true);
-            let facts = Denial::malformed(malformed, &table).facts;
-            let status = StatusCode::from_u16(malformed.status()).unwrap_or(StatusCode::BAD_REQUEST);
-            return downstream.refuse(begun, Refusal { status, facts, request: None, method: Some(parts.method) });
-        }
-    };
-    let permit = match policy::decide(&table, &downstream.connection.caller, &canonical, begun.wall) {
-        Ok(permit) => permit,
-        Err(denial) => {
-            recorded.set(true);
-            let Denial { status, facts } = *denial;
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
-            return downstream.refuse(begun, Refusal { status, facts, request: Some(canonical), method: None });
+            return downstream.refuse(begun, *refusal);
         }
     };
     let record = downstream.decision(begun, Verdict::Allow, permit.facts().clone(), Some(canonical.clone()));
@@ -157,6 +147,26 @@ async fn decide_and_forward(peer: Rc<Peer>, request: Request<Incoming>, recorded
             tracing::debug!(error = %failure, "a request failed");
             guard.exchange.failed(failure.status().as_u16(), failure.reason());
             respond::refusal(failure.status(), id, Direction::Inbound, failure.reason())
+        }
+    }
+}
+
+/// The canonical request and the permit for it, by the table in force at this moment.
+fn decide(
+    downstream: &Downstream,
+    parts: &Parts,
+    strictness: &Strictness,
+    wall: SystemTime,
+) -> Result<(CanonicalRequest, Permit), Box<Refusal>> {
+    let table = downstream.shard.policy.current();
+    let canonical = canonicalize(&parts.method, &parts.uri, parts.version, &parts.headers, strictness, request::Listener::Inbound);
+    let canonical = canonical.map_err(|malformed| Refusal::malformed(malformed, &table, parts.method.clone()))?;
+    match policy::decide(&table, &downstream.connection.caller, &canonical, wall) {
+        Ok(permit) => Ok((canonical, permit)),
+        Err(denial) => {
+            let Denial { status, facts } = *denial;
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
+            Err(Box::new(Refusal { status, facts, request: Some(canonical), method: None }))
         }
     }
 }

@@ -10,8 +10,8 @@ use super::settings::OutboundProtocol;
 use super::shard::{Listener, Shard};
 use super::{forward, headers, respond};
 use crate::audit::{Direction, RefusedHandshake, Target};
-use crate::policy::{self, Caller, Facts, Reason, RuleFacts, Verdict};
-use crate::request::{Strictness, canonicalize};
+use crate::policy::{self, Caller, RuleFacts, Verdict};
+use crate::request::{self, Strictness, canonicalize};
 use crate::runtime::listener::Incoming as Arrived;
 use crate::tls::ConnectError;
 use crate::upstream::{Address, Route, Routes, Settings, UpstreamError};
@@ -112,14 +112,13 @@ async fn route_and_forward(
     let shard = &downstream.shard;
     let begun = downstream.begin();
     let (mut parts, body) = request.into_parts();
-    let table = shard.policy.current();
-    let canonical = match canonicalize(&parts.method, &parts.uri, parts.version, &parts.headers, &strictness) {
+    let canonical = canonicalize(&parts.method, &parts.uri, parts.version, &parts.headers, &strictness, request::Listener::Outbound);
+    let canonical = match canonical {
         Ok(canonical) => canonical,
         Err(malformed) => {
             recorded.set(true);
-            let facts = Denial::malformed(malformed, &table).facts;
-            let status = StatusCode::from_u16(malformed.status()).unwrap_or(StatusCode::BAD_REQUEST);
-            return downstream.refuse(begun, Refusal { status, facts, request: None, method: Some(parts.method) });
+            let refusal = Refusal::malformed(malformed, &shard.policy.current(), parts.method);
+            return downstream.refuse(begun, *refusal);
         }
     };
     let destinations = shard.plan.destinations.load_full();
@@ -131,7 +130,7 @@ async fn route_and_forward(
         recorded.set(true);
         return downstream.refuse_because(begun, StatusCode::LOOP_DETECTED, "loop", canonical);
     };
-    let permit = policy::permit_route(Arc::clone(&destination.rule), &table);
+    let permit = policy::permit_route(Arc::clone(&destination.rule), &shard.policy.current());
     let mut record = downstream.decision(begun, Verdict::Allow, permit.facts().clone(), Some(canonical.clone()));
     record.target = Some(Arc::clone(&destination.target));
     let share = match shard.plan.admission.outbound() {

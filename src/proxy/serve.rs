@@ -35,14 +35,7 @@ pub enum Ended {
 }
 
 /// Serves `stream` with `handle` until it ends. `ahead` was read from it before.
-pub async fn serve<S, H, F>(
-    stream: S,
-    ahead: Bytes,
-    speaks: Speaks,
-    connection: &Rc<Connection>,
-    limits: &Limits,
-    handle: H,
-) -> Ended
+pub async fn serve<S, H, F>(stream: S, ahead: Bytes, speaks: Speaks, connection: &Rc<Connection>, limits: &Limits, handle: H) -> Ended
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
     H: Fn(Request<Incoming>) -> F,

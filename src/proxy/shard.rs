@@ -194,7 +194,7 @@ impl Shard {
     }
 
     async fn sweep(self: Rc<Self>) {
-        let mut generation = self.policy.generation();
+        let mut generation = self.policy.publication();
         loop {
             self.connections.occupied().await;
             tokio::time::sleep(TICK).await;
@@ -203,8 +203,8 @@ impl Shard {
             self.connections.sweep(self.plan.clock.now(), &timeouts);
             self.app.expire(&timeouts);
             self.peers.expire(self.tls.generation(), &timeouts);
-            if self.policy.generation() != generation {
-                generation = self.policy.generation();
+            if self.policy.publication() != generation {
+                generation = self.policy.publication();
                 self.decide_again();
             }
             self.record_open();

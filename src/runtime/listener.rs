@@ -2,14 +2,12 @@
 
 use super::shards::Dispatch;
 use crate::telemetry::metrics::Process;
-use rustix::net::SocketFlags;
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// Connections that the kernel holds for us; what is above waits in the peer's SYN retries.
@@ -66,15 +64,15 @@ pub async fn accept_loop<K: Copy>(
     shards: Dispatch<Incoming<K>>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let Ok(listener) = AsyncFd::with_interest(listener, Interest::READABLE) else {
-        tracing::error!("a listener cannot be registered with the runtime");
-        return;
+    let listener = match TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => return tracing::error!(%error, "a listener cannot be registered with the runtime"),
     };
     let mut pause = Duration::ZERO;
     loop {
         let next = async {
             let permit = Arc::clone(&permits).acquire_owned().await.ok()?;
-            Some((permit, listener.async_io(Interest::READABLE, accept).await))
+            Some((permit, accept(&listener).await))
         };
         let accepted = tokio::select! {
             biased;
@@ -99,19 +97,10 @@ pub async fn accept_loop<K: Copy>(
     }
 }
 
-fn accept(listener: &std::net::TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-    loop {
-        match rustix::net::acceptfrom_with(listener, SocketFlags::NONBLOCK | SocketFlags::CLOEXEC) {
-            Ok((fd, Some(source))) => {
-                let source = SocketAddr::try_from(source).map_err(|_| io::Error::from(io::ErrorKind::AddrNotAvailable))?;
-                return Ok((TcpStream::from(fd), unmapped(source)));
-            }
-            Ok((_, None)) => return Err(io::ErrorKind::AddrNotAvailable.into()),
-            // The peer gave up before we came: nothing to report.
-            Err(rustix::io::Errno::CONNABORTED | rustix::io::Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
+/// A standard socket again: a tokio socket belongs to the runtime that accepted it, and the shard's is another.
+async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    let (stream, source) = listener.accept().await?;
+    Ok((stream.into_std()?, unmapped(source)))
 }
 
 /// An IPv4 peer of a listener for both families appears as IPv4.

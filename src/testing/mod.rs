@@ -1,4 +1,5 @@
 //! Fixtures for tests and benches.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+pub mod hooks;
 pub mod pki;
