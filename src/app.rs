@@ -1,0 +1,293 @@
+//! The only wiring: builds everything from a configuration, runs it, ends it.
+
+use crate::admin::{self, Bound};
+use crate::audit::{self, BootFacts, Journal, PolicyEvent, Writer};
+use crate::config::Loaded;
+use crate::credentials::Renewal;
+use crate::document::Problems;
+use crate::policy::{self, LoadError};
+use crate::proxy::{self, Admission, Listener, Plan, Shard};
+use crate::request::reserved::Reserved;
+use crate::runtime::clock::{Clock, SystemClock};
+use crate::runtime::drain::{Drain, Drained};
+use crate::runtime::listener::{self, Incoming, accept_loop};
+use crate::runtime::readiness::Readiness;
+use crate::runtime::shards::Shards;
+use crate::runtime::tasks::spawn;
+use crate::telemetry::log::LogLevel;
+use crate::tls::{Publishing, TlsPublisher};
+use crate::trust::{DevelopmentRoots, Trusting};
+use crate::upstream::OwnListeners;
+use arc_swap::ArcSwap;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
+
+mod reload;
+mod status;
+
+pub use reload::Reloader;
+
+/// How a sidecar is started, beside its configuration.
+pub struct Options {
+    /// `--allow-development-roots`.
+    pub development: DevelopmentRoots,
+    /// Gets a copy of each record's line.
+    pub tap: Option<audit::Tap>,
+    /// Where the configuration came from, to be read again at a reload; `None`: it does not change.
+    pub source: Option<String>,
+    /// The process log's level.
+    pub log: Option<LogLevel>,
+    /// Renders `/metrics`.
+    pub metrics: PrometheusHandle,
+}
+
+/// Why a sidecar does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A file is there and cannot be used.
+    #[error("{0}")]
+    Unusable(#[from] Problems),
+    /// A listener cannot be bound.
+    #[error("{key} = \"{address}\": {source}; free the address or write another one")]
+    Listen {
+        /// The key of the configuration.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the kernel says.
+        source: io::Error,
+    },
+    /// The health port, the metrics port, or the control socket.
+    #[error("{0}")]
+    Admin(io::Error),
+    /// The decision log cannot be written.
+    #[error("[audit]: {0}; nothing is forwarded without a decision log")]
+    Audit(io::Error),
+    /// The kernel gives no threads.
+    #[error("a thread or its runtime cannot be made: {0}")]
+    Threads(io::Error),
+}
+
+/// A running sidecar.
+pub struct Sidecar {
+    /// Where it listens.
+    pub addresses: Addresses,
+    /// Begins its end.
+    pub drain: Drain,
+    /// Reads its configuration again.
+    pub reloader: Arc<Reloader>,
+    /// What is missing for `/ready`.
+    pub readiness: Readiness,
+    shards: Shards<Incoming<Listener>>,
+    writer: Writer,
+    control: Runtime,
+    acceptors: Runtime,
+    timeouts: Arc<Plan>,
+    _admin: Bound,
+}
+
+/// Where a sidecar listens, as the kernel says.
+#[derive(Debug, Clone, Default)]
+pub struct Addresses {
+    /// Peers.
+    pub inbound: Option<SocketAddr>,
+    /// The local app.
+    pub outbound: Option<SocketAddr>,
+    /// `/live`, `/ready`.
+    pub health: Option<SocketAddr>,
+    /// `/metrics`.
+    pub metrics: Option<SocketAddr>,
+}
+
+impl Sidecar {
+    /// Starts everything. Listeners are bound when this returns; a certificate and trust may come later, and until then every handshake is refused.
+    ///
+    /// # Errors
+    /// See [`StartError`]; nothing is left running.
+    pub fn start(loaded: Loaded, options: Options) -> Result<Self, StartError> {
+        let config = loaded.config.clone();
+        let readiness = Readiness::default();
+        let inbound = config.inbound.as_ref().map(|inbound| bind("inbound.listen", inbound.listen)).transpose()?;
+        let outbound = config.outbound.as_ref().map(|outbound| bind("outbound.listen", outbound.listen)).transpose()?;
+        let mut addresses = Addresses { inbound: local(&inbound), outbound: local(&outbound), ..Addresses::default() };
+        let ports: Vec<u16> = addresses.inbound.iter().map(SocketAddr::port).collect();
+        let tables = policy::Publisher::new();
+        let first = first_table(&config.policy, &ports, &readiness)?;
+
+        let boot = BootFacts { workload: config.credentials.id.to_string(), version: env!("CARGO_PKG_VERSION") };
+        let (recorders, journal, writer) =
+            audit::start_tapped(&config.audit, boot, config.runtime.shards, options.tap.clone()).map_err(StartError::Audit)?;
+        if let Some(table) = first {
+            put_in_force(&tables, table, &journal);
+        }
+
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let drain = Drain::default();
+        let tls = TlsPublisher::default();
+        let control = runtime("control").map_err(StartError::Threads)?;
+        let acceptors = runtime("acceptor").map_err(StartError::Threads)?;
+        let level = options.log.clone();
+        let (trusting, renewal) = {
+            let _inside = control.enter();
+            let trusting = Trusting::new(&config.trust, options.development, readiness.clone());
+            let renewal = Renewal::new(&config.credentials, trusting.bundles(), Arc::clone(&clock), readiness.clone());
+            (trusting, renewal)
+        };
+        let own = OwnListeners { ports: addresses.outbound.iter().map(SocketAddr::port).collect() };
+        let plan = Arc::new(Plan {
+            inbound: config.inbound.clone(),
+            outbound: config.outbound.clone(),
+            limits: config.limits.clone(),
+            timeouts: ArcSwap::from_pointee(config.timeouts.clone()),
+            destinations: ArcSwap::from_pointee(proxy::destinations(&config.upstreams)),
+            tls: tls.clone(),
+            policy: tables.clone(),
+            admission: Admission::new(&config.limits, Arc::clone(drain.live())),
+            handshakes: Arc::new(Semaphore::new(config.limits.handshakes)),
+            live: Arc::clone(drain.live()),
+            clock: Arc::clone(&clock),
+            own: Arc::new(own),
+            reserved: Reserved::new(config.inbound.as_ref().map(|inbound| inbound.reserved_headers.clone()).unwrap_or_default()),
+            phases: drain.phases(),
+        });
+        let reloader = Arc::new(Reloader::new(
+            loaded,
+            options.source,
+            reload::Targets {
+                plan: Arc::clone(&plan),
+                ports,
+                tables,
+                journal,
+                readiness: readiness.clone(),
+                trust: trusting.settings(),
+                trust_trigger: trusting.trigger(),
+                credentials: renewal.settings(),
+                credentials_trigger: renewal.trigger(),
+                log: level.clone(),
+            },
+        ));
+        let handles = admin::Handles {
+            readiness: readiness.clone(),
+            metrics: options.metrics,
+            status: status::reporter(&plan, &readiness, &reloader, addresses.clone()),
+            drain: Arc::new({
+                let drain = drain.clone();
+                move || drain.request()
+            }),
+            reload: Arc::new({
+                let reloader = Arc::clone(&reloader);
+                move || reloader.reload()
+            }),
+            log_level: Arc::new(move |text| match &level {
+                Some(level) => level.set(text).map_err(|error| error.to_string()),
+                None => Err("this process has no log level".into()),
+            }),
+        };
+        let admin = {
+            let _inside = control.enter();
+            admin::start(&config.admin, handles).map_err(StartError::Admin)?
+        };
+        (addresses.health, addresses.metrics) = (Some(admin.health), Some(admin.metrics));
+
+        let workers = recorders.into_iter().map(|recorder| {
+            let plan = Arc::clone(&plan);
+            move |work| Shard::new(plan, recorder).run(work)
+        });
+        let shards = Shards::start(workers.collect()).map_err(StartError::Threads)?;
+        let publishing =
+            Publishing { settings: config.tls, issued: renewal.issued(), bundles: trusting.bundles(), clock: Arc::clone(&clock), publisher: tls };
+        {
+            let _inside = control.enter();
+            spawn("trust", trusting.run());
+            spawn("renewal", renewal.run());
+            spawn("tls state", publishing.run());
+            spawn("policy", Arc::clone(&reloader).watch_policy());
+            spawn("gauges", status::gauges(Arc::clone(&plan)));
+        }
+        let permits = Arc::new(Semaphore::new(config.limits.connections));
+        let app_permits = Arc::new(Semaphore::new(config.limits.connections));
+        {
+            let _inside = acceptors.enter();
+            if let (Some(listener), Some(address)) = (inbound, addresses.inbound) {
+                let kind = Listener::Inbound(address.port());
+                spawn("inbound acceptor", accept_loop(listener, kind, permits, shards.dispatch(), drain.stop_inbound()));
+            }
+            if let (Some(listener), Some(address)) = (outbound, addresses.outbound) {
+                let kind = Listener::Outbound(address.port());
+                spawn("outbound acceptor", accept_loop(listener, kind, app_permits, shards.dispatch(), drain.stop_outbound()));
+            }
+        }
+        tracing::info!(
+            id = %config.credentials.id,
+            inbound = addresses.inbound.map(tracing::field::display),
+            outbound = addresses.outbound.map(tracing::field::display),
+            health = %admin.health,
+            metrics = %admin.metrics,
+            shards = config.runtime.shards,
+            "countersign {} serves",
+            env!("CARGO_PKG_VERSION")
+        );
+        Ok(Self { addresses, drain, reloader, readiness, shards, writer, control, acceptors, timeouts: plan, _admin: admin })
+    }
+
+    /// The control runtime, for signals.
+    pub fn control(&self) -> &Runtime {
+        &self.control
+    }
+
+    /// Waits for a drain to be asked for, leads it, and ends everything. Blocks.
+    pub fn wait(self) -> Drained {
+        let Self { drain, readiness, shards, writer, control, acceptors, timeouts, _admin, .. } = self;
+        let drained = control.block_on(drain.run(|| (**timeouts.timeouts.load()).clone(), &readiness));
+        acceptors.shutdown_background();
+        shards.join();
+        writer.finish();
+        drop(_admin);
+        control.shutdown_background();
+        match drained {
+            Drained::Clean => tracing::info!("drained"),
+            Drained::Cut(requests) => tracing::warn!(requests, "drained; requests had to be cut"),
+        }
+        drained
+    }
+}
+
+fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    listener::bind(address).map_err(|source| StartError::Listen { key, address, source })
+}
+
+fn local(listener: &Option<TcpListener>) -> Option<SocketAddr> {
+    listener.as_ref().and_then(|listener| listener.local_addr().ok())
+}
+
+fn runtime(name: &str) -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).max_blocking_threads(8).thread_name(name).enable_all().build()
+}
+
+/// The table to start with. What is there and malformed ends the start; what is not there yet means: deny everything, not ready.
+fn first_table(settings: &policy::Settings, ports: &[u16], readiness: &Readiness) -> Result<Option<policy::Table>, StartError> {
+    match policy::load(&settings.source, ports) {
+        Ok(table) => Ok(Some(table)),
+        Err(LoadError::Malformed(problems)) => Err(StartError::Unusable(problems)),
+        Err(error @ LoadError::Unavailable { .. }) => {
+            tracing::error!(%error, "there is no policy: every request is denied until it is there");
+            readiness.pending("policy", error.to_string());
+            Ok(None)
+        }
+    }
+}
+
+/// Publishes a table and says so in log, record and metrics; the log line comes after the swap.
+fn put_in_force(tables: &policy::Publisher, table: policy::Table, journal: &Journal) {
+    let published = tables.publish(table);
+    let metrics = crate::telemetry::metrics::Process::handles();
+    metrics.policy_ok.increment(1);
+    metrics.policy_generation.set(published.generation as f64);
+    let facts = &published.table;
+    tracing::info!(name = facts.name, version = facts.version, sha256 = facts.sha256, generation = published.generation, "policy table in force");
+    journal.policy(PolicyEvent { table: Arc::clone(facts), generation: published.generation });
+}

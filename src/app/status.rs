@@ -1,0 +1,61 @@
+//! What `countersign status` shows, and the gauges that nobody counts on the request path.
+
+use super::{Addresses, Reloader};
+use crate::proxy::Plan;
+use crate::runtime::readiness::Readiness;
+use crate::telemetry::metrics::in_flight;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, SystemTime};
+
+/// The answer to `GET /status`.
+pub fn reporter(
+    plan: &Arc<Plan>,
+    readiness: &Readiness,
+    reloader: &Arc<Reloader>,
+    addresses: Addresses,
+) -> Arc<dyn Fn() -> Value + Send + Sync> {
+    let (plan, readiness, reloader) = (Arc::clone(plan), readiness.clone(), Arc::clone(reloader));
+    Arc::new(move || {
+        let missing: serde_json::Map<_, _> = readiness.missing().into_iter().map(|(what, why)| (what.to_owned(), json!(why))).collect();
+        let config = reloader.loaded().config.clone();
+        let certificate = plan.tls.current().map(|tls| {
+            json!({ "serial": tls.serial, "sha256": tls.fingerprint, "not_after": rfc3339(tls.not_after), "generation": tls.generation })
+        });
+        let table = plan.policy.snapshot().map(|table| {
+            json!({ "name": table.facts.name, "version": table.facts.version, "sha256": table.facts.sha256, "generation": table.generation })
+        });
+        let live = &plan.live;
+        let count = |counter: &std::sync::atomic::AtomicUsize| counter.load(Ordering::Relaxed);
+        json!({
+            "id": config.credentials.id.as_str(),
+            "version": env!("CARGO_PKG_VERSION"),
+            "pid": std::process::id(),
+            "ready": missing.is_empty(),
+            "pending": missing,
+            "inbound": addresses.inbound.map(|address| address.to_string()),
+            "outbound": addresses.outbound.map(|address| address.to_string()),
+            "health": config.admin.health.to_string(),
+            "certificate": certificate,
+            "policy": table,
+            "connections": { "inbound": count(&live.inbound_connections), "outbound": count(&live.outbound_connections) },
+            "in_flight": { "inbound": count(&live.inbound_requests), "outbound": count(&live.outbound_requests) },
+            "shards": config.runtime.shards,
+        })
+    })
+}
+
+/// Keeps the gauges of requests under way up to date, once a second.
+pub async fn gauges(plan: Arc<Plan>) {
+    let (inbound, outbound) = (in_flight("inbound"), in_flight("outbound"));
+    loop {
+        inbound.set(plan.live.inbound_requests.load(Ordering::Relaxed) as f64);
+        outbound.set(plan.live.outbound_requests.load(Ordering::Relaxed) as f64);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+fn rfc3339(time: SystemTime) -> String {
+    time::OffsetDateTime::from(time).format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
+}
