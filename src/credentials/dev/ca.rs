@@ -162,7 +162,8 @@ fn belongs(root: &CertificateDer<'_>, pair: &KeyPair) -> bool {
 fn params(common_name: &str, now: SystemTime, validity: Duration) -> Result<CertificateParams, DevError> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, common_name);
+    // For people only, and 64 characters at most (RFC 5280, ub-common-name).
+    params.distinguished_name.push(DnType::CommonName, common_name.chars().take(64).collect::<String>());
     let moment = time::OffsetDateTime::from(now).replace_nanosecond(0).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
     params.not_before = moment.saturating_sub(SET_BACK.try_into().unwrap_or_default());
     params.not_after =
