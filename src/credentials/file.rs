@@ -8,7 +8,7 @@ use crate::runtime::watch::{FileWatch, read_capped};
 use crate::trust::{BoxFuture, Bundles, Usage, certificates, verify};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::watch;
 use zeroize::Zeroizing;
@@ -51,8 +51,8 @@ impl FilePair {
         Ok(Issued { issued_at, ..issued })
     }
 
-    async fn bytes(&self, path: &PathBuf) -> Result<Vec<u8>, SourceError> {
-        read_capped(path, MAX_FILE_BYTES).await.map_err(|error| SourceError::Unreadable { path: path.clone(), error })
+    async fn bytes(&self, path: &Path) -> Result<Vec<u8>, SourceError> {
+        read_capped(path, MAX_FILE_BYTES).await.map_err(|error| SourceError::Unreadable { path: path.to_owned(), error })
     }
 }
 

@@ -273,3 +273,19 @@ fn back_off_is_jittered_and_capped() {
     assert_eq!(back_off(u32::MAX, 1.0), Duration::from_secs(60));
     assert!(back_off(9, 0.0) > Duration::ZERO);
 }
+
+#[tokio::test]
+async fn a_new_development_ca_is_noticed_by_who_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = Source::Dev { dir: dir.path().to_owned(), validity: Duration::from_secs(3_600) };
+    let settings = Settings { id: id(), dns_names: Vec::new(), source, renew: Renew::default() };
+    let renewal = Renewal::new(&settings, watch::Sender::new(None).subscribe(), Arc::new(SystemClock), Readiness::default());
+    let mut issued = renewal.issued();
+    let task = tokio::spawn(renewal.run());
+    let first = until(&mut issued, Option::is_some).await.leaf.issuer.clone();
+    std::fs::remove_file(dir.path().join(DEVELOPMENT_KEY_FILE)).unwrap();
+    std::fs::remove_file(dir.path().join(DEVELOPMENT_ROOT_FILE)).unwrap();
+    DevCa::open(dir.path()).unwrap();
+    until(&mut issued, |issued| issued.as_ref().is_some_and(|issued| issued.leaf.issuer != first)).await;
+    task.abort();
+}

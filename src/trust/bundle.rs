@@ -234,9 +234,9 @@ impl Bundles {
 
     /// Whether both hold the same roots under the same names.
     pub fn same_roots(&self, other: &Self) -> bool {
-        let same = |(domain, bundle): (&Box<str>, &Arc<Bundle>)| {
-            other.of(domain).is_some_and(|theirs| theirs.roots == bundle.roots && theirs.dns_names == bundle.dns_names)
-        };
-        self.by_domain.len() == other.by_domain.len() && self.by_domain.iter().all(same)
+        self.by_domain.len() == other.by_domain.len()
+            && self.by_domain.iter().all(|(domain, ours)| {
+                other.of(domain).is_some_and(|theirs| theirs.roots == ours.roots && theirs.dns_names == ours.dns_names)
+            })
     }
 }

@@ -37,7 +37,7 @@ impl RefusedPeer {
             id: leaf.claimed().map(|id| id.chars().take(MAX_ID_CHARS).collect()),
             serial: Some(leaf.serial.clone()),
             fingerprint: Some(leaf.fingerprint.clone()),
-            issuer: Some(leaf.issuer.clone()),
+            issuer: Some(leaf.issuer.chars().take(MAX_ISSUER_CHARS).collect()),
             not_after: Some(leaf.not_after),
         }
     }
@@ -51,3 +51,6 @@ impl RefusedPeer {
 
 /// A claimed id is unverified text; a SPIFFE id has at most 2,048 bytes.
 const MAX_ID_CHARS: usize = 2_048;
+
+/// Longer issuers are cut: what is refused is written by strangers, and records have room for sane names.
+const MAX_ISSUER_CHARS: usize = 512;

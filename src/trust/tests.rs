@@ -155,3 +155,21 @@ async fn the_task_sees_a_renamed_file() {
     bundles.mark_unchanged();
     task.abort();
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(512))]
+    #[test]
+    fn a_damaged_leaf_is_refused_or_judged_without_a_panic(at in 0_usize..600, byte: u8) {
+        static GOOD: std::sync::LazyLock<(Bundles, TestCert)> = std::sync::LazyLock::new(|| {
+            let ca = TestCa::new("a.example");
+            (bundles(&ca, &[]), ca.issue(ID))
+        });
+        let (bundles, cert) = &*GOOD;
+        let mut der = cert.chain[0].to_vec();
+        let at = at % der.len();
+        let same = der[at] == byte;
+        der[at] = byte;
+        let damaged = TestCert { chain: vec![der.into()], ..cert.clone() };
+        proptest::prop_assert_eq!(judge(bundles, &damaged).is_ok(), same);
+    }
+}

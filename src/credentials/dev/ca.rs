@@ -62,6 +62,9 @@ pub enum DevError {
     /// A DNS SAN is no name.
     #[error("development CA: {0:?} is no DNS name")]
     DnsName(String),
+    /// The validity ends after the year 9999.
+    #[error("development CA: the validity is too long to be written down")]
+    Validity,
     /// The library refuses to sign.
     #[error("development CA: {0}")]
     Signing(#[from] rcgen::Error),
@@ -97,7 +100,7 @@ impl DevCa {
     /// Issues a P-256 certificate that begins a minute before `now`, and gives chain and key.
     ///
     /// # Errors
-    /// [`DevError::DnsName`], [`DevError::Signing`].
+    /// [`DevError::DnsName`], [`DevError::Validity`], [`DevError::Signing`].
     pub fn issue(&self, request: &Request, now: SystemTime) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), DevError> {
         let mut key = KeyPair::generate()?;
         let mut params = params(request.id.segments().last().unwrap_or("workload"), now, request.validity.max(Duration::from_secs(1)))?;
@@ -159,10 +162,12 @@ fn belongs(root: &CertificateDer<'_>, pair: &KeyPair) -> bool {
 fn params(common_name: &str, now: SystemTime, validity: Duration) -> Result<CertificateParams, DevError> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, common_name);
+    // For people only, and 64 characters at most (RFC 5280, ub-common-name).
+    params.distinguished_name.push(DnType::CommonName, common_name.chars().take(64).collect::<String>());
     let moment = time::OffsetDateTime::from(now).replace_nanosecond(0).unwrap_or(time::OffsetDateTime::UNIX_EPOCH);
-    params.not_before = moment - SET_BACK;
-    params.not_after = moment + validity;
+    params.not_before = moment.saturating_sub(SET_BACK.try_into().unwrap_or_default());
+    params.not_after =
+        time::Duration::try_from(validity).ok().and_then(|validity| moment.checked_add(validity)).ok_or(DevError::Validity)?;
     let mut serial = [0; 16];
     aws_lc_rs::rand::fill(&mut serial).map_err(|_| rcgen::Error::RingUnspecified)?;
     params.serial_number = Some(SerialNumber::from_slice(&serial));
