@@ -35,20 +35,29 @@ pub struct Settings {
     pub socket: PathBuf,
 }
 
+/// Gives the status document; must not block.
+pub type Status = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
+/// Begins the drain and returns at once.
+pub type Drain = Arc<dyn Fn() + Send + Sync>;
+/// Reads again what can be read again; what it says, either way, goes to the operator. May block, up to 30 s: runs on a thread of its own.
+pub type Reload = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
+/// Takes `error`, `warn`, `info`, `debug` or `trace`, or says what is wrong with it.
+pub type LogLevel = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
+
 /// What the rooms of the house answer with, and what a command sets off.
 pub struct Handles {
     /// For `/ready`.
     pub readiness: Readiness,
     /// For `/metrics`.
     pub metrics: PrometheusHandle,
-    /// For `/status`; must not block.
-    pub status: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
-    /// For `/drain`: begins it and returns at once.
-    pub drain: Arc<dyn Fn() + Send + Sync>,
-    /// For `/reload`: reads again what can be read again; what it says goes to the operator. May block, up to 30 s: runs on a thread of its own.
-    pub reload: Arc<dyn Fn() -> Result<String, String> + Send + Sync>,
-    /// For `/log-level`: takes `error`, `warn`, `info`, `debug` or `trace`, or says what is wrong with it.
-    pub log_level: Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>,
+    /// For `GET /status`.
+    pub status: Status,
+    /// For `POST /drain`.
+    pub drain: Drain,
+    /// For `POST /reload`.
+    pub reload: Reload,
+    /// For `PUT /log-level`.
+    pub log_level: LogLevel,
 }
 
 /// The servers; dropping it ends them and removes the control socket.

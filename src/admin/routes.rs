@@ -1,5 +1,6 @@
 //! What each listener answers.
 
+use super::{Drain, LogLevel, Reload, Status};
 use crate::runtime::readiness::Readiness;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -27,10 +28,10 @@ pub(super) enum Room {
 
 /// What only the control socket reaches.
 pub(super) struct Control {
-    pub(super) status: Arc<dyn Fn() -> serde_json::Value + Send + Sync>,
-    pub(super) drain: Arc<dyn Fn() + Send + Sync>,
-    pub(super) reload: Arc<dyn Fn() -> Result<String, String> + Send + Sync>,
-    pub(super) log_level: Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>,
+    pub(super) status: Status,
+    pub(super) drain: Drain,
+    pub(super) reload: Reload,
+    pub(super) log_level: LogLevel,
 }
 
 impl Room {
