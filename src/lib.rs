@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 pub mod admin;
+pub mod app;
 pub mod audit;
 pub mod cli;
 pub mod config;

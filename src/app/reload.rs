@@ -35,7 +35,7 @@ pub struct Targets {
     /// Reads them again.
     pub trust_trigger: Arc<Notify>,
     /// Where our certificate comes from.
-    pub credentials: watch::Sender<credentials::Settings>,
+    pub credentials: watch::Sender<Option<credentials::Settings>>,
     /// Looks at certificate files again.
     pub credentials_trigger: Arc<Notify>,
     /// The process log.
@@ -117,7 +117,7 @@ impl Reloader {
                 return "[[upstream]]";
             }
             Part::CredentialFiles => {
-                credentials.send_replace(new.config.credentials.clone());
+                credentials.send_replace(Some(new.config.credentials.clone()));
                 return "[credentials.file]";
             }
             Part::Timeouts => plan.timeouts.store(Arc::new(new.config.timeouts.clone())),

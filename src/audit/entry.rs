@@ -16,7 +16,6 @@ pub(super) struct Entry {
 }
 
 /// Held by value: a request's thread neither allocates nor frees for its record.
-#[expect(clippy::large_enum_variant, reason = "nearly every entry is a decision")]
 pub(super) enum What {
     Decision(Decision),
     Handshake(RefusedHandshake),

@@ -179,5 +179,4 @@ fn existing(directory: &Path) -> io::Result<VecDeque<(PathBuf, u64)>> {
 }
 
 #[cfg(test)]
-#[path = "file_tests.rs"]
 mod tests;

@@ -11,6 +11,8 @@ mod fold;
 mod halt;
 mod id;
 mod json;
+mod lines;
+mod press;
 mod record;
 mod render;
 mod ring;

@@ -3,7 +3,7 @@
 use super::entry::{Aggregate, Entry, Gap, Key, Span, What};
 use super::json::{Line, quoted};
 use super::time::{Stamps, whole_second};
-use super::{BootFacts, Decision, DecisionId, Direction, Outcome, PolicyEvent, RefusedHandshake, Target};
+use super::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, PolicyEvent, RefusedHandshake, Target};
 use crate::identity::Channel;
 use crate::policy::{Caller, RuleFacts, TableFacts, Verdict};
 use std::collections::BTreeMap;
@@ -201,7 +201,28 @@ fn render_handshake(line: &mut Line<'_>, refused: &RefusedHandshake) {
     line.text("dir", direction(refused.direction));
     line.text("decision", "deny");
     line.text("reason", &refused.reason);
-    source(line, claimed.and_then(|claimed| claimed.id.as_deref()), Some(refused.source));
+    let id = claimed.and_then(|claimed| claimed.id.as_deref());
+    if refused.direction == Direction::Inbound {
+        source(line, id, Some(refused.source));
+    }
+    render_claimed_certificate(line, claimed);
+    line.open("tls");
+    line.optional("sni", refused.server_name.as_deref());
+    line.close();
+    line.open("dst");
+    match refused.direction {
+        Direction::Inbound => port_field(line, refused.local_port),
+        // The peer that we refused is the one that we called.
+        Direction::Outbound => {
+            line.optional("id", id);
+            line.plain("host", refused.source.ip().to_canonical());
+            port_field(line, refused.source.port());
+        }
+    }
+    line.close();
+}
+
+fn render_claimed_certificate(line: &mut Line<'_>, claimed: Option<&Claimed>) {
     line.open("cert");
     if let Some(claimed) = claimed {
         line.optional("serial", claimed.serial.as_deref());
@@ -211,12 +232,6 @@ fn render_handshake(line: &mut Line<'_>, refused: &RefusedHandshake) {
         }
         line.optional("issuer", claimed.issuer.as_deref());
     }
-    line.close();
-    line.open("tls");
-    line.optional("sni", refused.server_name.as_deref());
-    line.close();
-    line.open("dst");
-    port_field(line, refused.local_port);
     line.close();
 }
 
@@ -243,7 +258,9 @@ fn render_aggregate(line: &mut Line<'_>, aggregate: &Aggregate, stamps: &mut Sta
             line.text("dir", direction(*way));
             line.text("decision", "deny");
             line.text("reason", reason);
-            source(line, claimed.as_deref(), None);
+            line.open(if *way == Direction::Inbound { "src" } else { "dst" });
+            line.optional("id", claimed.as_deref());
+            line.close();
             line.text("of", "handshake");
         }
         Key::Other => {

@@ -23,6 +23,8 @@ const ATTEMPT: Duration = Duration::from_secs(60);
 /// The task that obtains and renews our certificate; one attempt at a time.
 pub struct Renewal {
     source: Box<dyn CertificateSource>,
+    settings: watch::Sender<Option<Settings>>,
+    bundles: Option<watch::Receiver<Option<Arc<Bundles>>>>,
     renew: Renew,
     clock: Arc<dyn Clock>,
     readiness: Readiness,
@@ -35,19 +37,25 @@ pub struct Renewal {
 impl Renewal {
     /// Renews from the source that the settings name; not ready (`certificate`) until there is one.
     pub fn new(settings: &Settings, bundles: watch::Receiver<Option<Arc<Bundles>>>, clock: Arc<dyn Clock>, readiness: Readiness) -> Self {
-        Self::from_source(source(settings, Arc::clone(&clock), bundles), settings.renew, clock, readiness)
+        let source = source(settings, Arc::clone(&clock), bundles.clone());
+        Self { bundles: Some(bundles), ..Self::from_source(source, settings.renew, clock, readiness) }
     }
 
     /// Renews from this source.
     pub fn from_source(source: Box<dyn CertificateSource>, renew: Renew, clock: Arc<dyn Clock>, readiness: Readiness) -> Self {
         readiness.pending(CONDITION, "no certificate was obtained yet");
         let (published, trigger) = (watch::Sender::new(None), Arc::new(Notify::new()));
-        Self { source, renew, clock, readiness, published, trigger, failures: 0, complaint: None }
+        Self { source, settings: watch::Sender::new(None), bundles: None, renew, clock, readiness, published, trigger, failures: 0, complaint: None }
     }
 
     /// Our certificate; `None` until the first one is there.
     pub fn issued(&self) -> watch::Receiver<Option<Arc<Issued>>> {
         self.published.subscribe()
+    }
+
+    /// Takes other files, of a reloaded configuration; a bad pair leaves the old certificate in force.
+    pub fn settings(&self) -> watch::Sender<Option<Settings>> {
+        self.settings.clone()
     }
 
     /// Wakes the task: `notify_one` makes it obtain a certificate now.
@@ -60,6 +68,7 @@ impl Renewal {
     /// # Cancel safety
     /// An attempt that is dropped may have issued a certificate that is then not used; nothing is half published.
     pub async fn run(mut self) {
+        let mut changes = self.settings.subscribe();
         let mut due = self.clock.now();
         loop {
             let now = self.clock.now();
@@ -72,6 +81,12 @@ impl Renewal {
                 () = self.trigger.notified() => due = self.clock.now(),
                 () = self.source.changed() => due = self.clock.now(),
                 () = tokio::time::sleep(wait) => {}
+                Ok(()) = changes.changed() => {
+                    if let (Some(settings), Some(bundles)) = (changes.borrow_and_update().as_ref(), &self.bundles) {
+                        self.source = source(settings, Arc::clone(&self.clock), bundles.clone());
+                    }
+                    due = self.clock.now();
+                }
             }
         }
     }

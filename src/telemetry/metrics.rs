@@ -4,7 +4,22 @@
 //! Labels are closed sets; never a path, host, address or identity.
 
 use metrics::{Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use std::sync::OnceLock;
+
+/// Buckets of [`DURATION`], seconds: a sidecar adds well under a millisecond, and a response head may take a minute.
+const BUCKETS: [f64; 16] = [0.0005, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// Installs the process's recorder and describes every metric. Call once, before any handle is resolved; afterwards `run_upkeep` of the handle is
+/// due every few seconds.
+///
+/// # Errors
+/// A recorder is already installed.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let handle = PrometheusBuilder::new().set_buckets(&BUCKETS)?.install_recorder()?;
+    describe();
+    Ok(handle)
+}
 
 macro_rules! names {
     ($($kind:ident $konst:ident = $name:literal, $unit:tt, $help:literal;)*) => {
@@ -135,8 +150,6 @@ pub struct DataPath {
     pub would_deny: Counter,
     /// [`CONNECTIONS`].
     pub connections: Gauge,
-    /// [`IN_FLIGHT`].
-    pub in_flight: Gauge,
     /// [`DURATION`].
     pub duration: Histogram,
     direction: &'static str,
@@ -160,7 +173,6 @@ impl DataPath {
             trailers_dropped: counter!(TRAILERS_DROPPED, "direction" => direction),
             would_deny: counter!(WOULD_DENY, "direction" => direction),
             connections: gauge!(CONNECTIONS, "direction" => direction),
-            in_flight: gauge!(IN_FLIGHT, "direction" => direction),
             duration: histogram!(DURATION, "direction" => direction),
             direction,
         }
@@ -233,4 +245,53 @@ impl AuditWriter {
     pub fn records(kind: &'static str) -> Counter {
         counter!(AUDIT_RECORDS, "kind" => kind)
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_carries_help_and_type() {
+        let recorder = PrometheusBuilder::new().set_buckets(&BUCKETS).unwrap().build_recorder();
+        let handle = recorder.handle();
+        metrics::with_local_recorder(&recorder, || {
+            describe();
+            for (name, _) in ALL {
+                // Registered as its description says: the name tells the kind.
+                match *name {
+                    name if name.ends_with("_total") => counter!(name).increment(1),
+                    DURATION => histogram!(DURATION).record(0.003),
+                    name => gauge!(name).set(1.0),
+                }
+            }
+        });
+        let text = handle.render();
+        for (name, help) in ALL {
+            assert!(text.contains(&format!("# HELP {name} {help}\n")), "{name}\n{text}");
+            let kind = if name.ends_with("_total") {
+                "counter"
+            } else if *name == DURATION {
+                "histogram"
+            } else {
+                "gauge"
+            };
+            assert!(text.contains(&format!("# TYPE {name} {kind}\n")), "{name}\n{text}");
+        }
+        assert!(text.contains("countersign_request_duration_seconds_bucket{le=\"0.0025\"} 0"), "{text}");
+        assert!(text.contains("countersign_request_duration_seconds_bucket{le=\"0.005\"} 1"), "{text}");
+    }
+
+    #[test]
+    fn names_are_unique_and_of_one_shape() {
+        for (at, (name, help)) in ALL.iter().enumerate() {
+            assert!(name.starts_with("countersign_") && help.ends_with('.'), "{name}");
+            assert!(!ALL.iter().skip(at + 1).any(|(other, _)| other == name), "{name}");
+        }
+    }
+}
+
+/// [`IN_FLIGHT`] of one direction, set once a second from the counters of the data path.
+pub fn in_flight(direction: &'static str) -> Gauge {
+    gauge!(IN_FLIGHT, "direction" => direction)
 }

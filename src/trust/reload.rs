@@ -14,6 +14,8 @@ const CONDITION: &str = "trust";
 /// The task that loads, watches and publishes trust bundles.
 pub struct Trusting {
     sources: Vec<Box<dyn TrustSource>>,
+    settings: watch::Sender<Vec<Settings>>,
+    development: DevelopmentRoots,
     published: watch::Sender<Option<Arc<Bundles>>>,
     trigger: Arc<Notify>,
     readiness: Readiness,
@@ -23,18 +25,26 @@ pub struct Trusting {
 impl Trusting {
     /// Reads from the sources that the settings name; not ready (`trust`) until they were loaded once.
     pub fn new(settings: &[Settings], development: DevelopmentRoots, readiness: Readiness) -> Self {
-        Self::from_sources(settings.iter().map(|one| source(one, development)).collect(), readiness)
+        let sources = settings.iter().map(|one| source(one, development)).collect();
+        Self { development, ..Self::from_sources(sources, readiness) }
     }
 
     /// Reads from these sources.
     pub fn from_sources(sources: Vec<Box<dyn TrustSource>>, readiness: Readiness) -> Self {
         readiness.pending(CONDITION, "no trust bundle was loaded yet");
-        Self { sources, published: watch::Sender::new(None), trigger: Arc::new(Notify::new()), readiness, complaint: None }
+        let (published, settings) = (watch::Sender::new(None), watch::Sender::new(Vec::new()));
+        let development = DevelopmentRoots::here(false);
+        Self { sources, settings, development, published, trigger: Arc::new(Notify::new()), readiness, complaint: None }
     }
 
     /// The bundles in force; `None` until all sources were good once.
     pub fn bundles(&self) -> watch::Receiver<Option<Arc<Bundles>>> {
         self.published.subscribe()
+    }
+
+    /// Takes other settings, of a reloaded configuration; what cannot be loaded leaves the old bundles in force.
+    pub fn settings(&self) -> watch::Sender<Vec<Settings>> {
+        self.settings.clone()
     }
 
     /// Wakes the task: `notify_one` makes it read its sources now.
@@ -71,8 +81,8 @@ impl Trusting {
     /// # Cancel safety
     /// Nothing is half published when it is dropped.
     pub async fn run(mut self) {
-        let files: Vec<_> = self.sources.iter().flat_map(|source| source.files()).collect();
-        let mut watch = FileWatch::new(files);
+        let mut changes = self.settings.subscribe();
+        let mut watch = self.watch();
         loop {
             match self.load().await {
                 Ok(()) => self.complaint = None,
@@ -81,8 +91,16 @@ impl Trusting {
             tokio::select! {
                 () = self.trigger.notified() => {}
                 () = watch.changed() => {}
+                Ok(()) = changes.changed() => {
+                    self.sources = changes.borrow_and_update().iter().map(|one| source(one, self.development)).collect();
+                    watch = self.watch();
+                }
             }
         }
+    }
+
+    fn watch(&self) -> FileWatch {
+        FileWatch::new(self.sources.iter().flat_map(|source| source.files()).collect())
     }
 
     /// Once for each distinct problem.

@@ -1,0 +1,126 @@
+//! What each listener answers.
+
+use super::{Drain, LogLevel, Reload, Status};
+use crate::runtime::readiness::Readiness;
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// Bytes of a command's body.
+const MAX_BODY: usize = 4_096;
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+const READ_ONLY: &str = "GET, HEAD";
+
+type Answer = Response<Full<Bytes>>;
+
+/// One listener's side of the house.
+pub(super) enum Room {
+    Health(Readiness),
+    Metrics(PrometheusHandle),
+    Control(Control),
+}
+
+/// What only the control socket reaches.
+pub(super) struct Control {
+    pub(super) status: Status,
+    pub(super) drain: Drain,
+    pub(super) reload: Reload,
+    pub(super) log_level: LogLevel,
+}
+
+impl Room {
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        match self {
+            Self::Health(_) | Self::Metrics(_) if !reads => not_allowed(READ_ONLY),
+            Self::Health(readiness) => health(readiness, request.uri().path()),
+            Self::Metrics(recorder) if request.uri().path() == "/metrics" => answer(StatusCode::OK, PROMETHEUS, recorder.render()),
+            Self::Metrics(_) => not_found(),
+            Self::Control(control) => control.answer(request).await,
+        }
+    }
+}
+
+fn health(readiness: &Readiness, path: &str) -> Answer {
+    match path {
+        "/live" => answer(StatusCode::OK, TEXT, "live\n"),
+        "/ready" => {
+            let missing = readiness.missing();
+            if missing.is_empty() {
+                return answer(StatusCode::OK, TEXT, "ready\n");
+            }
+            let lines = missing.iter().fold(String::new(), |mut lines, (what, detail)| {
+                // Writing into a String cannot fail.
+                let _ = writeln!(lines, "{what}: {detail}");
+                lines
+            });
+            answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, lines)
+        }
+        _ => not_found(),
+    }
+}
+
+impl Control {
+    async fn answer(&self, request: Request<Incoming>) -> Answer {
+        let path = request.uri().path().to_owned();
+        match (path.as_str(), request.method().as_str()) {
+            ("/status", "GET" | "HEAD") => answer(StatusCode::OK, JSON, format!("{:#}\n", (self.status)())),
+            ("/status", _) => not_allowed(READ_ONLY),
+            ("/drain", "POST") => {
+                tracing::info!("drain was asked for on the control socket");
+                (self.drain)();
+                answer(StatusCode::ACCEPTED, TEXT, "draining\n")
+            }
+            ("/reload", "POST") => self.reload().await,
+            ("/drain" | "/reload", _) => not_allowed("POST"),
+            ("/log-level", "PUT") => self.set_log_level(request).await,
+            ("/log-level", _) => not_allowed("PUT"),
+            _ => not_found(),
+        }
+    }
+
+    async fn reload(&self) -> Answer {
+        let reload = Arc::clone(&self.reload);
+        match tokio::task::spawn_blocking(move || reload()).await {
+            Ok(Ok(said)) => answer(StatusCode::OK, TEXT, said),
+            Ok(Err(problem)) => answer(StatusCode::UNPROCESSABLE_ENTITY, TEXT, problem),
+            Err(_) => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "the reload ended in a panic; see the process log\n"),
+        }
+    }
+
+    async fn set_log_level(&self, request: Request<Incoming>) -> Answer {
+        let Ok(body) = Limited::new(request.into_body(), MAX_BODY).collect().await else {
+            return answer(StatusCode::BAD_REQUEST, TEXT, "the body did not arrive, or is too long\n");
+        };
+        let body = body.to_bytes();
+        let level = String::from_utf8_lossy(&body);
+        match (self.log_level)(level.trim()) {
+            Ok(()) => answer(StatusCode::OK, TEXT, format!("{}\n", level.trim())),
+            Err(problem) => answer(StatusCode::UNPROCESSABLE_ENTITY, TEXT, problem),
+        }
+    }
+}
+
+fn not_found() -> Answer {
+    answer(StatusCode::NOT_FOUND, TEXT, "not found\n")
+}
+
+fn not_allowed(allow: &'static str) -> Answer {
+    let mut response = answer(StatusCode::METHOD_NOT_ALLOWED, TEXT, "method not allowed\n");
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

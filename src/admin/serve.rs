@@ -1,0 +1,95 @@
+//! Accepts and serves, one request a connection, everything under a bound.
+
+use super::io::Io;
+use super::routes::Room;
+use crate::runtime::tasks::spawn;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::sleep;
+
+/// Open connections of one listener; more wait in the kernel's backlog.
+const CONNECTIONS: usize = 64;
+/// From accept to the end of the request's head.
+const HEAD: Duration = Duration::from_secs(5);
+/// From accept to the cut.
+const LIFE: Duration = Duration::from_secs(30);
+/// From an error of accept(2), such as too many open files, to the next try.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Bytes of a request's head.
+const HEAD_BYTES: usize = 16 << 10;
+
+/// Serves `room` on a TCP listener, for ever.
+pub(super) async fn tcp(listener: TcpListener, room: Arc<Room>) {
+    accept(|| async { listener.accept().await.map(|(stream, _)| stream) }, room).await;
+}
+
+/// Serves `room` on a Unix socket, for ever, for our own user and root.
+pub(super) async fn unix(listener: UnixListener, room: Arc<Room>) {
+    accept(|| async { listener.accept().await.map(|(stream, _)| stream).and_then(checked) }, room).await;
+}
+
+/// The mode of the socket's file says the same; this still holds where somebody changed it.
+fn checked(stream: UnixStream) -> io::Result<UnixStream> {
+    let uid = stream.peer_cred()?.uid();
+    if uid == 0 || uid == rustix::process::geteuid().as_raw() {
+        return Ok(stream);
+    }
+    tracing::warn!(uid, "another user's connection to the control socket was refused");
+    Err(io::ErrorKind::PermissionDenied.into())
+}
+
+async fn accept<S, F>(next: impl Fn() -> F, room: Arc<Room>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = io::Result<S>>,
+{
+    let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    // Never closed: ends with its task.
+    while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
+        match next().await {
+            Ok(stream) => drop(spawn("admin connection", connection(stream, Arc::clone(&room), permit))),
+            Err(error) => {
+                tracing::debug!(%error, "a connection to an admin port was not accepted");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection<S>(stream: S, room: Arc<Room>, _permit: OwnedSemaphorePermit)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let begun = AtomicBool::new(false);
+    let service = service_fn(|request| {
+        begun.store(true, Ordering::Relaxed);
+        let room = Arc::clone(&room);
+        async move { Ok::<_, Infallible>(room.answer(request).await) }
+    });
+    let mut builder = http1::Builder::new();
+    // A head that is read in one piece and an answer that fits a buffer need no keep-alive; scrapers come every few seconds.
+    builder.keep_alive(false).half_close(true).max_buf_size(HEAD_BYTES);
+    let served = pin!(builder.serve_connection(Io(stream), service));
+    let late = async {
+        sleep(HEAD).await;
+        if begun.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = served => {}
+        () = late => tracing::debug!("a connection to an admin port sent no request in time"),
+        () = sleep(LIFE) => tracing::debug!("a connection to an admin port was cut at its age"),
+    }
+}

@@ -1,0 +1,75 @@
+//! From entries to numbered lines.
+
+use super::entry::Entry;
+use super::render::Renderer;
+use super::{BootFacts, Tap};
+use crate::telemetry::metrics::AuditWriter;
+use metrics::Counter;
+use std::time::SystemTime;
+
+/// Rendered lines that are not in the sink yet.
+pub(super) struct Lines {
+    renderer: Renderer,
+    seq: u64,
+    buffer: Vec<u8>,
+    /// Bytes of `buffer` that the sink has.
+    written: usize,
+    kinds: Vec<(&'static str, u64, Counter)>,
+    tap: Option<Tap>,
+    /// Nobody reads: records are taken and dropped.
+    mute: bool,
+}
+
+impl Lines {
+    pub(super) fn new(renderer: Renderer, tap: Option<Tap>, sinkless: bool) -> Self {
+        let mute = sinkless && tap.is_none();
+        Self { renderer, seq: 0, buffer: Vec::new(), written: 0, kinds: Vec::new(), tap, mute }
+    }
+
+    pub(super) fn boot(&mut self, boot: &BootFacts) {
+        self.line(|renderer, out, seq| {
+            renderer.boot(out, seq, SystemTime::now(), boot);
+            "boot"
+        });
+    }
+
+    pub(super) fn entry(&mut self, shard: u16, entry: &Entry) {
+        self.line(|renderer, out, seq| renderer.entry(out, seq, shard, entry));
+    }
+
+    /// Renders one record; everything that a line passes through comes here.
+    pub(super) fn line(&mut self, render: impl FnOnce(&mut Renderer, &mut Vec<u8>, u64) -> &'static str) {
+        if self.mute {
+            return;
+        }
+        let start = self.buffer.len();
+        let kind = render(&mut self.renderer, &mut self.buffer, self.seq);
+        self.seq += 1;
+        match self.kinds.iter_mut().find(|(known, ..)| *known == kind) {
+            Some((_, count, _)) => *count += 1,
+            None => self.kinds.push((kind, 1, AuditWriter::records(kind))),
+        }
+        if let Some(tap) = &self.tap {
+            let line = self.buffer.get(start..self.buffer.len().saturating_sub(1)).unwrap_or_default();
+            let _ = tap.try_send(String::from_utf8_lossy(line).into());
+        }
+    }
+
+    pub(super) fn unwritten(&self) -> &[u8] {
+        self.buffer.get(self.written..).unwrap_or_default()
+    }
+
+    /// The sink has the next `bytes`, whole lines.
+    pub(super) fn advance(&mut self, bytes: usize) {
+        self.written += bytes;
+    }
+
+    /// The sink has everything.
+    pub(super) fn clear(&mut self) {
+        self.buffer.clear();
+        self.written = 0;
+        for (_, count, counter) in &mut self.kinds {
+            counter.increment(std::mem::take(count));
+        }
+    }
+}

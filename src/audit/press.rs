@@ -1,0 +1,194 @@
+//! The writer thread's work: collect, render, write.
+
+use super::entry::{Cause, Entry, Gap, Span};
+use super::id::Ids;
+use super::lines::Lines;
+use super::ring::{Lane, Shared};
+use super::sink::Output;
+use crate::telemetry::metrics::AuditWriter;
+use rtrb::Consumer;
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+/// Records taken from each kind of ring before the lines go to the sink, shared by the shards: bounds the buffer to about 2 MiB.
+const ROUND: usize = 1_024;
+/// Records that each ring may give a round, however many shards there are.
+const LEAST: usize = 16;
+/// Fewer records than these and the writer waits for more: one write for several.
+const FEW: usize = 64;
+/// The writer's nap between two rounds; doubles while nothing comes.
+const NAP: Duration = Duration::from_millis(1);
+/// An idle writer wakes 50 times a second, which no tool shows, and a flood must pass 100,000 denials/s on a shard to fill its ring meanwhile.
+const LONG_NAP: Duration = Duration::from_millis(20);
+/// From a refused write to the next try; doubles.
+const RETRY: Duration = Duration::from_millis(100);
+const LONG_RETRY: Duration = Duration::from_secs(1);
+/// The least time between two lines about a failing sink in the process log.
+const COMPLAIN: Duration = Duration::from_secs(10);
+/// How long a failing sink is tried at the end.
+const GIVE_UP: Duration = Duration::from_secs(2);
+
+/// The writer thread's state: collect, render, write.
+pub(super) struct Press {
+    lanes: Vec<Lane>,
+    quota: usize,
+    ids: Ids,
+    lines: Lines,
+    output: Output,
+    shared: Arc<Shared>,
+    metrics: AuditWriter,
+    trouble: Option<Trouble>,
+}
+
+impl Press {
+    pub(super) fn new(lanes: Vec<Lane>, ids: Ids, lines: Lines, output: Output, shared: Arc<Shared>) -> Self {
+        let quota = (ROUND / lanes.len().max(1)).max(LEAST);
+        Self { lanes, quota, ids, lines, output, shared, metrics: AuditWriter::new(), trouble: None }
+    }
+
+    pub(super) fn run(mut self) {
+        let mut nap = NAP;
+        let mut stopping_since: Option<Instant> = None;
+        loop {
+            super::halt::wait();
+            // Read before the rings: what was pushed before the stop is then collected.
+            let stopping = self.shared.stop.load(Ordering::Acquire);
+            if stopping {
+                stopping_since.get_or_insert_with(Instant::now);
+            }
+            if !self.write_out() {
+                if stopping_since.is_some_and(|since| since.elapsed() >= GIVE_UP) {
+                    break;
+                }
+                thread::park_timeout(self.trouble.as_ref().map_or(RETRY, |trouble| trouble.wait));
+                continue;
+            }
+            let collected = self.collect();
+            if !self.write_out() {
+                continue;
+            }
+            if let Err(error) = self.output.tick(Instant::now()) {
+                self.refused(&error);
+            }
+            match collected {
+                0 if stopping => break,
+                0 => {
+                    thread::park_timeout(nap);
+                    nap = (nap * 2).min(LONG_NAP);
+                }
+                few if few < FEW && !stopping => {
+                    nap = NAP;
+                    thread::park_timeout(nap);
+                }
+                _ => nap = NAP,
+            }
+        }
+        self.end();
+    }
+
+    /// Renders what waits, denials first, a bounded number from each shard in turn; says how many.
+    fn collect(&mut self) -> usize {
+        let mut collected = 0;
+        let events = std::mem::take(&mut *self.shared.events.lock().unwrap_or_else(PoisonError::into_inner));
+        for (at, event) in events {
+            collected += 1;
+            self.lines.line(|renderer, out, seq| {
+                renderer.policy(out, seq, at, &event);
+                "policy"
+            });
+        }
+        let Self { lanes, lines, quota, .. } = self;
+        for (lane, shard) in lanes.iter_mut().zip(0..) {
+            collected += drain(&mut lane.denials, *quota, shard, lines);
+        }
+        for (lane, shard) in lanes.iter_mut().zip(0..) {
+            collected += drain(&mut lane.allows, *quota, shard, lines);
+        }
+        collected
+    }
+
+    /// Gives the sink what it has not got; says whether it has everything now. What it refuses stays for the next try.
+    fn write_out(&mut self) -> bool {
+        if self.lines.unwritten().is_empty() {
+            self.lines.clear();
+            return true;
+        }
+        match self.output.write(self.lines.unwritten()) {
+            Ok(()) => {
+                self.lines.clear();
+                if let Some(trouble) = self.trouble.take() {
+                    self.shared.sink_fails.store(false, Ordering::Relaxed);
+                    tracing::warn!(errors = trouble.errors, "the decision log is written again");
+                }
+                true
+            }
+            Err(refused) => {
+                self.lines.advance(refused.written);
+                self.refused(&refused.error);
+                false
+            }
+        }
+    }
+
+    fn refused(&mut self, error: &io::Error) {
+        self.metrics.sink_errors.increment(1);
+        self.shared.sink_fails.store(true, Ordering::Relaxed);
+        let trouble = self.trouble.get_or_insert_with(|| {
+            tracing::error!(%error, "the decision log cannot be written; records wait, then audit.on_full acts");
+            Trouble { errors: 0, wait: RETRY / 2, said: Instant::now() }
+        });
+        trouble.errors += 1;
+        trouble.wait = (trouble.wait * 2).min(LONG_RETRY);
+        if trouble.said.elapsed() >= COMPLAIN {
+            trouble.said = Instant::now();
+            tracing::error!(%error, errors = trouble.errors, "the decision log still cannot be written");
+        }
+    }
+
+    /// What dropped recorders left, then a count of what living ones still hold, then everything to the disk.
+    fn end(mut self) {
+        for (lane, shard) in self.lanes.iter().zip(0_u16..) {
+            let mut entries = lane.rest.entries.lock().unwrap_or_else(PoisonError::into_inner);
+            for entry in entries.drain(..) {
+                self.lines.entry(shard, &entry);
+            }
+            let count = lane.rest.counted.swap(0, Ordering::Relaxed);
+            if count > 0 {
+                let now = SystemTime::now();
+                let gap = Gap { id: self.ids.next(), cause: Cause::Unfinished, span: Span { count, first: now, last: now } };
+                self.lines.line(|renderer, out, seq| {
+                    renderer.gap(out, seq, &gap);
+                    "gap"
+                });
+            }
+        }
+        if !self.write_out() {
+            let missing = self.lines.unwritten().iter().filter(|byte| **byte == b'\n').count() as u64
+                + self.lanes.iter().map(|lane| (lane.denials.slots() + lane.allows.slots()) as u64).sum::<u64>();
+            self.metrics.lost.increment(missing);
+            tracing::error!(records = missing, "the decision log's last records are lost: its sink refuses them");
+        }
+        if let Err(error) = self.output.finish() {
+            self.metrics.sink_errors.increment(1);
+            tracing::error!(%error, "the decision log's last file may not be complete on the disk");
+        }
+    }
+}
+
+fn drain(ring: &mut Consumer<Entry>, quota: usize, shard: u16, lines: &mut Lines) -> usize {
+    for collected in 0..quota {
+        let Ok(entry) = ring.pop() else { return collected };
+        lines.entry(shard, &entry);
+    }
+    quota
+}
+
+/// A sink that refuses.
+struct Trouble {
+    errors: u64,
+    wait: Duration,
+    said: Instant,
+}
