@@ -44,7 +44,10 @@ impl Class {
     fn of(table: &Table, caller: &Caller, principal: &Principal) -> Self {
         let met = |effect: Effect| {
             let rules = (0..).zip(&table.rules);
-            rules.filter(|(_, rule)| rule.effect == effect && rule.concerns(principal, caller)).map(|(index, _)| index).collect::<Box<[u32]>>()
+            rules
+                .filter(|(_, rule)| rule.effect == effect && rule.concerns(principal, caller))
+                .map(|(index, _)| index)
+                .collect::<Box<[u32]>>()
         };
         let (denies, allows, audits) = (met(Effect::Deny), met(Effect::Allow), met(Effect::Audit));
         let has_shadow = denies.iter().chain(&allows).any(|index| table.rule(*index).is_some_and(super::rule::Rule::is_shadow));

@@ -195,7 +195,11 @@ fn authenticated(caller: &Caller, now: SystemTime) -> Result<&Principal, &'stati
 fn by_rules(table: &Table, evaluation: &Evaluation<'_>, mut facts: Facts) -> Result<Permit, Box<Denial>> {
     let outcome = evaluation.outcome(Scope::Enforced);
     facts.audited = evaluation.is_audited();
-    facts.would = evaluation.has_shadow().then(|| evaluation.outcome(Scope::WithShadows)).filter(|would| would.verdict() != outcome.verdict()).map(would);
+    facts.would = evaluation
+        .has_shadow()
+        .then(|| evaluation.outcome(Scope::WithShadows))
+        .filter(|would| would.verdict() != outcome.verdict())
+        .map(would);
     match outcome {
         Outcome::Allow(hit) => {
             facts.reason = Reason::Rule;

@@ -84,7 +84,11 @@ impl Form {
             (None, None) => Ok(Self::Origin),
             // HTTP/2 and later spread the same parts over pseudo-headers.
             (scheme, _) if version > Version::HTTP_11 => {
-                if scheme.is_none_or(|scheme| *scheme == expected) { Ok(Self::Origin) } else { Err(Malformed::Scheme) }
+                if scheme.is_none_or(|scheme| *scheme == expected) {
+                    Ok(Self::Origin)
+                } else {
+                    Err(Malformed::Scheme)
+                }
             }
             (None, Some(_)) => Err(Malformed::Target),
             (Some(_), _) if listener == Listener::Inbound => Err(Malformed::AbsoluteForm),

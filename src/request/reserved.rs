@@ -26,8 +26,24 @@ impl Reserved {
         let text = name.as_str();
         let listed = matches!(
             text,
-            "host" | "authorization" | "cookie" | "set-cookie" | "www-authenticate" | "proxy-authentication-info" | "trailer" | "expect"
-                | "range" | "max-forwards" | "cache-control" | "expires" | "date" | "age" | "location" | "retry-after" | "vary" | "via"
+            "host"
+                | "authorization"
+                | "cookie"
+                | "set-cookie"
+                | "www-authenticate"
+                | "proxy-authentication-info"
+                | "trailer"
+                | "expect"
+                | "range"
+                | "max-forwards"
+                | "cache-control"
+                | "expires"
+                | "date"
+                | "age"
+                | "location"
+                | "retry-after"
+                | "vary"
+                | "via"
         );
         listed || text.starts_with("content-") || text.starts_with("if-") || is_hop_by_hop(name) || self.contains(name)
     }

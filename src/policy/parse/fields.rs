@@ -90,7 +90,8 @@ pub(super) fn port(section: &Section<'_>, place: &Place, value: i64, ports: &[u1
     let port = u16::try_from(value).ok().filter(|port| ports.contains(port));
     if port.is_none() {
         let known: Vec<String> = ports.iter().map(u16::to_string).collect();
-        let known = if known.is_empty() { "there is no inbound listener".to_owned() } else { format!("listeners have: {}", known.join(", ")) };
+        let known =
+            if known.is_empty() { "there is no inbound listener".to_owned() } else { format!("listeners have: {}", known.join(", ")) };
         section.document().report(place.clone(), format!("{value} is the port of no inbound listener"), known);
     }
     port

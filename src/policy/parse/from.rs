@@ -74,7 +74,8 @@ fn members(section: &Section<'_>, item: Item<String>, sets: &Sets) -> Vec<Princi
 }
 
 fn spiffe(text: &str) -> Result<PrincipalPattern, (String, String)> {
-    PrincipalPattern::spiffe(text).map_err(|what| (what, "write \"spiffe://trust.domain/path\"; * is one segment, a last ** the rest".into()))
+    PrincipalPattern::spiffe(text)
+        .map_err(|what| (what, "write \"spiffe://trust.domain/path\"; * is one segment, a last ** the rest".into()))
 }
 
 fn dns_name(text: &str) -> Result<PrincipalPattern, (String, String)> {

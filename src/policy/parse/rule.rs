@@ -29,7 +29,9 @@ impl ParsedRule {
             let index = ids.get(item.as_str()).copied();
             let effect = index.and_then(|index| all.get(usize::try_from(index).ok()?)).and_then(|rule| rule.effect);
             match (index, effect) {
-                (None, _) => document.report(item.place.clone(), format!("`{}` is no rule", item.value), "name a rule of this table by its id"),
+                (None, _) => {
+                    document.report(item.place.clone(), format!("`{}` is no rule", item.value), "name a rule of this table by its id")
+                }
                 (Some(_), Some(Effect::Deny | Effect::Audit)) => {
                     document.report(item.place.clone(), format!("`{}` is no allow", item.value), "name the allow that this deny spares");
                 }
@@ -59,20 +61,21 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
         fields::not_built(&section, key);
     }
     check_audit(&section, effect, mode);
-    let rule = id.as_ref().zip(effect).zip(from).zip(methods).zip(paths).map(|((((id, effect), from), methods), (templates, paths))| Rule {
-        facts: Arc::new(RuleFacts { id: id.value.clone(), templates }),
-        effect,
-        mode,
-        from,
-        methods,
-        paths: paths.into(),
-        hosts: hosts.into(),
-        ports: ports.into(),
-        expires,
-        excepts: Box::default(),
-        sample,
-        why: why.map(String::into_boxed_str),
-    });
+    let rule =
+        id.as_ref().zip(effect).zip(from).zip(methods).zip(paths).map(|((((id, effect), from), methods), (templates, paths))| Rule {
+            facts: Arc::new(RuleFacts { id: id.value.clone(), templates }),
+            effect,
+            mode,
+            from,
+            methods,
+            paths: paths.into(),
+            hosts: hosts.into(),
+            ports: ports.into(),
+            expires,
+            excepts: Box::default(),
+            sample,
+            why: why.map(String::into_boxed_str),
+        });
     if let Some(rule) = &rule {
         check_why(&section, rule);
     }

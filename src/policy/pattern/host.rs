@@ -22,7 +22,8 @@ impl HostPattern {
         if plain.contains('*') {
             return Err(("has a * that is not a whole label".into(), "write * for exactly one label, as in *.orders.internal".into()));
         }
-        let host = canonical_host(&plain).map_err(|error| (error.to_string(), "write a host without port, as in orders.internal".to_owned()))?;
+        let host =
+            canonical_host(&plain).map_err(|error| (error.to_string(), "write a host without port, as in orders.internal".to_owned()))?;
         let labels = host.split('.').zip(text.split('.')).map(|(label, written)| if written == "*" { "*" } else { label });
         let text = if wild { labels.collect::<Vec<_>>().join(".").into() } else { host.as_ref().into() };
         Ok(Self { text, wild })
