@@ -35,6 +35,16 @@ pub struct Settings {
     pub socket: PathBuf,
 }
 
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            health: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 9900)),
+            metrics: SocketAddr::from((Ipv4Addr::LOCALHOST, 9901)),
+            socket: PathBuf::from("/run/countersign/control.sock"),
+        }
+    }
+}
+
 /// Gives the status document; must not block.
 pub type Status = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
 /// Begins the drain and returns at once.

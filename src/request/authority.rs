@@ -84,8 +84,8 @@ fn canonical(text: &str) -> Result<(Cow<'_, str>, usize), AuthorityError> {
         text.find(':').unwrap_or(text.len())
     };
     let (host, port) = text.split_at(host_end);
-    check_port(port)?;
     let canonical = canonical_host(host)?;
+    check_port(port)?;
     let host_len = canonical.len();
     match canonical {
         Cow::Borrowed(same) if same.len() == host.len() => Ok((Cow::Borrowed(text), host_len)),

@@ -110,10 +110,9 @@ fn effect(section: &Section<'_>) -> Option<Effect> {
 }
 
 fn methods(section: &Section<'_>) -> Option<Methods> {
-    if !section.has("methods") {
-        return Some(Methods::Any);
-    }
-    let items = list(section, "methods", "list at least one method; leave it out for any")?;
+    let Some(items) = list(section, "methods", "list at least one method; leave it out for any") else {
+        return (!section.has("methods")).then_some(Methods::Any);
+    };
     if items.iter().any(|item| item.value == "*") {
         if items.len() > 1 {
             section.problem("methods", "has * beside other methods", "write [\"*\"] alone, or list the methods");
