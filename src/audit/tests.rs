@@ -32,7 +32,7 @@ pub(super) fn caller(id: &str) -> Arc<Caller> {
     let channel =
         Channel { version: "1.3", cipher: "TLS13_AES_128_GCM_SHA256", group: "X25519MLKEM768", alpn: "h2", sni: Some("orders".into()) };
     let source = SocketAddr::from(([0, 0, 0, 0, 0, 0xffff, 0x0a00, 0x0001], 40_000));
-    Arc::new(Caller { identity: Some(Arc::new(identity)), source, local_port: 8_443, channel: Some(channel) })
+    Arc::new(Caller::new(Some(Arc::new(identity)), source, 8_443, Some(channel)))
 }
 
 pub(super) fn decision(id: DecisionId, verdict: Verdict, path: &str) -> Decision {

@@ -2,7 +2,7 @@
 
 use super::{ConfigSource, Outcome};
 use crate::config::{self, Config, Loaded};
-use crate::document::{Place, Problem};
+use crate::document::{Place, Problem, Problems};
 use crate::{credentials, policy, proxy, trust};
 use rustls::pki_types::pem::{Error as PemError, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -35,10 +35,7 @@ pub struct Referenced {
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let loaded = match config::load(&args.source.config) {
         Ok(loaded) => loaded,
-        Err(problems) => {
-            eprintln!("{problems}");
-            return Ok(Outcome::Unusable);
-        }
+        Err(problems) => return Ok(unusable(&problems)),
     };
     for warning in &loaded.warnings {
         eprintln!("warning: {warning}");
@@ -59,6 +56,12 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     writeln!(out, "ok: {}", summary(&args.source.config, &loaded))?;
     Ok(Outcome::Fine)
+}
+
+/// Prints problems and says that the input is unusable.
+pub fn unusable(problems: &Problems) -> Outcome {
+    eprintln!("{problems}");
+    Outcome::Unusable
 }
 
 /// Looks at every file that `config` points to. What the development CA makes on first use may be absent.

@@ -1,6 +1,8 @@
 //! The command line: one file for each sub-command.
 
+pub mod certs;
 pub mod check;
+pub mod run;
 
 use clap::{Args, Parser, Subcommand};
 use std::process::ExitCode;
@@ -19,6 +21,8 @@ const EXIT_CODES: &str = "Exit codes: 0 fine, 1 findings, 2 unusable input, 3 dr
 enum Command {
     /// Validates the configuration and the files it points to
     Check(check::Args),
+    /// Runs the sidecar
+    Run(run::Args),
 }
 
 /// Which configuration.
@@ -57,6 +61,7 @@ impl From<Outcome> for ExitCode {
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Check(args) => check::run(&args),
+        Command::Run(args) => run::run(&args),
     };
     match result {
         Ok(outcome) => outcome.into(),
