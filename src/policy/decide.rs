@@ -90,7 +90,7 @@ impl Reason {
             Self::Rule => "rule".into(),
             Self::Route => "route".into(),
             Self::Shadow => "shadow".into(),
-            Self::Malformed(malformed) => format!("malformed:{}", malformed.code()).into(),
+            Self::Malformed(malformed) => malformed.to_string().into(),
             Self::Unauthenticated(code) => format!("unauthenticated:{code}").into(),
             Self::Quarantined => "quarantined".into(),
             Self::ExplicitDeny => "explicit_deny".into(),

@@ -85,6 +85,14 @@ impl Malformed {
     }
 }
 
+impl std::fmt::Display for Malformed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "malformed:{}", self.code())
+    }
+}
+
+impl std::error::Error for Malformed {}
+
 impl From<PathError> for Malformed {
     fn from(error: PathError) -> Self {
         match error {

@@ -91,3 +91,75 @@ fn the_table_in_force_denies_what_it_does_not_name() {
     assert_eq!(why(&get(&table, "/public")), (Reason::ImplicitDeny, "-".into()));
     assert_eq!(why(&get(&table, "/other")), (Reason::ImplicitDeny, "-".into()));
 }
+
+/// The code of the refusal of `GET target` with `Host: host`, before any rule is looked at.
+fn refusal(target: &str, host: &str) -> &'static str {
+    let Ok(uri) = Uri::try_from(target) else { return "refused by the parser" };
+    let headers = HeaderMap::from_iter([(http::header::HOST, HeaderValue::from_str(host).unwrap())]);
+    let answer = canonicalize(&Method::GET, &uri, Version::HTTP_11, &headers, &Strictness::default(), Listener::Inbound);
+    answer.err().map_or("ok", |malformed| if malformed.status() == 400 { malformed.code() } else { "another status" })
+}
+
+#[test]
+fn cve_2019_9901_dot_segments() {
+    assert_eq!(refusal("/public/../admin", "a.foo"), "path_dot_segment");
+}
+
+#[test]
+fn cve_2021_29492_escaped_slashes() {
+    assert_eq!(refusal("/admin%2fx", "a.foo"), "path_forbidden_escape");
+    assert_eq!(refusal("/admin%5Cx", "a.foo"), "path_forbidden_escape");
+}
+
+#[test]
+fn cve_2021_31920_two_slashes() {
+    assert_eq!(refusal("//admin", "a.foo"), "path_empty_segment");
+}
+
+#[test]
+fn cve_2019_18802_blanks_in_host() {
+    assert_eq!(refusal("/", "a foo"), "host");
+    // HTTP/1 trims the outer blank before us; over HTTP/2 it arrives.
+    assert_eq!(refusal("/", "a.foo "), "header_blank");
+}
+
+#[test]
+fn cve_2026_73551_73553_39852_path_parameters() {
+    assert_eq!(refusal("/user/..;a=b/admin", "a.foo"), "path_dot_segment");
+    assert_eq!(refusal("/admin;x=y/z", "a.foo"), "path_params");
+    assert_eq!(refusal("/admin;", "a.foo"), "path_params");
+}
+
+#[test]
+fn cve_2013_4547_raw_space() {
+    assert_eq!(refusal("/a b", "a.foo"), "refused by the parser");
+}
+
+#[test]
+fn cve_2025_47952_escaped_dots() {
+    assert_eq!(refusal("/a/%2e%2e/admin", "a.foo"), "path_dot_segment");
+}
+
+#[test]
+fn absolute_form() {
+    assert_eq!(refusal("http://other/", "other"), "absolute_form");
+}
+
+#[test]
+fn cve_2023_27487_2024_45806_2026_40575_forged_paths_decide_nothing_and_are_stripped() {
+    let reserved = crate::request::reserved::Reserved::default();
+    for name in ["x-envoy-original-path", "x-forwarded-uri", "x-original-url", "x-rewrite-url"] {
+        let mut headers = HeaderMap::from_iter([(http::header::HOST, HeaderValue::from_static("a.foo"))]);
+        headers.insert(name, HeaderValue::from_static("/public/x"));
+        let uri = Uri::from_static("/admin/x");
+        let request = canonicalize(&Method::GET, &uri, Version::HTTP_11, &headers, &Strictness::default(), Listener::Inbound).unwrap();
+        assert_eq!(why(&decide(&in_force(true), &caller(WEB), &request, noon())), (Reason::ExplicitDeny, "no-admin".into()));
+        assert!(reserved.contains(&http::HeaderName::from_static(name)));
+    }
+}
+
+#[test]
+fn port_semantics() {
+    let text = format!("schema = 1\nname = 't'\n{}", anyone("r", "deny", "paths = ['/a']\nports = [443]"));
+    assert!(parse_at("t", &text, &[PORT], noon()).unwrap_err().to_string().contains("443 is the port of no inbound listener"));
+}
