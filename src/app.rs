@@ -198,8 +198,13 @@ impl Sidecar {
             move |work| Shard::new(plan, recorder).run(work)
         });
         let shards = Shards::start(workers.collect()).map_err(StartError::Threads)?;
-        let publishing =
-            Publishing { settings: config.tls, issued: renewal.issued(), bundles: trusting.bundles(), clock: Arc::clone(&clock), publisher: tls };
+        let publishing = Publishing {
+            settings: config.tls,
+            issued: renewal.issued(),
+            bundles: trusting.bundles(),
+            clock: Arc::clone(&clock),
+            publisher: tls,
+        };
         {
             let _inside = control.enter();
             spawn("trust", trusting.run());
@@ -288,6 +293,12 @@ fn put_in_force(tables: &policy::Publisher, table: policy::Table, journal: &Jour
     metrics.policy_ok.increment(1);
     metrics.policy_generation.set(published.generation as f64);
     let facts = &published.table;
-    tracing::info!(name = facts.name, version = facts.version, sha256 = facts.sha256, generation = published.generation, "policy table in force");
+    tracing::info!(
+        name = facts.name,
+        version = facts.version,
+        sha256 = facts.sha256,
+        generation = published.generation,
+        "policy table in force"
+    );
     journal.policy(PolicyEvent { table: Arc::clone(facts), generation: published.generation });
 }

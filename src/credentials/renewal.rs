@@ -45,7 +45,18 @@ impl Renewal {
     pub fn from_source(source: Box<dyn CertificateSource>, renew: Renew, clock: Arc<dyn Clock>, readiness: Readiness) -> Self {
         readiness.pending(CONDITION, "no certificate was obtained yet");
         let (published, trigger) = (watch::Sender::new(None), Arc::new(Notify::new()));
-        Self { source, settings: watch::Sender::new(None), bundles: None, renew, clock, readiness, published, trigger, failures: 0, complaint: None }
+        Self {
+            source,
+            settings: watch::Sender::new(None),
+            bundles: None,
+            renew,
+            clock,
+            readiness,
+            published,
+            trigger,
+            failures: 0,
+            complaint: None,
+        }
     }
 
     /// Our certificate; `None` until the first one is there.

@@ -44,7 +44,7 @@ pub async fn to_app(
         }
         match send(&guard, lease, next).await {
             Sent::Response(response, lease) => return deliver(*response, lease, guard, &request.method),
-            Sent::NotSent(request) => {
+            Sent::Unused(request) => {
                 shard.inbound_metrics.replaced.increment(1);
                 outgoing = Some(*request);
             }
@@ -106,7 +106,7 @@ pub async fn to_peer(
         };
         match send(&guard, lease, next).await {
             Sent::Response(response, lease) => return deliver(*response, lease, guard, &request.method),
-            Sent::NotSent(request) => {
+            Sent::Unused(request) => {
                 shard.outbound_metrics.replaced.increment(1);
                 outgoing = Some(*request);
             }
@@ -158,7 +158,7 @@ fn for_http2(mut outgoing: Request<Upload>, request: &CanonicalRequest) -> Reque
 enum Sent {
     Response(Box<Response<Incoming>>, Lease<Upload>),
     /// No byte was written on a connection that had been pooled.
-    NotSent(Box<Request<Upload>>),
+    Unused(Box<Request<Upload>>),
     Failed(Failure),
 }
 
@@ -171,7 +171,7 @@ async fn send(guard: &ExchangeGuard, mut lease: Lease<Upload>, request: Request<
             match message {
                 Some(request) if lease.reused => {
                     lease.discard();
-                    Sent::NotSent(Box::new(request))
+                    Sent::Unused(Box::new(request))
                 }
                 _ => Sent::Failed(not_answered(guard, error.into_error())),
             }

@@ -37,9 +37,11 @@ impl Drop for Load {
     }
 }
 
+type Target<T> = (mpsc::Sender<Assigned<T>>, Arc<AtomicUsize>);
+
 /// The sending side of the shards: gives work to the least busy one. Cheap to clone.
 pub struct Dispatch<T> {
-    targets: Arc<Vec<(mpsc::Sender<Assigned<T>>, Arc<AtomicUsize>)>>,
+    targets: Arc<Vec<Target<T>>>,
 }
 
 impl<T> Clone for Dispatch<T> {

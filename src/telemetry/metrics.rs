@@ -247,6 +247,11 @@ impl AuditWriter {
     }
 }
 
+/// [`IN_FLIGHT`] of one direction, set once a second from the counters of the data path.
+pub fn in_flight(direction: &'static str) -> Gauge {
+    gauge!(IN_FLIGHT, "direction" => direction)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,9 +294,4 @@ mod tests {
             assert!(!ALL.iter().skip(at + 1).any(|(other, _)| other == name), "{name}");
         }
     }
-}
-
-/// [`IN_FLIGHT`] of one direction, set once a second from the counters of the data path.
-pub fn in_flight(direction: &'static str) -> Gauge {
-    gauge!(IN_FLIGHT, "direction" => direction)
 }
