@@ -189,7 +189,7 @@ impl ExchangeGuard {
         response_head: Duration,
         share: super::admission::Share,
     ) -> Self {
-        let now = shard.connections.clock().now();
+        let now = shard.now();
         let direction = decision.direction;
         let exchange = Rc::new(Exchange {
             source: decision.caller.source,
