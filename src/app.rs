@@ -154,6 +154,7 @@ impl Sidecar {
             reserved: Reserved::new(config.inbound.as_ref().map(|inbound| inbound.reserved_headers.clone()).unwrap_or_default()),
             phases: drain.phases(),
         });
+        let log_of_decisions = journal.clone();
         let reloader = Arc::new(Reloader::new(
             loaded,
             options.source,
@@ -211,7 +212,7 @@ impl Sidecar {
             spawn("renewal", renewal.run());
             spawn("tls state", publishing.run());
             spawn("policy", Arc::clone(&reloader).watch_policy());
-            spawn("gauges", status::gauges(Arc::clone(&plan)));
+            spawn("watch", status::watch(Arc::clone(&plan), log_of_decisions, readiness.clone()));
         }
         let permits = Arc::new(Semaphore::new(config.limits.connections));
         let app_permits = Arc::new(Semaphore::new(config.limits.connections));

@@ -1,6 +1,7 @@
-//! What `countersign status` shows, and the gauges that nobody counts on the request path.
+//! What `countersign status` shows, and the figures that nobody counts on the request path.
 
 use super::{Addresses, Reloader};
+use crate::audit::Journal;
 use crate::proxy::Plan;
 use crate::runtime::readiness::Readiness;
 use crate::telemetry::metrics::in_flight;
@@ -46,12 +47,15 @@ pub fn reporter(
     })
 }
 
-/// Keeps the gauges of requests under way up to date, once a second.
-pub async fn gauges(plan: Arc<Plan>) {
+/// Once a second: the gauges of requests under way, and whether the decision log still lives.
+pub async fn watch(plan: Arc<Plan>, journal: Journal, readiness: Readiness) {
     let (inbound, outbound) = (in_flight("inbound"), in_flight("outbound"));
     loop {
         inbound.set(plan.live.inbound_requests.load(Ordering::Relaxed) as f64);
         outbound.set(plan.live.outbound_requests.load(Ordering::Relaxed) as f64);
+        if !journal.is_writing() {
+            readiness.pending("decision_log", "its writer died; restart the process");
+        }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
