@@ -240,9 +240,11 @@ impl Connection {
         }
     }
 
-    /// The requests between decision and end.
-    pub fn requests(&self) -> usize {
-        self.exchanges.borrow().len()
+    /// An answer goes out. A refused request opens no exchange that would end: without this its head would seem to be still on its way.
+    pub fn answered(&self) {
+        if self.exchanges.borrow().is_empty() {
+            self.activity.set(Doing::Idle);
+        }
     }
 
     /// Begins the graceful end: HTTP/2 says GOAWAY at once, HTTP/1.1 with its next response or after a second of idleness.
@@ -383,3 +385,7 @@ impl Connections {
 pub fn millis(duration: Duration) -> Millis {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+#[path = "connections_tests.rs"]
+mod tests;
