@@ -51,3 +51,28 @@ fn a_refused_request_leaves_an_idle_connection() {
         assert_eq!(fixture.told_at(110), Some(Close::Graceful));
     }
 }
+
+#[test]
+fn an_idle_connection_that_does_not_end_is_cut() {
+    let fixture = Fixture::new(Speaks::Http2);
+    fixture.read(100);
+    assert_eq!(fixture.told_at(60), Some(Close::Graceful));
+    assert_eq!(fixture.told_at(64), Some(Close::Graceful));
+    assert_eq!(fixture.told_at(65), Some(Close::Cut("idle")));
+}
+
+#[test]
+fn a_closing_connection_that_does_not_end_is_cut_once_it_is_idle() {
+    for speaks in [Speaks::Http1, Speaks::Http2] {
+        let fixture = Fixture::new(speaks);
+        fixture.told_at(1);
+        fixture.read(100);
+        fixture.guard.connection.begin_closing(1_001);
+        fixture.guard.connection.told.take();
+        assert_eq!(fixture.told_at(9), (speaks == Speaks::Http2).then_some(Close::Cut("closing")));
+        fixture.guard.connection.answered();
+        assert_eq!(fixture.told_at(10), Some(Close::Graceful));
+        assert_eq!(fixture.told_at(14), Some(Close::Graceful));
+        assert_eq!(fixture.told_at(15), Some(Close::Cut("closing")));
+    }
+}
