@@ -277,6 +277,10 @@ impl Drop for ExchangeGuard {
         if let Some(reason) = outcome.close_reason {
             metrics.failed(reason);
         }
+        if !exchange.is_uploaded() {
+            // The response came before the request's end, or nothing did. Nobody watches over the rest of the body any more: it ends with us.
+            exchange.end("response_ended", self.shard.now());
+        }
         match decision.verdict {
             Verdict::Allow => self.shard.recorder.allow(*decision),
             Verdict::Deny => self.shard.recorder.deny(*decision),
