@@ -61,7 +61,11 @@ impl Upload {
                 Frame::data(data)
             }
             Err(frame) => match frame.into_trailers() {
-                Ok(trailers) => Frame::trailers(without_reserved(trailers, &self.shard, self.direction)),
+                Ok(trailers) => {
+                    // Whoever sends them on does not ask for more.
+                    self.exchange.upload_done(now);
+                    Frame::trailers(without_reserved(trailers, &self.shard, self.direction))
+                }
                 Err(_) => return None,
             },
         };
@@ -215,8 +219,10 @@ impl Body for Download {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
-            Self::Passing(passing) => crate::runtime::tasks::contained_poll("response body", || passing.poll(cx))
-                .unwrap_or_else(|| passing.fail(BodyError::Ended("panic"))),
+            Self::Passing(passing) => crate::runtime::tasks::contained_poll("response body", || passing.poll(cx)).unwrap_or_else(|| {
+                passing.guard.exchange.end("panic", passing.guard.shard().now());
+                passing.fail(BodyError::Ended("panic"))
+            }),
         }
     }
 
