@@ -238,3 +238,45 @@ impl ServerCertVerifier for AnyServer {
         self.0.signature_verification_algorithms.supported_schemes()
     }
 }
+
+/// Clients without TLS: the app behind an outbound listener.
+impl Peer {
+    /// Connects to an outbound listener with HTTP/1.1.
+    pub async fn app_http1(address: SocketAddr) -> Self {
+        let facts = Facts::plain();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let (send, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+        facts.drive(connection);
+        Self::Http1(send, facts)
+    }
+
+    /// Connects to an outbound listener with HTTP/2 and prior knowledge.
+    pub async fn app_h2c(address: SocketAddr) -> Self {
+        let facts = Facts::plain();
+        let stream = Tapped::new(TcpStream::connect(address).await.unwrap(), facts.frames.clone());
+        let (send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        facts.drive(connection);
+        Self::Http2(send, facts)
+    }
+
+    /// One connection of each kind to an outbound listener.
+    pub async fn app_both(address: SocketAddr) -> [Self; 2] {
+        [Self::app_http1(address).await, Self::app_h2c(address).await]
+    }
+
+    /// `GET`s a path of `host`; panics where there is no answer.
+    pub async fn ask(&mut self, host: &str, path: &str) -> Answer {
+        self.send(at(host, path)).await.unwrap()
+    }
+}
+
+impl Facts {
+    fn plain() -> Self {
+        Self { serial: String::new(), frames: Frames::default(), ended: Arc::default() }
+    }
+}
+
+/// A `GET` request for a path of a host, as an app sends it.
+pub fn at(host: &str, path: &str) -> Request<Full<Bytes>> {
+    Request::get(format!("http://{host}{path}")).body(Full::default()).unwrap()
+}
