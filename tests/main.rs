@@ -1,7 +1,13 @@
 //! Black-box tests, one property a file: the real binary, real sockets, real TLS.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod bad_certificate_file_keeps_old;
+mod foreign_trust_domain_rejected;
+mod own_expiry_cuts_connection;
+mod peer_expiry_cuts_connection;
 mod policy_reload_reaches_open_connections;
 mod pool_never_crosses_identity;
+mod renewal_keeps_in_flight;
 mod support;
+mod two_uri_sans_rejected;
 mod wrong_peer_identity_sends_nothing;

@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod client;
+pub mod expiry;
 pub mod frames;
 pub mod remote;
 pub mod setup;
@@ -25,7 +26,7 @@ use tokio::time::{Instant, sleep, timeout};
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Looks again and again until there is something to see; panics with `what` when there is nothing for [`PATIENCE`].
-pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look().await {
