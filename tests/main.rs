@@ -2,12 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod bad_certificate_file_keeps_old;
+mod connection_cap_recovers;
 mod foreign_trust_domain_rejected;
+mod handshake_stall_times_out;
 mod own_expiry_cuts_connection;
 mod peer_expiry_cuts_connection;
 mod policy_reload_reaches_open_connections;
 mod pool_never_crosses_identity;
 mod renewal_keeps_in_flight;
+mod slow_head_times_out;
 mod support;
 mod two_uri_sans_rejected;
 mod wrong_peer_identity_sends_nothing;

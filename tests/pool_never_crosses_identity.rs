@@ -1,8 +1,10 @@
 //! A pooled connection serves only the identity that it was made for, and only with the certificate that it was made with.
 
+use crate::support::client::at;
 use crate::support::setup::ORDERS;
-use crate::support::{App, Peer, Remote, Setup, Sidecar};
-use countersign::testing::pki::LeafOptions;
+use crate::support::{ALICE, App, Peer, Remote, Setup, Sidecar, eventually, within};
+use countersign::identity::x509::Leaf;
+use countersign::testing::pki::{LeafOptions, TestCert};
 use http::StatusCode;
 use std::collections::BTreeSet;
 
@@ -62,26 +64,26 @@ async fn a_new_certificate_of_our_own_takes_new_connections() {
         let sidecar = two_hosts_at(&mut setup, &remote).await;
         let [mut first, mut held] = Peer::app_both(sidecar.outbound()).await;
         first.ask("payments", "/old").await;
-        let held = held.begin(crate::support::client::at("payments", "/hold/old"));
+        let held = held.begin(at("payments", "/hold/old"));
         remote.got("/hold/old").await;
 
         let new = setup.own_certificate(&LeafOptions::id(ORDERS));
-        let serial = |cert: &countersign::testing::pki::TestCert| serial_of(cert);
-        assert_ne!(serial(&old), serial(&new));
-        shows(&sidecar, &setup, &serial(&new)).await;
+        let (old, new) = (serial(&old), serial(&new));
+        assert_ne!(old, new);
+        shows(&sidecar, &setup, &new).await;
         for target in ["/new/1", "/new/2"] {
             assert_eq!(first.ask("payments", target).await.status, StatusCode::OK);
             let asked = remote.got(target).await;
-            assert_eq!(remote.calls()[asked.call].client, Some(serial(&new)), "{alpn}");
+            assert_eq!(remote.calls()[asked.call].client, Some(new.clone()), "{alpn}");
         }
         // What ran on the old connection is not lost.
         remote.release();
-        assert_eq!(crate::support::within("the held answer", held).await.unwrap().status(), StatusCode::OK);
+        assert_eq!(within("the held answer", held).await.unwrap().status(), StatusCode::OK);
         let asked = remote.got("/hold/old").await;
-        assert_eq!(remote.calls()[asked.call].client, Some(serial(&old)));
-        let news: BTreeSet<usize> = remote.asked().iter().filter(|asked| asked.target.starts_with("/new")).map(|asked| asked.call).collect();
-        assert_eq!(news.len(), 1, "{alpn}: the new connection is pooled");
-        drop(app);
+        assert_eq!(remote.calls()[asked.call].client, Some(old.clone()));
+        let asked = remote.asked();
+        let new: BTreeSet<usize> = asked.iter().filter(|asked| asked.target.starts_with("/new")).map(|asked| asked.call).collect();
+        assert_eq!(new.len(), 1, "{alpn}: the new connection is pooled");
     }
 }
 
@@ -97,15 +99,12 @@ async fn two_hosts_at(setup: &mut Setup, remote: &Remote) -> Sidecar {
     Sidecar::start(setup).await
 }
 
-fn serial_of(cert: &countersign::testing::pki::TestCert) -> String {
-    countersign::identity::x509::Leaf::parse(cert.chain.first().unwrap()).unwrap().serial
+fn serial(cert: &TestCert) -> String {
+    Leaf::parse(cert.chain.first().unwrap()).unwrap().serial
 }
 
 /// Waits until new inbound handshakes show the certificate with this serial number.
 async fn shows(sidecar: &Sidecar, setup: &Setup, serial: &str) {
-    let cert = setup.cert(crate::support::ALICE);
-    crate::support::eventually("the new certificate", async || {
-        (Peer::http1(sidecar.inbound(), &cert).await.facts().serial == serial).then_some(())
-    })
-    .await;
+    let cert = setup.cert(ALICE);
+    eventually("the new certificate", async || (Peer::http1(sidecar.inbound(), &cert).await.facts().serial == serial).then_some(())).await;
 }

@@ -177,14 +177,7 @@ pub fn post(path: &str, text: impl Into<Bytes>) -> Request<Full<Bytes>> {
 ///
 /// TLS 1.3 lets a client finish before the server has judged its certificate: a refusal comes with the first read.
 pub async fn tls(address: SocketAddr, cert: Option<&TestCert>, alpn: &[&str]) -> std::io::Result<TlsStream<TcpStream>> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
-    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer(provider)));
-    let mut config = match cert {
-        Some(cert) => builder.with_client_auth_cert(cert.chain.clone(), cert.key()).unwrap(),
-        None => builder.with_no_client_auth(),
-    };
-    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let config = tls_config(cert, alpn);
     let name = ServerName::try_from("orders").unwrap();
     let shake = async { TlsConnector::from(Arc::new(config)).connect(name, TcpStream::connect(address).await?).await };
     within("a handshake", shake).await
@@ -279,4 +272,17 @@ impl Facts {
 /// A `GET` request for a path of a host, as an app sends it.
 pub fn at(host: &str, path: &str) -> Request<Full<Bytes>> {
     Request::get(format!("http://{host}{path}")).body(Full::default()).unwrap()
+}
+
+/// What [`tls`] shakes hands with.
+pub fn tls_config(cert: Option<&TestCert>, alpn: &[&str]) -> ClientConfig {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
+    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer(provider)));
+    let mut config = match cert {
+        Some(cert) => builder.with_client_auth_cert(cert.chain.clone(), cert.key()).unwrap(),
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    config
 }

@@ -180,7 +180,12 @@ impl Streams {
     }
 
     /// Sends a request with this method, path and body; gives the response's head. The future does not borrow the connection.
-    pub fn send(&mut self, method: &str, path: &str, body: AnyBody) -> impl Future<Output = hyper::Result<Response<Incoming>>> + Send + use<> {
+    pub fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: AnyBody,
+    ) -> impl Future<Output = hyper::Result<Response<Incoming>>> + Send + use<> {
         let request = Request::builder().method(method);
         let sent: Pin<Box<dyn Future<Output = _> + Send>> = match self {
             Self::Http1(send) => Box::pin(send.send_request(request.uri(path).header("host", "orders").body(body).unwrap())),
