@@ -2,7 +2,7 @@
 
 use super::requests::{Expected, Request, Way};
 use super::setup::Setup;
-use super::show::{Reader, Style};
+use super::show::{self, Reader, Style};
 use super::tls;
 use crate::cli::Outcome;
 use anyhow::Context as _;
@@ -70,11 +70,12 @@ pub fn run(setup: &Setup, requests: &[Request], lines: &Receiver<Arc<str>>, styl
 /// Where to go from here.
 pub fn closing(setup: &Setup, style: Style) -> String {
     format!(
-        "{} {}/ has the full records, {} the rules.\n{} countersign dev",
+        "{} {}/ has the full records, {} the rules.\n{} {} dev   (the same, and it stays for you to try)",
         style.dim("look:"),
         setup.dir.join("log").display(),
         setup.policy().display(),
-        style.dim("next:")
+        style.dim("next:"),
+        show::program()
     )
 }
 

@@ -75,7 +75,7 @@ impl Request {
 
 /// The command that shows a sidecar's state.
 pub fn status(setup: &Setup, side: Side) -> String {
-    format!("countersign status --socket {}", quoted(&setup.socket(side)))
+    format!("{} status --socket {}", super::show::program(), quoted(&setup.socket(side)))
 }
 
 /// A path as a shell reads it; it has no single quotes.

@@ -92,14 +92,27 @@ fn picture(setup: &Setup) -> String {
 
 /// What stands at the end.
 pub fn farewell(setup: &Setup, style: Style) -> String {
-    format!("Ended. The records are in {}/.\n{} {}", setup.dir.join("log").display(), style.dim("next: your own service, see"), "README.md")
+    let (log, next) = (setup.dir.join("log"), style.dim("next:"));
+    format!(
+        "Ended. The records are in {}/.\n{next} your own service, as README.md says; {} is a beginning.",
+        log.display(),
+        setup.config(Side::Inbound).display()
+    )
+}
+
+/// How this program was called, for commands that can be copied.
+pub fn program() -> String {
+    let called = std::env::args().next().unwrap_or_default();
+    if called.contains('/') && !called.contains(char::is_whitespace) { called } else { "countersign".into() }
 }
 
 /// Makes records readable.
 #[derive(Debug, Default)]
 pub struct Reader {
-    /// The boot ids of sidecars that are not before the app: their tables decide nothing here.
-    callers: Vec<String>,
+    /// The boot id of the sidecar before the app: the other one's table decides nothing here.
+    deciding: Option<String>,
+    /// Its table.
+    table: Option<String>,
 }
 
 impl Reader {
@@ -107,26 +120,24 @@ impl Reader {
     pub fn readable(&mut self, line: &str, style: Style) -> Option<String> {
         let record: Value = serde_json::from_str(line).ok()?;
         match record["kind"].as_str()? {
-            "boot" if record["workload"] != ORDERS => {
-                self.callers.push(text(&record["boot"]));
+            "boot" if record["workload"] == ORDERS => {
+                self.deciding = Some(text(&record["boot"]));
                 None
             }
             "decision" => Some(decision(&record, style)),
             "handshake" => Some(handshake(&record, style)),
-            "policy" => self.policy(&record, style),
+            "policy" if self.deciding.as_deref() == record["boot"].as_str() => self.policy(&record, style),
             _ => None,
         }
     }
 
-    fn policy(&self, record: &Value, style: Style) -> Option<String> {
-        let changed = record["generation"].as_u64().is_some_and(|generation| generation > 1);
-        let ours = !self.callers.contains(&text(&record["boot"]));
-        (changed && ours).then(|| {
-            let hash = text(&record["policy_sha256"]);
-            let line =
-                format!("{}  the new table is in force: {} ({})", clock(record), text(&record["policy"]), hash.get(..12).unwrap_or(&hash));
-            style.yellow(&line)
-        })
+    /// A table that replaces another one.
+    fn policy(&mut self, record: &Value, style: Style) -> Option<String> {
+        let hash = text(&record["policy_sha256"]);
+        let line =
+            format!("{}  the new table is in force: {} ({})", clock(record), text(&record["policy"]), hash.get(..12).unwrap_or(&hash));
+        let before = self.table.replace(hash.clone())?;
+        (before != hash).then(|| style.yellow(&line))
     }
 }
 
@@ -229,10 +240,12 @@ mod tests {
         let mut read = |record: Value| reader.readable(&record.to_string(), PLAIN);
         assert_eq!(read(json!({ "kind": "boot", "boot": "a", "workload": ORDERS })), None);
         assert_eq!(read(json!({ "kind": "boot", "boot": "b", "workload": WEB })), None);
-        let policy = |boot: &str, generation: u64| json!({ "kind": "policy", "boot": boot, "policy": "orders", "generation": generation });
-        assert_eq!(read(policy("a", 1)), None);
-        assert!(read(policy("a", 2)).is_some());
-        assert_eq!(read(policy("b", 2)), None);
+        let policy = |boot: &str, hash: &str| json!({ "kind": "policy", "boot": boot, "policy": "orders", "policy_sha256": hash });
+        assert_eq!(read(policy("a", "1")), None);
+        assert_eq!(read(policy("b", "1")), None);
+        assert_eq!(read(policy("b", "2")), None);
+        assert!(read(policy("a", "2")).is_some());
+        assert_eq!(read(policy("a", "2")), None);
     }
 
     #[test]
