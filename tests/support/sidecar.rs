@@ -207,3 +207,42 @@ fn command() -> Command {
 pub async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(call).await.unwrap()
 }
+
+/// What the kernel says of the process's memory, bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    /// Resident now.
+    pub resident: u64,
+    /// The most that ever was.
+    pub peak: u64,
+}
+
+/// Measures of the process, and other ways to start it.
+impl Sidecar {
+    /// Its memory.
+    pub fn memory(&self) -> Memory {
+        let status = std::fs::read_to_string(self.proc("status")).unwrap();
+        let kib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+        };
+        Memory { resident: kib("VmRSS:") << 10, peak: kib("VmHWM:") << 10 }
+    }
+
+    /// A path in `/proc` that is about it.
+    pub fn proc(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}", self.child.id())).join(name)
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Whether `/ready` says yes; `None` when nobody answers.
+    pub async fn is_ready(&self) -> Option<bool> {
+        let health = self.health;
+        let answer = blocking(move || client::get_tcp(health, "/ready")).await.ok()?;
+        Some(answer.status == 200)
+    }
+}
