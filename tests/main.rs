@@ -1,8 +1,10 @@
 //! Black-box tests, one property a file: the real binary, real sockets, real TLS.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod app_down_is_502;
 mod bad_certificate_file_keeps_old;
 mod connection_cap_recovers;
+mod drain_finishes_in_flight;
 mod foreign_trust_domain_rejected;
 mod handshake_stall_times_out;
 mod own_expiry_cuts_connection;
