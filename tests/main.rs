@@ -8,6 +8,7 @@ mod drain_finishes_in_flight;
 mod foreign_trust_domain_rejected;
 mod handshake_stall_times_out;
 mod in_flight_limits_shed;
+mod large_bodies_stream_in_constant_memory;
 mod loops_are_refused;
 mod own_expiry_cuts_connection;
 mod peer_expiry_cuts_connection;
