@@ -201,13 +201,7 @@ impl Sidecar {
             move |work| Shard::new(plan, recorder).run(work)
         });
         let shards = Shards::start(workers.collect()).map_err(StartError::Threads)?;
-        let publishing = Publishing {
-            settings: config.tls,
-            issued: renewal.issued(),
-            bundles: trusting.bundles(),
-            clock: Arc::clone(&clock),
-            publisher: tls,
-        };
+        let publishing = Publishing::new(config.tls, renewal.issued(), trusting.bundles(), Arc::clone(&clock), tls, readiness.clone());
         {
             let _inside = control.enter();
             spawn("trust", trusting.run());

@@ -136,6 +136,7 @@ impl Downstream {
                 self.refuse(begun, Refusal { status, facts, request: None, method: Some(method) })
             }
         };
+        self.connection.answered();
         if self.connection.is_closing() && version != Version::HTTP_2 {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
