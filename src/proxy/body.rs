@@ -1,17 +1,16 @@
 //! Bodies as they pass: counted, ended when the exchange ends, never held.
 
-use super::connections::CoarseClock;
 use super::exchange::{Exchange, ExchangeGuard};
-use crate::request::reserved::Reserved;
+use super::shard::Shard;
+use crate::audit::Direction;
+use crate::runtime::tasks::contained_poll;
 use crate::upstream::Lease;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use metrics::Counter;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -30,30 +29,27 @@ pub enum BodyError {
 pub struct Upload {
     inner: Incoming,
     exchange: Rc<Exchange>,
-    clock: Arc<CoarseClock>,
+    shard: Rc<Shard>,
+    direction: Direction,
     /// Bytes that may still come; zero in the settings means any number.
     allowance: u64,
     declared: bool,
-    dropped: Counter,
-    reserved: Reserved,
 }
 
 impl Upload {
     /// Wraps a request's body. `max` is `[limits] max_body`, zero: unlimited.
     pub fn new(inner: Incoming, guard: &ExchangeGuard, max: u64) -> Self {
-        let shard = guard.shard();
-        let clock = Arc::clone(shard.connections.clock());
+        let shard = Rc::clone(guard.shard());
         if inner.is_end_stream() {
-            guard.exchange.upload_done(clock.now());
+            guard.exchange.upload_done(shard.now());
         }
         let declared = inner.size_hint().exact().is_some();
-        let dropped = shard.metrics(guard.direction()).trailers_dropped.clone();
         let allowance = if max == 0 { u64::MAX } else { max };
-        Self { inner, exchange: Rc::clone(&guard.exchange), clock, allowance, declared, dropped, reserved: shard.plan.reserved.clone() }
+        Self { inner, exchange: Rc::clone(&guard.exchange), shard, direction: guard.direction(), allowance, declared }
     }
 
     fn passed(&mut self, frame: Frame<Bytes>) -> Option<Result<Frame<Bytes>, BodyError>> {
-        let now = self.clock.now();
+        let now = self.shard.now();
         let frame = match frame.into_data() {
             Ok(data) => {
                 let bytes = data.len() as u64;
@@ -66,7 +62,7 @@ impl Upload {
                 Frame::data(data)
             }
             Err(frame) => match frame.into_trailers() {
-                Ok(trailers) => Frame::trailers(without_reserved(trailers, &self.reserved, &self.dropped)),
+                Ok(trailers) => Frame::trailers(without_reserved(trailers, &self.shard, self.direction)),
                 Err(_) => return None,
             },
         };
@@ -93,16 +89,16 @@ impl Body for Upload {
                     }
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    self.exchange.end("client_closed", self.clock.now());
+                    self.exchange.end("client_closed", self.shard.now());
                     return Poll::Ready(Some(Err(error.into())));
                 }
                 Poll::Ready(None) => {
-                    self.exchange.upload_done(self.clock.now());
+                    self.exchange.upload_done(self.shard.now());
                     return Poll::Ready(None);
                 }
                 Poll::Pending => {
                     if self.declared {
-                        self.exchange.await_upload(self.clock.now());
+                        self.exchange.await_upload(self.shard.now());
                     }
                     self.exchange.watch(cx);
                     return Poll::Pending;
@@ -172,8 +168,7 @@ impl Passing {
                     }
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    let clock = self.guard.shard().connections.clock();
-                    self.guard.exchange.end("upstream_closed", clock.now());
+                    self.guard.exchange.end("upstream_closed", self.guard.shard().now());
                     return self.fail(error.into());
                 }
                 Poll::Ready(None) => {
@@ -186,6 +181,12 @@ impl Passing {
                 }
             }
         }
+    }
+
+    fn panicked(&mut self) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let clock = self.guard.shard().connections.clock();
+        self.guard.exchange.end("panic", clock.now());
+        self.fail(BodyError::Ended("panic"))
     }
 
     fn fail(&mut self, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -201,12 +202,12 @@ impl Passing {
             Ok(data) => {
                 #[cfg(feature = "testing")]
                 crate::testing::hooks::body(&data);
-                self.guard.exchange.sent(data.len() as u64, shard.connections.clock().now());
+                self.guard.exchange.sent(data.len() as u64, shard.now());
                 Some(Frame::data(data))
             }
             Err(frame) => {
-                let dropped = &shard.metrics(self.guard.direction()).trailers_dropped;
-                frame.into_trailers().ok().map(|trailers| Frame::trailers(without_reserved(trailers, &shard.plan.reserved, dropped)))
+                let trailers = frame.into_trailers().ok()?;
+                Some(Frame::trailers(without_reserved(trailers, shard, self.guard.direction())))
             }
         }
     }
@@ -219,8 +220,7 @@ impl Body for Download {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
-            Self::Passing(passing) => crate::runtime::tasks::contained_poll("response body", || passing.poll(cx))
-                .unwrap_or_else(|| passing.fail(BodyError::Ended("panic"))),
+            Self::Passing(passing) => contained_poll("response body", || passing.poll(cx)).unwrap_or_else(|| passing.panicked()),
         }
     }
 
@@ -239,11 +239,11 @@ impl Body for Download {
     }
 }
 
-fn without_reserved(mut trailers: HeaderMap, reserved: &Reserved, dropped: &Counter) -> HeaderMap {
-    let refused: Vec<_> = trailers.keys().filter(|name| reserved.drops_trailer(name)).cloned().collect();
+fn without_reserved(mut trailers: HeaderMap, shard: &Shard, direction: Direction) -> HeaderMap {
+    let refused: Vec<_> = trailers.keys().filter(|name| shard.plan.reserved.drops_trailer(name)).cloned().collect();
     for name in refused {
         trailers.remove(&name);
-        dropped.increment(1);
+        shard.metrics(direction).trailers_dropped.increment(1);
     }
     trailers
 }

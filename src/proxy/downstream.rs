@@ -118,14 +118,14 @@ impl Downstream {
     pub async fn answer<F>(
         &self,
         request: Request<Incoming>,
-        answer: impl FnOnce(Request<Incoming>, Rc<Cell<bool>>) -> F,
+        answer: impl FnOnce(Request<Incoming>, Begun, Rc<Cell<bool>>) -> F,
     ) -> Response<Download>
     where
         F: Future<Output = Response<Download>>,
     {
         let (method, version, begun) = (request.method().clone(), request.version(), self.begin());
         let recorded = Rc::new(Cell::new(false));
-        let mut response = match contained("request", answer(request, Rc::clone(&recorded))).await {
+        let mut response = match contained("request", answer(request, begun, Rc::clone(&recorded))).await {
             Some(response) => response,
             None if recorded.get() => {
                 respond::refusal(StatusCode::INTERNAL_SERVER_ERROR, self.shard.recorder.id(), self.direction, "panic")

@@ -222,7 +222,7 @@ fn deliver(
     let keep_length = bodiless && parts.status != StatusCode::NO_CONTENT;
     headers::clean_response(&mut parts.headers, keep_length, guard.direction() == Direction::Outbound);
     parts.version = Version::HTTP_11;
-    guard.exchange.responded(parts.status.as_u16(), guard.shard().connections.clock().now());
+    guard.exchange.responded(parts.status.as_u16(), guard.shard().now());
     let body = Passing::new(incoming, guard, lease, keep_alive, bodiless);
     Ok(Response::from_parts(parts, Download::Passing(Box::new(body))))
 }

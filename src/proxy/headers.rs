@@ -18,8 +18,8 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 
-/// The most sidecars that a request may pass; a chain of services is far shorter, a loop is not.
-const MOST_HOPS: u32 = 32;
+/// The counter after so many sidecars. A chain of services is far shorter than this list, a loop is not.
+const HOPS: [&str; 16] = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16"];
 
 /// The fields that we set on every request of one connection, made once.
 #[derive(Debug, Clone, Default)]
@@ -64,38 +64,39 @@ fn client_cert(own_id: &str, peer: &PeerIdentity) -> String {
 ///
 /// # Errors
 /// The request has passed too many sidecars: a loop.
-pub fn next_hop(headers: &HeaderMap) -> Result<u32, ()> {
+pub fn next_hop(headers: &HeaderMap) -> Result<HeaderValue, ()> {
     // Unreadable is treated as the worst: nobody but us sets it.
-    let read = |value: &HeaderValue| value.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(MOST_HOPS);
-    let hops: u32 = headers.get_all(HOP).iter().map(read).max().unwrap_or(0);
-    if hops >= MOST_HOPS { Err(()) } else { Ok(hops + 1) }
+    let read = |value: &HeaderValue| value.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(usize::MAX);
+    let hops = headers.get_all(HOP).iter().map(read).max().unwrap_or(0);
+    HOPS.get(hops).map(|next| HeaderValue::from_static(next)).ok_or(())
 }
 
 /// What is removed from and set on a request that goes to the app. Returns how many reserved fields were removed.
-pub fn to_app(headers: &mut HeaderMap, request: &CanonicalRequest, reserved: &Reserved, identity: &Identity, hop: u32) -> u64 {
+pub fn to_app(headers: &mut HeaderMap, request: &CanonicalRequest, reserved: &Reserved, identity: &Identity, hop: HeaderValue) -> u64 {
     let stripped = strip_request(headers, reserved);
     headers.remove(TE);
-    if let Some(authority) = &request.authority {
-        headers.insert(HOST, authority.header_value().clone());
-    }
+    headers.insert(HOST, host(request));
     for (name, value) in &identity.fields {
         headers.insert(name.clone(), value.clone());
     }
-    headers.insert(HOP, HeaderValue::from(hop));
+    headers.insert(HOP, hop);
     stripped
 }
 
 /// What is removed from and set on a request that goes to a peer: an app cannot assert an identity. Returns how many reserved fields were removed.
-pub fn to_peer(headers: &mut HeaderMap, request: &CanonicalRequest, reserved: &Reserved, hop: u32) -> u64 {
+pub fn to_peer(headers: &mut HeaderMap, request: &CanonicalRequest, reserved: &Reserved, hop: HeaderValue) -> u64 {
     let stripped = strip_request(headers, reserved);
     if headers.get(TE).is_some_and(|value| value.as_bytes() != b"trailers") {
         headers.remove(TE);
     }
-    if let Some(authority) = &request.authority {
-        headers.insert(HOST, authority.header_value().clone());
-    }
-    headers.insert(HOP, HeaderValue::from(hop));
+    headers.insert(HOST, host(request));
+    headers.insert(HOP, hop);
     stripped
+}
+
+/// What was decided on; empty where an HTTP/1.0 client named no host (RFC 9112, section 3.2).
+fn host(request: &CanonicalRequest) -> HeaderValue {
+    request.authority.as_ref().map_or(HeaderValue::from_static(""), |authority| authority.header_value().clone())
 }
 
 fn strip_request(headers: &mut HeaderMap, reserved: &Reserved) -> u64 {

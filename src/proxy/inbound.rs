@@ -3,7 +3,7 @@
 use super::admission::Share;
 use super::body::{Download, Upload};
 use super::connections::{Lifetime, Speaks};
-use super::downstream::{Counted, Downstream, Refusal, claimed, jittered};
+use super::downstream::{Begun, Counted, Downstream, Refusal, claimed, jittered};
 use super::exchange::ExchangeGuard;
 use super::serve::serve;
 use super::shard::{Listener, Shard};
@@ -12,10 +12,11 @@ use crate::audit::{Claimed, Direction, RefusedHandshake};
 use crate::policy::{self, Caller, Denial, Facts, Permit, Verdict};
 use crate::request::{self, CanonicalRequest, Strictness, canonicalize};
 use crate::runtime::listener::Incoming as Arrived;
+use crate::runtime::tasks::spawn_local;
 use crate::tls::{self, Accepted, HandshakeError};
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -50,7 +51,7 @@ pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16)
     let guard = shard.connections.admit(caller, speaks, lifetime);
     let _counted = Counted::new(&shard, Direction::Inbound);
     if shard.is_closing(Direction::Inbound) {
-        guard.connection.begin_closing(shard.connections.clock().now());
+        guard.connection.begin_closing(shard.now());
     }
     let downstream = Downstream { shard: Rc::clone(&shard), connection: Rc::clone(&guard.connection), direction: Direction::Inbound };
     let peer = Rc::new(Peer { downstream, identity, in_flight, strictness: settings.strictness });
@@ -58,7 +59,7 @@ pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16)
         let peer = Rc::clone(&peer);
         async move {
             let deciding = Rc::clone(&peer);
-            peer.downstream.answer(request, |request, recorded| decide_and_forward(deciding, request, recorded)).await
+            peer.downstream.answer(request, |request, begun, recorded| decide_and_forward(deciding, request, begun, recorded)).await
         }
     };
     let ended = serve(stream, Bytes::new(), speaks, &guard.connection, &shard.plan.limits, handle).await;
@@ -78,13 +79,15 @@ async fn handshake(shard: &Shard, stream: std::net::TcpStream, source: SocketAdd
         let stream = TcpStream::from_std(stream).ok()?;
         match tls::accept(&state, stream).await {
             Ok(accepted) => Some((accepted, state)),
-            Err(error) => {
-                let claimed = match &error {
+            Err(refused_by_tls) => {
+                let error = &refused_by_tls.error;
+                let claimed = match error {
                     HandshakeError::Refused(peer) => Some(claimed(peer)),
                     _ => None,
                 };
                 tracing::debug!(%source, %error, "handshake refused");
                 refused(shard, source, port, error.label(), error.reason(), claimed);
+                drop(spawn_local("parting", refused_by_tls.part()));
                 None
             }
         }
@@ -112,10 +115,9 @@ fn refused(
     shard.recorder.handshake(RefusedHandshake { at, id, direction, source, local_port, reason, claimed, server_name: None });
 }
 
-async fn decide_and_forward(peer: Rc<Peer>, request: Request<Incoming>, recorded: Rc<Cell<bool>>) -> Response<Download> {
+async fn decide_and_forward(peer: Rc<Peer>, request: Request<Incoming>, begun: Begun, recorded: Rc<Cell<bool>>) -> Response<Download> {
     let Peer { downstream, identity, in_flight, strictness } = &*peer;
     let shard = &downstream.shard;
-    let begun = downstream.begin();
     let (mut parts, body) = request.into_parts();
     #[cfg(feature = "testing")]
     crate::testing::hooks::decision(&parts.headers);
@@ -172,7 +174,11 @@ fn decide(
 }
 
 /// What the data path itself can refuse once the table allows: loops, too much at once, a log that takes no more.
-async fn admit(shard: &Shard, headers: &HeaderMap, in_flight: &Arc<AtomicUsize>) -> Result<(u32, Share), (StatusCode, &'static str)> {
+async fn admit(
+    shard: &Shard,
+    headers: &HeaderMap,
+    in_flight: &Arc<AtomicUsize>,
+) -> Result<(HeaderValue, Share), (StatusCode, &'static str)> {
     let hop = headers::next_hop(headers).map_err(|()| (StatusCode::LOOP_DETECTED, "loop"))?;
     let share = shard.plan.admission.inbound(in_flight).map_err(|reason| (StatusCode::SERVICE_UNAVAILABLE, reason))?;
     shard.recorder.reserve().await.map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, "audit_unavailable"))?;

@@ -2,7 +2,7 @@
 
 use super::body::{Download, Upload};
 use super::connections::{Lifetime, Speaks};
-use super::downstream::{Counted, Downstream, Refusal, claimed};
+use super::downstream::{Begun, Counted, Downstream, Refusal, claimed};
 use super::error::Failure;
 use super::exchange::ExchangeGuard;
 use super::serve::serve;
@@ -64,7 +64,7 @@ pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16)
     let guard = shard.connections.admit(caller, speaks, Lifetime::default());
     let _counted = Counted::new(&shard, Direction::Outbound);
     if shard.is_closing(Direction::Outbound) {
-        guard.connection.begin_closing(shard.connections.clock().now());
+        guard.connection.begin_closing(shard.now());
     }
     let connection = Rc::clone(&guard.connection);
     let downstream = Rc::new(Downstream { shard: Rc::clone(&shard), connection, direction: Direction::Outbound });
@@ -73,7 +73,7 @@ pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16)
         let downstream = Rc::clone(&downstream);
         async move {
             let routing = Rc::clone(&downstream);
-            downstream.answer(request, |request, recorded| route_and_forward(routing, strictness, request, recorded)).await
+            downstream.answer(request, |request, begun, recorded| route_and_forward(routing, strictness, request, begun, recorded)).await
         }
     };
     let ended = serve(stream, ahead, speaks, &guard.connection, &shard.plan.limits, handle).await;
@@ -107,10 +107,10 @@ async fn route_and_forward(
     downstream: Rc<Downstream>,
     strictness: Strictness,
     request: Request<Incoming>,
+    begun: Begun,
     recorded: Rc<Cell<bool>>,
 ) -> Response<Download> {
     let shard = &downstream.shard;
-    let begun = downstream.begin();
     let (mut parts, body) = request.into_parts();
     let canonical = canonicalize(&parts.method, &parts.uri, parts.version, &parts.headers, &strictness, request::Listener::Outbound);
     let canonical = match canonical {

@@ -2,7 +2,7 @@
 
 use super::admission::Admission;
 use super::body::Upload;
-use super::connections::{Close, Connections, TICK};
+use super::connections::{Close, Connections, Millis, TICK};
 use super::outbound::Destinations;
 use super::settings::{App, Inbound, Outbound};
 use super::{inbound, outbound};
@@ -119,6 +119,11 @@ impl Shard {
         })
     }
 
+    /// The coarse clock.
+    pub fn now(&self) -> Millis {
+        self.connections.clock().now()
+    }
+
     /// The time-outs in force.
     pub fn timeouts(&self) -> Arc<Timeouts> {
         Arc::clone(&self.timeouts.borrow())
@@ -182,7 +187,7 @@ impl Shard {
     /// Moves every connection of the directions that a phase ends.
     fn enter(&self, phase: Phase) {
         self.phase.set(phase);
-        let now = self.connections.clock().now();
+        let now = self.now();
         self.connections.for_each(|connection| {
             let direction = if connection.caller.identity.is_some() { Direction::Inbound } else { Direction::Outbound };
             if phase == Phase::Cut {
@@ -196,7 +201,10 @@ impl Shard {
     async fn sweep(self: Rc<Self>) {
         let mut generation = self.policy.publication();
         loop {
-            self.connections.occupied().await;
+            // An idle process does not tick.
+            if self.app.is_empty() && self.peers.is_empty() {
+                self.connections.occupied().await;
+            }
             tokio::time::sleep(TICK).await;
             self.timeouts.replace(self.plan.timeouts.load_full());
             let timeouts = self.timeouts();
@@ -215,7 +223,7 @@ impl Shard {
     /// Requests under way are decided by the new table; what it forbids ends.
     fn decide_again(&self) {
         let table = self.policy.current();
-        let now = self.connections.clock().now();
+        let now = self.now();
         let wall = self.plan.clock.now();
         self.connections.for_each_exchange(|connection, exchange| {
             let forbidden = exchange.with_decision(|decision| {
@@ -230,7 +238,7 @@ impl Shard {
     }
 
     fn record_open(&self) {
-        let now = self.connections.clock().now();
+        let now = self.now();
         self.connections.for_each_exchange(|_, exchange| {
             if let Some(decision) = exchange.record_open(now) {
                 self.recorder.allow(decision);

@@ -46,6 +46,11 @@ async fn pair() -> (TcpStream, TcpStream) {
 }
 
 /// Both sides of one handshake between our own two functions.
+/// As the proxy accepts, without what is left of a refused connection.
+async fn accept(server: &TlsState, stream: TcpStream) -> Result<Accepted, HandshakeError> {
+    super::accept(server, stream).await.map_err(|refused| refused.error)
+}
+
 async fn shake(server: &TlsState, client: &TlsState, offer: Offer) -> (Result<Accepted, HandshakeError>, Result<Connected, ConnectError>) {
     let (near, far) = pair().await;
     let expected = expecting(SERVER);

@@ -139,6 +139,11 @@ where
         Ok(Lease::http1(idle, &self.pool, false))
     }
 
+    /// Whether there is nothing to expire.
+    pub fn is_empty(&self) -> bool {
+        self.pool.is_empty()
+    }
+
     /// Drops connections that idled too long.
     pub fn expire(&self, timeouts: &Timeouts) {
         self.pool.expire(Instant::now(), timeouts.app_pool_idle);
@@ -192,6 +197,11 @@ where
         self.pools.borrow().get(key).map_or(0, |pool| pool.in_use.get())
     }
 
+    /// Whether there is nothing to expire.
+    pub fn is_empty(&self) -> bool {
+        self.pools.borrow().is_empty()
+    }
+
     /// Drops what idled too long and what belongs to an older credential.
     pub fn expire(&self, generation: u64, timeouts: &Timeouts) {
         let now = Instant::now();
@@ -201,7 +211,8 @@ where
                 pool.shared.borrow_mut().clear();
             }
             pool.expire(now, timeouts.pool_idle);
-            key.generation >= generation || !pool.is_empty()
+            // Somebody who dials holds the pool, and what is dialled comes into it.
+            !pool.is_empty() || Rc::strong_count(pool) > 1
         });
     }
 

@@ -1,0 +1,209 @@
+//! One connection to the sidecar, and one request on it. Nothing is ever tried again here.
+
+use super::wallet::Wallet;
+use anyhow::Context as _;
+use bytes::Bytes;
+use countersign::identity::x509::Leaf;
+use countersign::runtime::tasks::LocalExecutor;
+use http::header::{CONNECTION, HOST, HeaderName};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body_util::{BodyExt as _, Empty};
+use hyper::body::Incoming;
+use hyper::client::conn::{TrySendError, http1, http2};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::ServerName;
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::time::SystemTime;
+use tokio::net::TcpStream;
+
+/// What the app answers: 1 KiB.
+pub const BODY: [u8; 1_024] = [b'.'; 1_024];
+
+/// The request field whose number begins the answer, so that an answer to another request is noticed.
+pub const NONCE: HeaderName = HeaderName::from_static("x-nonce");
+
+/// What the app answers to a request with this nonce.
+pub fn body(nonce: u64) -> Bytes {
+    let mut body = Vec::with_capacity(BODY.len());
+    body.extend_from_slice(format!("{nonce:020}").as_bytes());
+    body.resize(BODY.len(), b'.');
+    body.into()
+}
+
+/// Which HTTP a connection speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// A handshake as the client saw it.
+#[derive(Debug, Clone)]
+pub struct Handshake {
+    /// When the connect call was made.
+    pub begun: SystemTime,
+    /// When it was done.
+    pub done: SystemTime,
+    /// The serial number of the sidecar's certificate.
+    pub serial: String,
+}
+
+/// An open connection.
+pub struct Connection {
+    /// How it began.
+    pub handshake: Handshake,
+    sender: Sender,
+    told: Cell<bool>,
+}
+
+type Body = Empty<Bytes>;
+
+enum Sender {
+    /// Taken while a request is under way.
+    Http1(RefCell<Option<http1::SendRequest<Body>>>),
+    Http2(http2::SendRequest<Body>),
+}
+
+/// A whole response.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its body.
+    pub body: Bytes,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It was answered.
+    Answered(Answer),
+    /// The connection had ended, or was ending, before a byte of it was written.
+    NotSent,
+    /// The server had sent GOAWAY and did not take the stream: the client used a connection that it was told to leave.
+    AfterGoaway,
+    /// Anything else.
+    Failed(anyhow::Error),
+}
+
+impl Connection {
+    /// Connects and shakes hands.
+    ///
+    /// # Errors
+    /// Whatever goes wrong.
+    pub async fn open(address: SocketAddr, wallet: &Wallet, protocol: Protocol) -> anyhow::Result<Self> {
+        let begun = SystemTime::now();
+        let stream = TcpStream::connect(address).await.context("connect")?;
+        stream.set_nodelay(true)?;
+        let connector = tokio_rustls::TlsConnector::from(wallet.config(protocol));
+        let stream = connector.connect(ServerName::try_from("localhost")?, stream).await.context("handshake")?;
+        let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).context("the server has no certificate")?;
+        let serial = Leaf::parse(leaf)?.serial;
+        let handshake = Handshake { begun, done: SystemTime::now(), serial };
+        let io = TokioIo::new(stream);
+        // The end of a connection is seen by whoever uses it.
+        let sender = match protocol {
+            Protocol::Http1 => {
+                let (sender, connection) = http1::handshake(io).await.context("HTTP/1.1")?;
+                drop(tokio::task::spawn_local(connection));
+                Sender::Http1(RefCell::new(Some(sender)))
+            }
+            Protocol::Http2 => {
+                let (sender, connection) = http2::Builder::new(LocalExecutor).handshake(io).await.context("HTTP/2")?;
+                drop(tokio::task::spawn_local(connection));
+                Sender::Http2(sender)
+            }
+        };
+        Ok(Self { handshake, sender, told: Cell::new(false) })
+    }
+
+    /// Whether another request may be sent: the server did not say that it ends.
+    pub fn is_usable(&self) -> bool {
+        let closed = match &self.sender {
+            Sender::Http1(sender) => sender.borrow().as_ref().is_some_and(http1::SendRequest::is_closed),
+            Sender::Http2(sender) => sender.is_closed(),
+        };
+        !closed && !self.told.get()
+    }
+
+    /// Whether the server said `Connection: close`, or ended it.
+    pub fn was_told(&self) -> bool {
+        self.told.get()
+    }
+
+    /// Sends one request and waits for the whole answer.
+    pub async fn send(&self, request: Request<Body>) -> Outcome {
+        let outcome = match &self.sender {
+            Sender::Http1(slot) => {
+                let Some(mut sender) = slot.take() else { return Outcome::Failed(anyhow::anyhow!("two requests at once on HTTP/1.1")) };
+                // A dead connection fails here, and then below without having written a byte.
+                let _ = sender.ready().await;
+                let outcome = sender.try_send_request(request).await;
+                let outcome = self.finish(outcome).await;
+                slot.replace(Some(sender));
+                outcome
+            }
+            Sender::Http2(sender) => {
+                let mut sender = sender.clone();
+                let _ = sender.ready().await;
+                let outcome = sender.try_send_request(request).await;
+                self.finish(outcome).await
+            }
+        };
+        if !matches!(outcome, Outcome::Answered(_)) {
+            self.told.set(true);
+        }
+        outcome
+    }
+
+    async fn finish(&self, outcome: Result<Response<Incoming>, TrySendError<Request<Body>>>) -> Outcome {
+        let response = match outcome {
+            Ok(response) => response,
+            Err(mut error) => {
+                let unsent = error.take_message().is_some();
+                return if unsent { Outcome::NotSent } else { failed(error.into_error(), "no response") };
+            }
+        };
+        if response.headers().get(CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close")) {
+            self.told.set(true);
+        }
+        let status = response.status();
+        match response.into_body().collect().await {
+            Ok(body) => Outcome::Answered(Answer { status, body: body.to_bytes() }),
+            Err(error) => failed(error, "a response cut short"),
+        }
+    }
+}
+
+fn failed(error: hyper::Error, what: &'static str) -> Outcome {
+    let error = anyhow::Error::new(error).context(what);
+    let text = format!("{error:?}");
+    // h2's own error type is not ours to name.
+    if text.contains("GoAway") && text.contains("NO_ERROR") { Outcome::AfterGoaway } else { Outcome::Failed(error) }
+}
+
+/// A request for `path`; with a nonce, the answer must carry it.
+///
+/// # Panics
+/// `path` is no path: the benches' are literals.
+pub fn get(protocol: Protocol, path: &str, nonce: Option<u64>) -> Request<Body> {
+    let mut request = Request::new(Empty::new());
+    *request.method_mut() = Method::GET;
+    match protocol {
+        Protocol::Http1 => {
+            *request.uri_mut() = path.parse().expect("a path");
+            request.headers_mut().insert(HOST, HeaderValue::from_static("localhost"));
+        }
+        Protocol::Http2 => {
+            *request.uri_mut() = format!("https://localhost{path}").parse().expect("a path");
+            *request.version_mut() = Version::HTTP_2;
+        }
+    }
+    if let Some(nonce) = nonce {
+        request.headers_mut().insert(NONCE, HeaderValue::from(nonce));
+    }
+    request
+}

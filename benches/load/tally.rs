@@ -1,0 +1,59 @@
+//! What a load saw.
+
+use super::client::Handshake;
+use std::cell::{Cell, RefCell};
+use std::time::Duration;
+
+/// Failures that are kept with their text; the others are only counted.
+const KEPT: usize = 10;
+
+/// Counts of one load, shared by its tasks.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Requests that got their right answer.
+    pub right: Cell<u64>,
+    /// Connections that the server told to close, or closed, and that were replaced.
+    pub told: Cell<u64>,
+    /// Requests that found their connection ended before a byte was written, and went to a new one.
+    pub not_sent: Cell<u64>,
+    /// Requests on connections that were told to close: the client's own fault.
+    pub after_told: Cell<u64>,
+    /// Requests that failed.
+    pub failed: Cell<u64>,
+    /// The first of them.
+    pub failures: RefCell<Vec<String>>,
+    /// Handshakes, each with the serial number that the server showed.
+    pub handshakes: RefCell<Vec<Handshake>>,
+    /// Microseconds from the request to the end of its answer.
+    pub latencies: RefCell<Vec<u32>>,
+}
+
+impl Tally {
+    /// Adds one to a counter.
+    pub fn count(counter: &Cell<u64>) {
+        counter.set(counter.get() + 1);
+    }
+
+    /// Notes a right answer.
+    pub fn answered(&self, took: Duration) {
+        Self::count(&self.right);
+        self.latencies.borrow_mut().push(u32::try_from(took.as_micros()).unwrap_or(u32::MAX));
+    }
+
+    /// Notes a failed request.
+    pub fn fail(&self, text: impl Into<String>) {
+        Self::count(&self.failed);
+        let mut kept = self.failures.borrow_mut();
+        if kept.len() < KEPT {
+            kept.push(text.into());
+        }
+    }
+
+    /// The latency below which this share of all answers lies.
+    pub fn percentile(&self, share: f64) -> Duration {
+        let mut sorted = self.latencies.borrow_mut();
+        sorted.sort_unstable();
+        let at = (sorted.len().saturating_sub(1) as f64 * share) as usize;
+        Duration::from_micros(sorted.get(at).copied().unwrap_or(0).into())
+    }
+}

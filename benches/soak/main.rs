@@ -1,0 +1,130 @@
+//! Everything changes and nothing fails: certificates rotate, the policy table is swapped, one rule flips each second, and meanwhile a client
+//! without retries sends requests over HTTP/1.1 and HTTP/2. `make soak`; `SOAK_SECONDS`, `SOAK_RATE` (requests a second of each protocol).
+//!
+//! It fails when a request does, when a new certificate is not shown to new connections, or when the old table answers a request that was
+//! sent more than 100 ms after the new one was said to be in force.
+
+#[path = "../load/mod.rs"]
+mod load;
+
+mod certificates;
+mod flips;
+mod report;
+mod setting;
+
+use certificates::Certificates;
+use flips::Flips;
+use load::{Load, Pace, Protocol, Sidecar, Slots, Tally, Until, Wallet};
+use report::Report;
+use setting::Setting;
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Connections of the HTTP/1.1 load.
+const HTTP1: usize = 8;
+/// Connections of the HTTP/2 load, and streams on each.
+const HTTP2: (usize, usize) = (2, 8);
+
+fn main() -> ExitCode {
+    if !load::is_asked_for() {
+        return ExitCode::SUCCESS;
+    }
+    match load::block_on(soak()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("soak: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn soak() -> anyhow::Result<bool> {
+    let seconds = load::number("SOAK_SECONDS", 60)?.max(5);
+    let rate = load::number("SOAK_RATE", 2_500)?.max(1);
+    let setting = Setting::new()?;
+    let sidecar = Sidecar::start(setting.command(), Duration::from_secs(20)).await?;
+    let wallet = Wallet::open(&setting.certificates(), setting::CLIENT, setting::VALIDITY)?;
+    println!("soak: {seconds} s, {rate} requests/s in each of HTTP/1.1 and HTTP/2, certificates of {:?}", setting::VALIDITY);
+
+    let before = Counters::read(&sidecar).await?;
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let (http1, http2) = (Rc::new(Tally::default()), Rc::new(Tally::default()));
+    let loads = async {
+        let load = |streams| Load { streams, pace: Pace::Open(rate as f64), until: Until::Time(end) };
+        let first = Slots::new(sidecar.inbound, &wallet, Protocol::Http1, HTTP1);
+        let second = Slots::new(sidecar.inbound, &wallet, Protocol::Http2, HTTP2.0);
+        tokio::join!(first.drive("/always/1", load(1), &http1), second.drive("/always/2", load(HTTP2.1), &http2));
+    };
+    let (flips, certificates) = (Flips::default(), Certificates::default());
+    let busy = async {
+        tokio::join!(
+            loads,
+            setting.swap_policy(end, &flips),
+            flips.request(Protocol::Http1, sidecar.inbound, &wallet, end),
+            flips.request(Protocol::Http2, sidecar.inbound, &wallet, end),
+            certificates.probe(sidecar.inbound, &wallet, end),
+        )
+    };
+    let ((), swapped, (), (), ()) = tokio::select! {
+        done = busy => done,
+        renewed = wallet.renew() => return Err(renewed.err().unwrap_or_else(|| anyhow::anyhow!("the client renews no more"))),
+    };
+    swapped?;
+
+    let counted = Counters::read(&sidecar).await?.since(&before);
+    let lines = sidecar.lines();
+    let handshakes = [&http1, &http2, &flips.tally, &certificates.tally].map(|tally| tally.handshakes.borrow().clone()).concat();
+    let status = sidecar.stop(Duration::from_secs(15)).await?;
+    let report = Report {
+        seconds: seconds as f64,
+        http1: &http1,
+        http2: &http2,
+        flips: flips.judge(&lines),
+        flipping: &flips.tally,
+        rotations: certificates::judge(&lines, &handshakes),
+        probes: &certificates.tally,
+        counted,
+        status,
+    };
+    Ok(report.print())
+}
+
+/// What the sidecar counted.
+#[derive(Debug, Clone, Copy)]
+pub struct Counters {
+    /// `countersign_rotations_total{result="ok"}`.
+    pub rotations: f64,
+    /// `countersign_policy_reloads_total{result="ok"}`.
+    pub swaps: f64,
+    /// `countersign_panics_total`.
+    pub panics: f64,
+    /// `countersign_audit_lost_total`.
+    pub records_lost: f64,
+    /// `countersign_requests_total`.
+    pub requests: f64,
+}
+
+impl Counters {
+    async fn read(sidecar: &Sidecar) -> anyhow::Result<Self> {
+        Ok(Self {
+            rotations: sidecar.metric("countersign_rotations_total", "result=\"ok\"").await?,
+            swaps: sidecar.metric("countersign_policy_reloads_total", "result=\"ok\"").await?,
+            panics: sidecar.metric("countersign_panics_total", "").await?,
+            records_lost: sidecar.metric("countersign_audit_lost_total", "").await?,
+            requests: sidecar.metric("countersign_requests_total", "").await?,
+        })
+    }
+
+    fn since(self, before: &Self) -> Self {
+        Self {
+            rotations: self.rotations - before.rotations,
+            swaps: self.swaps - before.swaps,
+            panics: self.panics - before.panics,
+            records_lost: self.records_lost - before.records_lost,
+            requests: self.requests - before.requests,
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The figures, and whether they are good enough.
+
+use crate::load::Tally;
+use crate::{Counters, certificates, flips};
+use std::process::ExitStatus;
+use std::time::Duration;
+
+/// What must be reached in 60 s; less in a shorter run.
+const ROTATIONS: f64 = 10.0;
+const SWAPS: f64 = 50.0;
+/// Requests a second in each protocol.
+const RATE: f64 = 2_000.0;
+
+/// Everything that was seen.
+pub struct Report<'a> {
+    /// The length of the run.
+    pub seconds: f64,
+    /// The HTTP/1.1 load.
+    pub http1: &'a Tally,
+    /// The HTTP/2 load.
+    pub http2: &'a Tally,
+    /// The flipping path.
+    pub flips: flips::Judgement,
+    /// Its requests.
+    pub flipping: &'a Tally,
+    /// New connections.
+    pub rotations: certificates::Judgement,
+    /// Their requests.
+    pub probes: &'a Tally,
+    /// What the sidecar counted.
+    pub counted: Counters,
+    /// How the sidecar ended.
+    pub status: ExitStatus,
+}
+
+impl Report<'_> {
+    /// Prints the figures and the verdict; whether it is a pass.
+    pub fn print(&self) -> bool {
+        self.loads();
+        self.rest();
+        println!();
+        let mut pass = true;
+        for (holds, what) in self.conditions() {
+            println!("  {}  {what}", if holds { "pass" } else { "FAIL" });
+            pass &= holds;
+        }
+        println!("\n{}", if pass { "PASS" } else { "FAIL" });
+        pass
+    }
+
+    fn tallies(&self) -> [(&'static str, &Tally); 4] {
+        [("HTTP/1.1", self.http1), ("HTTP/2", self.http2), ("flipping path", self.flipping), ("new connections", self.probes)]
+    }
+
+    fn loads(&self) {
+        println!(
+            "\n{:<16}{:>10}{:>9}{:>8}{:>8}{:>12}{:>10}{:>9}{:>9}",
+            "", "right", "per s", "failed", "closed", "found ended", "misused", "p50", "p99"
+        );
+        for (name, tally) in self.tallies() {
+            let micros = |share| format!("{} µs", tally.percentile(share).as_micros());
+            let right = tally.right.get();
+            println!(
+                "{name:<16}{right:>10}{:>9.0}{:>8}{:>8}{:>12}{:>10}{:>9}{:>9}",
+                right as f64 / self.seconds,
+                tally.failed.get(),
+                tally.told.get(),
+                tally.not_sent.get(),
+                tally.after_told.get(),
+                micros(0.5),
+                micros(0.99),
+            );
+            for failure in tally.failures.borrow().iter() {
+                println!("    {failure}");
+            }
+        }
+        println!(
+            "closed: connections that the sidecar told to close and that were replaced. found ended: of these, noticed by a request before a byte"
+        );
+        println!("of it was written. misused: requests on a connection that was told to close, the client's own fault.");
+    }
+
+    fn rest(&self) {
+        let Self { flips, rotations, counted, .. } = self;
+        println!("\nrotations {}, seen by new connections {} of {}", counted.rotations, rotations.seen, rotations.seen + rotations.unseen);
+        println!("handshakes {}, with a replaced certificate {}", rotations.handshakes, rotations.stale);
+        println!("policy swaps {} (log lines {}), from file to force at most {:?}", counted.swaps, flips.swaps, flips.slowest_swap);
+        let latest = flips.latest_old.map_or("none after the line".to_owned(), |late| format!("sent {late:?} after the line"));
+        println!("flipping path: {} allowed, {} denied; last request decided by an old table: {latest}", flips.allowed, flips.denied);
+        println!("requests counted by the sidecar {}, records lost {}, panics {}", counted.requests, counted.records_lost, counted.panics);
+        println!("the sidecar ended with {}", self.status);
+    }
+
+    fn conditions(&self) -> Vec<(bool, String)> {
+        let share = (self.seconds / 60.0).min(1.0);
+        let (rotations, swaps) = ((ROTATIONS * share).floor(), (SWAPS * share).floor());
+        let failed: u64 = self.tallies().iter().map(|(_, tally)| tally.failed.get()).sum();
+        let per_second = |tally: &Tally| tally.right.get() as f64 / self.seconds;
+        let bound: Duration = flips::BOUND;
+        vec![
+            (failed == 0, format!("no request failed ({failed})")),
+            (per_second(self.http1) >= RATE, format!("HTTP/1.1: at least {RATE} requests/s")),
+            (per_second(self.http2) >= RATE, format!("HTTP/2: at least {RATE} requests/s")),
+            (self.counted.rotations >= rotations, format!("at least {rotations} certificate rotations in the metrics")),
+            (self.rotations.unseen == 0 && self.rotations.stale == 0, "new connections show the new certificate, each of them".into()),
+            (self.counted.swaps >= swaps, format!("at least {swaps} policy swaps in the metrics")),
+            (self.flips.allowed > 0 && self.flips.denied > 0, "the flipping rule was seen both ways".into()),
+            (self.flips.stale == 0, format!("no answer of the old table {bound:?} after the swap's line ({})", self.flips.stale)),
+            (self.counted.panics == 0.0, "no panic".into()),
+            (self.status.success(), "the sidecar drained and ended with 0".into()),
+        ]
+    }
+}

@@ -1,0 +1,152 @@
+//! The sidecar's files, and whoever keeps changing them.
+
+use crate::flips::{Effect, Flips};
+use crate::load::app;
+use anyhow::Context as _;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+/// Who the client is.
+pub const CLIENT: &str = "spiffe://soak.example/sa/client";
+
+/// The life of certificates on both sides. Renewed after 0.4 to 0.5 of it, so that a connection that began with the old certificate has
+/// four seconds left, whose last tenth is long enough for a graceful end.
+pub const VALIDITY: Duration = Duration::from_secs(10);
+
+/// From one swap of the policy table to the next.
+const SWAP: Duration = Duration::from_secs(1);
+
+/// A directory with everything that the sidecar reads and writes.
+pub struct Setting {
+    dir: TempDir,
+}
+
+impl Setting {
+    /// Starts the app and writes configuration and policy.
+    ///
+    /// # Errors
+    /// The app cannot be started, a file cannot be written.
+    pub fn new() -> anyhow::Result<Self> {
+        let setting = Self { dir: tempfile::tempdir().context("a directory for the sidecar")? };
+        let app = app::start(CLIENT)?;
+        setting.write_policy(0, Effect::Allow)?;
+        fs::write(setting.at("countersign.toml"), setting.configuration(app))?;
+        Ok(setting)
+    }
+
+    /// Runs the sidecar that this bench was built with: the release profile.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        command.arg("run").arg("--config").arg(self.at("countersign.toml"));
+        command
+    }
+
+    /// The directory of the development CA.
+    pub fn certificates(&self) -> PathBuf {
+        self.at("certs-dev")
+    }
+
+    /// Replaces the table each second, with the flipping rule changed, until `end`.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub async fn swap_policy(&self, end: Instant, flips: &Flips) -> anyhow::Result<()> {
+        let mut due = Instant::now() + SWAP / 2;
+        let mut effect = Effect::Allow;
+        for number in 1.. {
+            if due >= end {
+                break;
+            }
+            tokio::time::sleep_until(due).await;
+            effect = effect.other();
+            flips.written(SystemTime::now(), effect);
+            self.write_policy(number, effect)?;
+            due += SWAP;
+        }
+        Ok(())
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Beside, then renamed: nobody reads half a table.
+    fn write_policy(&self, number: u32, effect: Effect) -> anyhow::Result<()> {
+        let effect = effect.name();
+        let text = format!(
+            r#"schema = 1
+name = "soak"
+version = "{number}-{effect}"
+
+[[rule]]
+id = "always"
+effect = "allow"
+from = {{ spiffe = ["{CLIENT}"] }}
+methods = ["GET"]
+paths = ["/always/{{id}}"]
+
+[[rule]]
+id = "flip"
+effect = "{effect}"
+from = {{ spiffe = ["{CLIENT}"] }}
+methods = ["GET"]
+paths = ["/flip"]
+"#
+        );
+        let beside = self.at("policy.toml.new");
+        fs::write(&beside, text)?;
+        fs::rename(&beside, self.at("policy.toml")).context("policy.toml")
+    }
+
+    fn configuration(&self, app: SocketAddr) -> String {
+        let dir = self.dir.path().display();
+        let validity = VALIDITY.as_secs();
+        format!(
+            r#"[workload]
+id = "spiffe://soak.example/sa/orders"
+dns_names = ["localhost"]
+
+[credentials]
+source = "dev"
+[credentials.dev]
+dir = "{dir}/certs-dev"
+validity = "{validity}s"
+[credentials.renew]
+after = 0.4
+jitter = 0.1
+
+[[trust]]
+domain = "soak.example"
+source = "dev"
+
+[inbound]
+listen = "127.0.0.1:0"
+app = "http://{app}"
+
+[policy]
+file = "{dir}/policy.toml"
+
+[audit]
+sink = "file"
+dir = "{dir}/decisions"
+
+[timeouts]
+pre_drain = "100ms"
+drain = "5s"
+
+[health]
+listen = "127.0.0.1:0"
+[admin]
+listen = "127.0.0.1:0"
+socket = "{dir}/control.sock"
+[log]
+format = "json"
+"#
+        )
+    }
+}
