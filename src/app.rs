@@ -22,7 +22,7 @@ use arc_swap::ArcSwap;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
@@ -114,6 +114,7 @@ impl Sidecar {
         let inbound = config.inbound.as_ref().map(|inbound| bind("inbound.listen", inbound.listen)).transpose()?;
         let outbound = config.outbound.as_ref().map(|outbound| bind("outbound.listen", outbound.listen)).transpose()?;
         let mut addresses = Addresses { inbound: local(&inbound), outbound: local(&outbound), ..Addresses::default() };
+        let bound = Arc::new(OnceLock::new());
         let ports: Vec<u16> = addresses.inbound.iter().map(SocketAddr::port).collect();
         let tables = policy::Publisher::new();
         let first = first_table(&config.policy, &ports, &readiness)?;
@@ -154,6 +155,7 @@ impl Sidecar {
             reserved: Reserved::new(config.inbound.as_ref().map(|inbound| inbound.reserved_headers.clone()).unwrap_or_default()),
             phases: drain.phases(),
         });
+        let log_of_decisions = journal.clone();
         let reloader = Arc::new(Reloader::new(
             loaded,
             options.source,
@@ -173,7 +175,7 @@ impl Sidecar {
         let handles = admin::Handles {
             readiness: readiness.clone(),
             metrics: options.metrics,
-            status: status::reporter(&plan, &readiness, &reloader, addresses.clone()),
+            status: status::reporter(&plan, &readiness, &reloader, Arc::clone(&bound)),
             drain: Arc::new({
                 let drain = drain.clone();
                 move || drain.request()
@@ -192,26 +194,21 @@ impl Sidecar {
             admin::start(&config.admin, handles).map_err(StartError::Admin)?
         };
         (addresses.health, addresses.metrics) = (Some(admin.health), Some(admin.metrics));
+        let addresses = bound.get_or_init(|| addresses).clone();
 
         let workers = recorders.into_iter().map(|recorder| {
             let plan = Arc::clone(&plan);
             move |work| Shard::new(plan, recorder).run(work)
         });
         let shards = Shards::start(workers.collect()).map_err(StartError::Threads)?;
-        let publishing = Publishing {
-            settings: config.tls,
-            issued: renewal.issued(),
-            bundles: trusting.bundles(),
-            clock: Arc::clone(&clock),
-            publisher: tls,
-        };
+        let publishing = Publishing::new(config.tls, renewal.issued(), trusting.bundles(), Arc::clone(&clock), tls, readiness.clone());
         {
             let _inside = control.enter();
             spawn("trust", trusting.run());
             spawn("renewal", renewal.run());
             spawn("tls state", publishing.run());
             spawn("policy", Arc::clone(&reloader).watch_policy());
-            spawn("gauges", status::gauges(Arc::clone(&plan)));
+            spawn("watch", status::watch(Arc::clone(&plan), log_of_decisions, readiness.clone()));
         }
         let permits = Arc::new(Semaphore::new(config.limits.connections));
         let app_permits = Arc::new(Semaphore::new(config.limits.connections));

@@ -1,20 +1,21 @@
-//! What `countersign status` shows, and the gauges that nobody counts on the request path.
+//! What `countersign status` shows, and the figures that nobody counts on the request path.
 
 use super::{Addresses, Reloader};
+use crate::audit::Journal;
 use crate::proxy::Plan;
 use crate::runtime::readiness::Readiness;
 use crate::telemetry::metrics::in_flight;
 use serde_json::{Value, json};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-/// The answer to `GET /status`.
+/// The answer to `GET /status`. `bound` is set once every listener is.
 pub fn reporter(
     plan: &Arc<Plan>,
     readiness: &Readiness,
     reloader: &Arc<Reloader>,
-    addresses: Addresses,
+    bound: Arc<OnceLock<Addresses>>,
 ) -> Arc<dyn Fn() -> Value + Send + Sync> {
     let (plan, readiness, reloader) = (Arc::clone(plan), readiness.clone(), Arc::clone(reloader));
     Arc::new(move || {
@@ -27,6 +28,7 @@ pub fn reporter(
             json!({ "name": table.facts.name, "version": table.facts.version, "sha256": table.facts.sha256, "generation": table.generation })
         });
         let live = &plan.live;
+        let addresses = bound.get().cloned().unwrap_or_default();
         let count = |counter: &std::sync::atomic::AtomicUsize| counter.load(Ordering::Relaxed);
         json!({
             "id": config.credentials.id.as_str(),
@@ -36,7 +38,8 @@ pub fn reporter(
             "pending": missing,
             "inbound": addresses.inbound.map(|address| address.to_string()),
             "outbound": addresses.outbound.map(|address| address.to_string()),
-            "health": config.admin.health.to_string(),
+            "health": addresses.health.map(|address| address.to_string()),
+            "metrics": addresses.metrics.map(|address| address.to_string()),
             "certificate": certificate,
             "policy": table,
             "connections": { "inbound": count(&live.inbound_connections), "outbound": count(&live.outbound_connections) },
@@ -46,12 +49,15 @@ pub fn reporter(
     })
 }
 
-/// Keeps the gauges of requests under way up to date, once a second.
-pub async fn gauges(plan: Arc<Plan>) {
+/// Once a second: the gauges of requests under way, and whether the decision log still lives.
+pub async fn watch(plan: Arc<Plan>, journal: Journal, readiness: Readiness) {
     let (inbound, outbound) = (in_flight("inbound"), in_flight("outbound"));
     loop {
         inbound.set(plan.live.inbound_requests.load(Ordering::Relaxed) as f64);
         outbound.set(plan.live.outbound_requests.load(Ordering::Relaxed) as f64);
+        if !journal.is_writing() {
+            readiness.pending("decision_log", "its writer died; restart the process");
+        }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }

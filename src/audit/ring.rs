@@ -57,13 +57,21 @@ pub(super) struct Shared {
     pub(super) sink_fails: AtomicBool,
     /// The writer ends once its rings are empty.
     pub(super) stop: AtomicBool,
+    /// The writer died: nothing that is recorded from here on is ever written.
+    pub(super) dead: AtomicBool,
     /// Published tables that have no record yet; the shards never touch it.
     pub(super) events: Mutex<VecDeque<(SystemTime, PolicyEvent)>>,
 }
 
 impl Shared {
     pub(super) fn new(share: f64) -> Self {
-        Self { share: Share::new(share), sink_fails: AtomicBool::new(false), stop: AtomicBool::new(false), events: Mutex::default() }
+        Self {
+            share: Share::new(share),
+            sink_fails: AtomicBool::new(false),
+            stop: AtomicBool::new(false),
+            dead: AtomicBool::new(false),
+            events: Mutex::default(),
+        }
     }
 }
 
@@ -83,7 +91,7 @@ pub(super) struct Lane {
     pub(super) rest: Arc<Rest>,
 }
 
-/// The log takes no more records and `on_full = "block"`: 503 `audit_unavailable`. Trying again helps once the writer catches up.
+/// The log takes no more records: `on_full = "block"` and no room in time, or a dead writer. 503 `audit_unavailable`. Trying again helps once the writer catches up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the decision log takes no more records")]
 pub struct Unavailable;
@@ -120,11 +128,14 @@ impl Recorder {
     /// they are counted in a gap record.
     ///
     /// # Errors
-    /// [`Unavailable`] when there was none in time.
+    /// [`Unavailable`] when there was none in time, and in every mode when the writer died: nothing is forwarded without a decision log.
     ///
     /// # Cancel safety
     /// Nothing is held, so nothing is lost.
     pub async fn reserve(&self) -> Result<(), Unavailable> {
+        if self.shared.dead.load(Ordering::Relaxed) {
+            return Err(Unavailable);
+        }
         if self.on_full != OnFull::Block || self.has_headroom() {
             return Ok(());
         }

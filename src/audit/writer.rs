@@ -42,6 +42,11 @@ impl Journal {
         }
     }
 
+    /// Whether records are still written; once they are not, they never are again.
+    pub fn is_writing(&self) -> bool {
+        !self.shared.dead.load(Ordering::Relaxed)
+    }
+
     /// Changes the share of plain allows that are recorded.
     pub fn set_sample(&self, sample: f64) {
         self.shared.share.set(sample);
@@ -106,10 +111,13 @@ pub(super) fn start_with(
     // The last shard number is the writer's own.
     let ids = Ids::new(random as u64, 0xfff);
     let press = Press::new(lanes, ids, lines, output, Arc::clone(&shared));
+    let dying = Arc::clone(&shared);
     let (end, ended) = sync_channel(1);
     let handle = thread::Builder::new().name("decision-log".to_owned()).spawn(move || {
         if catch_unwind(AssertUnwindSafe(|| press.run())).is_err() {
+            dying.dead.store(true, Ordering::Relaxed);
             count_panic("decision-log");
+            tracing::error!("the decision log's writer died: every request is refused with audit_unavailable; restart the process");
         }
         let _ = end.send(());
     })?;

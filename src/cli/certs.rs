@@ -1,5 +1,6 @@
 //! `countersign certs`: certificates for development, and a look at any certificate.
 
+use super::Outcome;
 use crate::credentials::dev::{DEVELOPMENT_KEY_FILE, DevCa, Request};
 use crate::identity::SpiffeId;
 use crate::identity::x509::Leaf;
@@ -15,21 +16,60 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 use zeroize::{Zeroize as _, Zeroizing};
 
+/// What `certs` is asked for.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Makes the development CA, unless it is there
+    Init {
+        /// The development CA's directory
+        #[arg(long, default_value = "certs-dev")]
+        dir: PathBuf,
+    },
+    /// Issues a certificate from the development CA, which is made on first use
+    Issue(Issue),
+    /// Says what certificates say of themselves
+    Show {
+        /// A PEM file, or a directory with some
+        #[arg(default_value = "certs-dev")]
+        path: PathBuf,
+    },
+}
+
 /// What `certs issue` is asked for.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, clap::Args)]
 pub struct Issue {
-    /// `--id`: the certificate's only URI SAN.
+    /// The certificate's only URI SAN, such as spiffe://dev.example/sa/web
+    #[arg(long, value_parser = |text: &str| SpiffeId::parse(text))]
     pub id: SpiffeId,
-    /// `--dns`: its DNS SANs.
+    /// A DNS SAN; may be given several times
+    #[arg(long = "dns", value_name = "NAME")]
     pub dns_names: Vec<String>,
-    /// `--dir`: where the development CA is.
+    /// The development CA's directory
+    #[arg(long, default_value = "certs-dev")]
     pub dir: PathBuf,
-    /// `--out`: where the two files go.
+    /// Where the two files go
+    #[arg(long, default_value = ".")]
     pub out: PathBuf,
-    /// `--validity`: from now to its end.
+    /// From now to the certificate's end, such as 90m, 24h or 30d
+    #[arg(long, default_value = "24h", value_parser = crate::config::duration)]
     pub validity: Duration,
-    /// `--force`: whether files that are there are replaced.
+    /// Replaces files that are there
+    #[arg(long)]
     pub force: bool,
+}
+
+/// Runs a command of `certs`.
+///
+/// # Errors
+/// Whatever keeps it from being done.
+pub fn run(command: Command) -> anyhow::Result<Outcome> {
+    let said = match command {
+        Command::Init { dir } => init(&dir),
+        Command::Issue(asked) => issue(&asked),
+        Command::Show { path } => show(&path),
+    }?;
+    std::io::stdout().lock().write_all(said.as_bytes())?;
+    Ok(Outcome::Fine)
 }
 
 /// Makes the development CA in `dir` unless it is there, and says where it is.
@@ -174,7 +214,8 @@ fn write(path: &Path, content: &[u8], mode: u32, force: bool) -> anyhow::Result<
     open.and_then(|mut file| file.write_all(content)).with_context(|| format!("cannot write {}", path.display()))
 }
 
-fn pem(label: &str, der: &[u8]) -> String {
+/// Writes DER as PEM, 64 characters a line.
+pub(super) fn pem(label: &str, der: &[u8]) -> String {
     let text = Zeroizing::new(base64::engine::general_purpose::STANDARD.encode(der));
     let mut pem = format!("-----BEGIN {label}-----\n");
     // Roomy enough at once, so that no half-written copy of a key is left behind by growing.

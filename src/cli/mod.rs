@@ -2,7 +2,13 @@
 
 pub mod certs;
 pub mod check;
+mod control;
+mod dev;
+mod drain;
+mod health;
+mod referenced;
 pub mod run;
+mod status;
 
 use clap::{Args, Parser, Subcommand};
 use std::process::ExitCode;
@@ -19,10 +25,21 @@ const EXIT_CODES: &str = "Exit codes: 0 fine, 1 findings, 2 unusable input, 3 dr
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Validates the configuration and the files it points to
-    Check(check::Args),
+    /// Shows everything at work on this machine: no configuration needed
+    Dev(dev::Args),
     /// Runs the sidecar
     Run(run::Args),
+    /// Validates the configuration and the files it points to
+    Check(check::Args),
+    /// Makes and shows certificates for development
+    #[command(subcommand)]
+    Certs(certs::Command),
+    /// Shows what a running sidecar says of itself
+    Status(status::Args),
+    /// Asks a running sidecar's health port: exit code 0 or 1
+    Health(health::Args),
+    /// Asks a running sidecar to end: what runs is finished first
+    Drain(drain::Args),
 }
 
 /// Which configuration.
@@ -60,8 +77,13 @@ impl From<Outcome> for ExitCode {
 /// Runs the command that the process was started with. An error is printed and counts as unusable input.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
-        Command::Check(args) => check::run(&args),
+        Command::Dev(args) => dev::run(&args),
         Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Certs(command) => certs::run(command),
+        Command::Status(args) => status::run(&args),
+        Command::Health(args) => Ok(health::run(&args)),
+        Command::Drain(args) => drain::run(&args),
     };
     match result {
         Ok(outcome) => outcome.into(),
@@ -70,6 +92,12 @@ pub fn main() -> ExitCode {
             Outcome::Unusable.into()
         }
     }
+}
+
+/// Sleeps between two looks at something that sends no event.
+#[expect(clippy::disallowed_methods, reason = "the main thread of a short-lived command: nothing runs on it")]
+fn pause(duration: std::time::Duration) {
+    std::thread::sleep(duration);
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{ConfigSource, Outcome, check};
 use crate::app::{Options, Sidecar, StartError};
-use crate::config::{self, Loaded};
+use crate::config::Loaded;
 use crate::credentials::{Source, dev::DevCa};
 use crate::runtime::drain::{Drain, Drained};
 use crate::runtime::process;
@@ -26,16 +26,13 @@ pub struct Args {
 /// # Errors
 /// It cannot be started; nothing is left running.
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let loaded = match config::load(&args.source.config) {
-        Ok(loaded) => loaded,
+    let development = DevelopmentRoots::here(args.allow_development_roots);
+    let loaded = match check::usable(&args.source.config, development) {
+        // What is pending is said by whoever waits for it.
+        Ok((loaded, _)) => loaded,
         Err(problems) => return Ok(check::unusable(&problems)),
     };
-    let development = DevelopmentRoots::here(args.allow_development_roots);
     make_development_ca(&loaded)?;
-    let referenced = check::referenced_files(&loaded.config);
-    if !referenced.malformed.is_empty() {
-        return Ok(check::unusable(&crate::document::Problems::new(referenced.malformed)));
-    }
     let log = log::install(&loaded.config.log)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
@@ -45,7 +42,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         Options { development, tap: None, source: Some(args.source.config.clone()), log: Some(log), metrics: metrics::install()? };
     let sidecar = match Sidecar::start(loaded, options) {
         Ok(sidecar) => sidecar,
-        Err(StartError::Unusable(problems)) => return Ok(check::unusable(&problems)),
+        Err(StartError::Unusable(problems)) => return Ok(check::unusable(&problems.into_vec())),
         Err(error) => return Err(error.into()),
     };
     follow_signals(&sidecar)?;

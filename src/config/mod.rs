@@ -9,12 +9,14 @@ mod effective;
 mod environment;
 mod keys;
 mod read;
+mod references;
 pub mod reload;
 #[cfg(test)]
 mod tests;
 
 pub use effective::{Effective, Entry, Origin};
 pub use environment::Environment;
+pub use references::{References, Survey};
 
 use crate::document::{self, Document, Problem, Problems};
 use crate::{admin, audit, credentials, policy, proxy, runtime, telemetry, tls, trust, upstream};
@@ -74,11 +76,40 @@ pub fn load(source: &str) -> Result<Loaded, Problems> {
 /// # Errors
 /// Every problem of it at once, each with its place and what to write instead.
 pub fn parse(file: &str, text: &str, environment: &Environment) -> Result<Loaded, Problems> {
+    survey(file, text, environment).loaded
+}
+
+/// Like [`load`], and also gives what can be known of a configuration with problems.
+pub fn survey_source(source: &str) -> Survey {
+    match document::read(source) {
+        Ok(text) => survey(source, &text, &Environment::of_process()),
+        Err(problems) => unreadable(problems),
+    }
+}
+
+/// Like [`parse`], and also gives what can be known of a configuration with problems.
+pub fn survey(file: &str, text: &str, environment: &Environment) -> Survey {
     let used = environment::Used::default();
-    let document = Document::parse(file, text)?.expanding(environment.expander(&used));
+    let document = match Document::parse(file, text) {
+        Ok(document) => document.expanding(environment.expander(&used)),
+        Err(problems) => return unreadable(problems),
+    };
     let ledger = effective::Ledger::new(used);
     let draft = read::document(&document, &ledger);
     let warnings = cross::check(&draft, &document, &ledger);
-    let config = document.finish(draft.complete())?;
-    Ok(Loaded { config, warnings, effective: ledger.close(file) })
+    let (references, admin) = (References::of_draft(&draft, &ledger), draft.admin.clone());
+    let loaded = document.finish(draft.complete()).map(|config| Loaded { config, warnings, effective: ledger.close(file) });
+    Survey { loaded, references, admin }
+}
+
+/// Reads a duration as the configuration writes it, such as `30s` or `24h`.
+///
+/// # Errors
+/// What is wrong with it and what to write instead.
+pub fn duration(text: &str) -> Result<std::time::Duration, String> {
+    keys::duration(text).map_err(|wrong| format!("{}; {}", wrong.what, wrong.instead))
+}
+
+fn unreadable(problems: Problems) -> Survey {
+    Survey { loaded: Err(problems), references: References::default(), admin: admin::Settings::default() }
 }

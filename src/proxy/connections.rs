@@ -209,8 +209,12 @@ impl Connection {
         }
     }
 
-    /// Tells the connection's task; a cut is never taken back.
+    /// Tells the connection's task; a cut is never taken back, and its reason is that of every open request.
     pub fn tell(&self, close: Close) {
+        if let Close::Cut(reason) = close {
+            let now = self.activity.clock.now();
+            self.exchanges.borrow().iter().for_each(|exchange| exchange.cut(reason, now));
+        }
         if !matches!(self.told.get(), Some(Close::Cut(_))) {
             self.told.set(Some(close));
         }

@@ -28,6 +28,7 @@ pub struct Exchange {
     head_sent: Cell<bool>,
     recorded_open: Cell<bool>,
     ended: Cell<Option<(&'static str, Millis)>>,
+    cut: Cell<bool>,
     wakers: RefCell<Vec<Waker>>,
     bytes_in: Cell<u64>,
     bytes_out: Cell<u64>,
@@ -48,6 +49,12 @@ impl Exchange {
                 waker.wake();
             }
         }
+    }
+
+    /// Ends the request together with its connection: no answer reaches the client any more.
+    pub fn cut(&self, reason: &'static str, now: Millis) {
+        self.cut.set(true);
+        self.end(reason, now);
     }
 
     /// Notes who has to be woken by [`Exchange::end`].
@@ -120,7 +127,7 @@ impl Exchange {
     pub fn failed(&self, status: u16, reason: &'static str) {
         self.complete.set(true);
         if let Some(decision) = self.decision.borrow_mut().as_mut() {
-            decision.outcome.status = status;
+            decision.outcome.status = if self.cut.get() { 0 } else { status };
             decision.outcome.close_reason = Some(reason);
         }
     }
@@ -203,6 +210,7 @@ impl ExchangeGuard {
             head_sent: Cell::new(false),
             recorded_open: Cell::new(false),
             ended: Cell::new(None),
+            cut: Cell::new(false),
             wakers: RefCell::default(),
             bytes_in: Cell::new(0),
             bytes_out: Cell::new(0),

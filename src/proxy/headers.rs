@@ -75,9 +75,7 @@ pub fn next_hop(headers: &HeaderMap) -> Result<HeaderValue, ()> {
 pub fn to_app(headers: &mut HeaderMap, request: &CanonicalRequest, reserved: &Reserved, identity: &Identity, hop: HeaderValue) -> u64 {
     let stripped = strip_request(headers, reserved);
     headers.remove(TE);
-    if let Some(authority) = &request.authority {
-        headers.insert(HOST, authority.header_value().clone());
-    }
+    headers.insert(HOST, host(request));
     for (name, value) in &identity.fields {
         headers.insert(name.clone(), value.clone());
     }
@@ -91,11 +89,14 @@ pub fn to_peer(headers: &mut HeaderMap, request: &CanonicalRequest, reserved: &R
     if headers.get(TE).is_some_and(|value| value.as_bytes() != b"trailers") {
         headers.remove(TE);
     }
-    if let Some(authority) = &request.authority {
-        headers.insert(HOST, authority.header_value().clone());
-    }
+    headers.insert(HOST, host(request));
     headers.insert(HOP, hop);
     stripped
+}
+
+/// What was decided on; empty where an HTTP/1.0 client named no host (RFC 9112, section 3.2).
+fn host(request: &CanonicalRequest) -> HeaderValue {
+    request.authority.as_ref().map_or(HeaderValue::from_static(""), |authority| authority.header_value().clone())
 }
 
 fn strip_request(headers: &mut HeaderMap, reserved: &Reserved) -> u64 {

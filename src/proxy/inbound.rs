@@ -12,6 +12,7 @@ use crate::audit::{Claimed, Direction, RefusedHandshake};
 use crate::policy::{self, Caller, Denial, Facts, Permit, Verdict};
 use crate::request::{self, CanonicalRequest, Strictness, canonicalize};
 use crate::runtime::listener::Incoming as Arrived;
+use crate::runtime::tasks::spawn_local;
 use crate::tls::{self, Accepted, HandshakeError};
 use bytes::Bytes;
 use http::request::Parts;
@@ -78,13 +79,15 @@ async fn handshake(shard: &Shard, stream: std::net::TcpStream, source: SocketAdd
         let stream = TcpStream::from_std(stream).ok()?;
         match tls::accept(&state, stream).await {
             Ok(accepted) => Some((accepted, state)),
-            Err(error) => {
-                let claimed = match &error {
+            Err(refused_by_tls) => {
+                let error = &refused_by_tls.error;
+                let claimed = match error {
                     HandshakeError::Refused(peer) => Some(claimed(peer)),
                     _ => None,
                 };
                 tracing::debug!(%source, %error, "handshake refused");
                 refused(shard, source, port, error.label(), error.reason(), claimed);
+                drop(spawn_local("parting", refused_by_tls.part()));
                 None
             }
         }

@@ -87,6 +87,8 @@ pub async fn accept_loop<K: Copy>(
                     return;
                 }
             }
+            // The peer gave up before we came: nothing is wrong here.
+            Some((_, Err(error))) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Some((_, Err(error))) => {
                 Process::handles().accept_errors.increment(1);
                 pause = (pause * 2).clamp(Duration::from_millis(5), Duration::from_secs(1));

@@ -10,13 +10,16 @@ use rustls::Error;
 use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// A finished inbound handshake: `Authenticated` of the design.
 pub struct Accepted {
     /// The stream, encrypted.
-    pub stream: tokio_rustls::server::TlsStream<TcpStream>,
+    pub stream: TlsStream<TcpStream>,
     /// Who is there.
     pub peer: Arc<PeerIdentity>,
     /// What was negotiated.
@@ -74,15 +77,45 @@ impl HandshakeError {
 ///
 /// # Cancel safety
 /// Dropped halfway, the connection is closed.
-pub async fn accept(state: &TlsState, stream: TcpStream) -> Result<Accepted, HandshakeError> {
+pub async fn accept(state: &TlsState, stream: TcpStream) -> Result<Accepted, Refused> {
     let acceptor = TlsAcceptor::from(Arc::clone(&state.server));
-    let stream = acceptor.accept(stream).await.map_err(refused)?;
+    let stream = acceptor.accept(stream).into_fallible().await.map_err(|(error, stream)| Refused { error: refused(error), stream })?;
+    match who(&stream) {
+        Ok((peer, channel)) => Ok(Accepted { stream, peer, channel }),
+        Err(error) => Err(Refused { error, stream: stream.into_inner().0 }),
+    }
+}
+
+/// A handshake that failed, and the connection it failed on.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why.
+    pub error: HandshakeError,
+    stream: TcpStream,
+}
+
+impl Refused {
+    /// Ends the connection so that the client reads the alert that says why: a socket that is closed with unread bytes is reset, and the
+    /// alert is lost with it. Takes at most half a second and 64 KiB.
+    pub async fn part(self) {
+        const PATIENCE: Duration = Duration::from_millis(500);
+        const MOST: u64 = 64 << 10;
+        let Self { mut stream, .. } = self;
+        let parting = async {
+            if stream.shutdown().await.is_ok() {
+                let _ = tokio::io::copy(&mut stream.take(MOST), &mut tokio::io::sink()).await;
+            }
+        };
+        let _ = tokio::time::timeout(PATIENCE, parting).await;
+    }
+}
+
+fn who(stream: &TlsStream<TcpStream>) -> Result<(Arc<PeerIdentity>, Channel), HandshakeError> {
     let (_, connection) = stream.get_ref();
     let leaf = connection.peer_certificates().and_then(<[_]>::first).ok_or(HandshakeError::NoCertificate)?;
     // Verified a moment ago, inside the handshake; this only reads it.
     let peer = Arc::new(identify(leaf).map_err(HandshakeError::Refused)?);
-    let channel = channel(connection, connection.server_name());
-    Ok(Accepted { stream, peer, channel })
+    Ok((peer, channel(connection, connection.server_name())))
 }
 
 fn refused(error: std::io::Error) -> HandshakeError {

@@ -12,7 +12,7 @@ mod state;
 mod tests;
 mod verifier;
 
-pub use accept::{Accepted, HandshakeError, accept};
+pub use accept::{Accepted, HandshakeError, Refused, accept};
 pub use alert::{alert_name, peer_alert};
 pub use connect::{ConnectError, Connected, ExpectedPeer, Offer, connect};
 pub use publishing::Publishing;

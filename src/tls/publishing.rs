@@ -4,25 +4,38 @@ use super::settings::Settings;
 use super::state::{BuildError, TlsPublisher, TlsState};
 use crate::credentials::Issued;
 use crate::runtime::clock::Clock;
+use crate::runtime::readiness::Readiness;
 use crate::trust::Bundles;
 use std::sync::Arc;
 use tokio::sync::watch;
 
 /// The task between renewal, trust and handshakes.
 pub struct Publishing {
-    /// What handshakes offer.
-    pub settings: Settings,
-    /// Our certificate.
-    pub issued: watch::Receiver<Option<Arc<Issued>>>,
-    /// The bundles.
-    pub bundles: watch::Receiver<Option<Arc<Bundles>>>,
-    /// The clock that certificates are judged by.
-    pub clock: Arc<dyn Clock>,
-    /// Where states go.
-    pub publisher: TlsPublisher,
+    settings: Settings,
+    issued: watch::Receiver<Option<Arc<Issued>>>,
+    bundles: watch::Receiver<Option<Arc<Bundles>>>,
+    clock: Arc<dyn Clock>,
+    publisher: TlsPublisher,
+    readiness: Readiness,
 }
 
+/// What readiness calls this room.
+const CONDITION: &str = "tls";
+
 impl Publishing {
+    /// States from our certificate and the bundles go to `publisher`. Not ready until there is a first one: before, every handshake is refused.
+    pub fn new(
+        settings: Settings,
+        issued: watch::Receiver<Option<Arc<Issued>>>,
+        bundles: watch::Receiver<Option<Arc<Bundles>>>,
+        clock: Arc<dyn Clock>,
+        publisher: TlsPublisher,
+        readiness: Readiness,
+    ) -> Self {
+        readiness.pending(CONDITION, "waits for certificate and trust");
+        Self { settings, issued, bundles, clock, publisher, readiness }
+    }
+
     /// Publishes once there are both, then after each change, until a sender is gone.
     ///
     /// # Cancel safety
@@ -30,7 +43,12 @@ impl Publishing {
     pub async fn run(mut self) {
         loop {
             if let Err(error) = self.publish() {
-                tracing::error!(%error, "the TLS state was not replaced; the old one stays in force");
+                if self.publisher.generation() == 0 {
+                    self.readiness.pending(CONDITION, error.to_string());
+                    tracing::error!(%error, "there is no TLS state: every handshake is refused");
+                } else {
+                    tracing::error!(%error, "the TLS state was not replaced; the old one stays in force");
+                }
             }
             let gone = tokio::select! {
                 changed = self.issued.changed() => changed.is_err(),
@@ -53,6 +71,7 @@ impl Publishing {
             let generation = self.publisher.generation().saturating_add(1);
             let state = TlsState::build(generation, &self.settings, &issued, bundles, Arc::clone(&self.clock))?;
             self.publisher.publish(state);
+            self.readiness.ready(CONDITION);
         }
         Ok(())
     }

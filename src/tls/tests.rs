@@ -3,6 +3,7 @@ use crate::credentials::Issued;
 use crate::identity::SpiffeId;
 use crate::identity::pattern::PrincipalPattern;
 use crate::runtime::clock::{Clock, SystemClock};
+use crate::runtime::readiness::Readiness;
 use crate::testing::pki::{LeafOptions, TestCa, TestCert};
 use crate::trust::{Bundle, Bundles, DevelopmentRoots};
 use rustls::pki_types::ServerName;
@@ -45,6 +46,11 @@ async fn pair() -> (TcpStream, TcpStream) {
 }
 
 /// Both sides of one handshake between our own two functions.
+/// As the proxy accepts, without what is left of a refused connection.
+async fn accept(server: &TlsState, stream: TcpStream) -> Result<Accepted, HandshakeError> {
+    super::accept(server, stream).await.map_err(|refused| refused.error)
+}
+
 async fn shake(server: &TlsState, client: &TlsState, offer: Offer) -> (Result<Accepted, HandshakeError>, Result<Connected, ConnectError>) {
     let (near, far) = pair().await;
     let expected = expecting(SERVER);
@@ -335,18 +341,17 @@ async fn a_new_state_is_published_for_each_certificate_and_each_bundle() {
     let own = Arc::new(issued(SERVER, &ca.issue(SERVER)));
     let (certificates, trust) = (tokio::sync::watch::Sender::new(None), tokio::sync::watch::Sender::new(None));
     let publisher = TlsPublisher::default();
-    let mut publishing = Publishing {
-        settings: Settings::default(),
-        issued: certificates.subscribe(),
-        bundles: trust.subscribe(),
-        clock: Arc::new(SystemClock),
-        publisher: publisher.clone(),
-    };
+    let readiness = Readiness::default();
+    let clock = Arc::new(SystemClock);
+    let mut publishing =
+        Publishing::new(Settings::default(), certificates.subscribe(), trust.subscribe(), clock, publisher.clone(), readiness.clone());
     certificates.send_replace(Some(Arc::clone(&own)));
     publishing.publish().unwrap();
     assert!(publisher.current().is_none() && publisher.generation() == 0);
+    assert_eq!(readiness.missing()[0].0, "tls");
     trust.send_replace(Some(bundles(&[&ca])));
     publishing.publish().unwrap();
+    assert!(readiness.missing().is_empty());
     assert_eq!((publisher.generation(), publisher.current().unwrap().serial.clone()), (1, own.leaf.serial.clone()));
     certificates.send_replace(Some(Arc::new(issued(SERVER, &ca.issue(SERVER)))));
     publishing.publish().unwrap();

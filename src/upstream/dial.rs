@@ -1,8 +1,9 @@
 //! New connections: to the app in the clear, to peers with the identity verified inside the handshake.
 
 use super::lease::{Idle, Protocol, Shared};
+use super::mortal::Mortal;
 use super::{Address, PoolKey, UpstreamError};
-use crate::runtime::clock::{Clock, sleep_until};
+use crate::runtime::clock::Clock;
 use crate::runtime::limits::Timeouts;
 use crate::runtime::tasks::{LocalExecutor, spawn_local};
 use crate::tls::{Connected, TlsState};
@@ -62,7 +63,7 @@ impl Dialer {
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
     {
         let stream = self.tcp(&[address], timeouts.connect).await?;
-        self.http1(stream, "app connection", None).await
+        self.http1(stream, "app connection").await
     }
 
     /// Dials the app over a Unix socket.
@@ -73,7 +74,7 @@ impl Dialer {
         let connected = timeout(timeouts.connect, UnixStream::connect(path)).await;
         let stream = connected.map_err(|_| UpstreamError::ConnectTimeout(timeouts.connect))?;
         let stream = stream.map_err(|error| UpstreamError::Connect(Arc::new(error)))?;
-        self.http1(stream, "app connection", None).await
+        self.http1(stream, "app connection").await
     }
 
     /// Dials a peer and verifies who it is.
@@ -87,10 +88,11 @@ impl Dialer {
         let shaken = timeout(timeouts.handshake, handshake).await.map_err(|_| UpstreamError::HandshakeTimeout(timeouts.handshake))?;
         let Connected { stream, peer, channel } = shaken.map_err(|error| UpstreamError::Handshake(Arc::new(error)))?;
         let ends = peer.not_after.min(tls.not_after);
+        let stream = Mortal::new(stream, Arc::clone(&self.clock), ends);
         if channel.alpn == "h2" {
             self.http2(stream, ends, timeouts).await.map(Dialled::Http2)
         } else {
-            let mut idle = self.http1(stream, "peer connection", Some(ends)).await?;
+            let mut idle = self.http1(stream, "peer connection").await?;
             idle.retire = idle.retire.min(self.retire(ends, timeouts));
             Ok(Dialled::Http1(idle))
         }
@@ -113,7 +115,7 @@ impl Dialer {
         Err(last)
     }
 
-    async fn http1<S, B>(&self, stream: S, name: &'static str, ends: Option<SystemTime>) -> Result<Idle<B>, UpstreamError>
+    async fn http1<S, B>(&self, stream: S, name: &'static str) -> Result<Idle<B>, UpstreamError>
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
@@ -121,8 +123,8 @@ impl Dialer {
         let mut builder = http1::Builder::new();
         builder.max_buf_size(self.head_bytes.max(8 << 10));
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| UpstreamError::Http(Arc::new(error)))?;
-        let clock = Arc::clone(&self.clock);
-        drop(spawn_local(name, until(clock, ends, connection)));
+        // The end of a connection is told to whoever has a request on it; here there is nobody to tell.
+        drop(spawn_local(name, connection));
         Ok(Idle::new(sender, self.oldest()))
     }
 
@@ -134,8 +136,7 @@ impl Dialer {
         let mut builder = http2::Builder::new(LocalExecutor);
         builder.max_header_list_size(u32::try_from(self.head_bytes).unwrap_or(u32::MAX));
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| UpstreamError::Http(Arc::new(error)))?;
-        let clock = Arc::clone(&self.clock);
-        drop(spawn_local("peer connection", until(clock, Some(ends), connection)));
+        drop(spawn_local("peer connection", connection));
         Ok(Shared::new(sender, self.oldest().min(self.retire(ends, timeouts))))
     }
 
@@ -151,25 +152,6 @@ impl Dialer {
         let left = ends.duration_since(self.clock.now()).unwrap_or_default();
         let grace = timeouts.drain_grace.min(left / 10);
         Instant::now() + left.saturating_sub(grace).saturating_sub(RETIRE_EARLIER.min(left / 10))
-    }
-}
-
-/// Drives a connection to its end, at the latest to the end of its certificates.
-async fn until<F, E>(clock: Arc<dyn Clock>, ends: Option<SystemTime>, connection: F)
-where
-    F: Future<Output = Result<(), E>>,
-{
-    let expiry = async {
-        match ends {
-            Some(ends) => sleep_until(&*clock, ends).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        biased;
-        // The end of a connection is told to whoever has a request on it; here there is nobody to tell.
-        _ = connection => {}
-        () = expiry => {}
     }
 }
 

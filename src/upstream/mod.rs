@@ -4,6 +4,7 @@ pub mod balance;
 mod dial;
 mod error;
 mod lease;
+mod mortal;
 mod pool;
 mod route;
 mod settings;

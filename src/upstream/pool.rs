@@ -211,7 +211,8 @@ where
                 pool.shared.borrow_mut().clear();
             }
             pool.expire(now, timeouts.pool_idle);
-            !pool.is_empty()
+            // Somebody who dials holds the pool, and what is dialled comes into it.
+            !pool.is_empty() || Rc::strong_count(pool) > 1
         });
     }
 

@@ -11,8 +11,8 @@ use std::path::PathBuf;
 /// What is wrong with a value, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::config) struct Wrong {
-    pub(super) what: String,
-    pub(super) instead: String,
+    pub(in crate::config) what: String,
+    pub(in crate::config) instead: String,
 }
 
 impl Wrong {

@@ -4,7 +4,7 @@ mod element;
 mod value;
 
 pub(super) use element::{Choice, DnsName, DnsPattern, Element, Host, OneOrMore, SpiffePattern, Wrong};
-pub(super) use value::{Size, Value};
+pub(super) use value::{Size, Value, duration};
 
 use super::effective::Ledger;
 use crate::document::{Document, Item, Place, Section};

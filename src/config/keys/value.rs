@@ -176,7 +176,8 @@ fn amount<T>(
     None
 }
 
-fn duration(text: &str) -> Result<Duration, Wrong> {
+/// Reads a duration: a whole number and a unit.
+pub(in crate::config) fn duration(text: &str) -> Result<Duration, Wrong> {
     let (number, unit) = split(text, "\"30s\" or \"500ms\"")?;
     let factor = SPANS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
     let factor = factor.ok_or_else(|| unknown_unit(text, "\"30s\" or \"500ms\""))?;

@@ -1,0 +1,49 @@
+//! Which control socket a command talks to.
+
+use crate::admin::client::{Answer, ClientError};
+use crate::config;
+use anyhow::bail;
+use std::path::PathBuf;
+
+/// Which sidecar.
+#[derive(Debug, Clone, PartialEq, Eq, clap::Args)]
+pub struct ControlSocket {
+    /// The sidecar's configuration, which names its control socket: a path, or env:NAME
+    #[arg(long, value_name = "F", default_value = "countersign.toml", conflicts_with = "socket")]
+    config: String,
+    /// Its control socket itself
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+}
+
+impl ControlSocket {
+    /// The path of the socket.
+    ///
+    /// # Errors
+    /// Every problem of the configuration: with one that cannot be used it is not known which sidecar is meant.
+    pub fn path(&self) -> anyhow::Result<PathBuf> {
+        match &self.socket {
+            Some(socket) => Ok(socket.clone()),
+            None => match config::load(&self.config) {
+                Ok(loaded) => Ok(loaded.config.admin.socket),
+                Err(problems) => bail!("which sidecar? Give its socket with --socket, or a usable --config:\n{problems}"),
+            },
+        }
+    }
+}
+
+/// The body of a good answer.
+///
+/// # Errors
+/// There is no answer, or it is no good one.
+pub fn accepted(answer: Result<Answer, ClientError>) -> anyhow::Result<String> {
+    let answer = match answer {
+        Ok(answer) => answer,
+        Err(error @ ClientError::Connect(..)) => bail!("{error}; is the sidecar running, and is this its user?"),
+        Err(error) => return Err(error.into()),
+    };
+    if answer.is_success() {
+        return Ok(answer.body);
+    }
+    bail!("the sidecar answers {}: {}", answer.status, answer.body.trim())
+}

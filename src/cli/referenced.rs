@@ -1,0 +1,324 @@
+//! The files that a configuration points to, looked at before anything is started.
+
+use crate::config::References;
+use crate::credentials::dev::DevCa;
+use crate::credentials::{self, Issued};
+use crate::document::{Place, Problem};
+use crate::identity::SpiffeId;
+use crate::policy::{self, LoadError};
+use crate::trust::{self, Bundle, Bundles, DEVELOPMENT_ROOT_FILE, DevelopmentRoots, TrustError, Usage, certificates, verify};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::time::SystemTime;
+use zeroize::Zeroizing;
+
+/// The most bytes that are read of a certificate, root or key file, as a running process reads them.
+const MAX_FILE_BYTES: u64 = 1 << 20;
+
+/// What is wrong with the files that a configuration points to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Referenced {
+    /// What is not there or not good yet: a process would start, deny everything and wait for it.
+    pub pending: Vec<Problem>,
+    /// What is there and unusable: a process would not start.
+    pub malformed: Vec<Problem>,
+}
+
+impl Referenced {
+    /// Looks at every file. What the development CA makes on first use may be absent; nothing is made here.
+    pub fn look(references: &References, development: DevelopmentRoots) -> Self {
+        let mut found = Self::default();
+        let bundles = found.trust(&references.trust, development);
+        if let Some(settings) = &references.credentials {
+            match &settings.source {
+                credentials::Source::Dev { dir, .. } => found.development_ca(dir, development),
+                credentials::Source::File { chain, key } => found.pair(&settings.id, chain, key, bundles.as_ref()),
+            }
+        }
+        if let Some((settings, ports)) = &references.policy {
+            found.policy(&settings.source, ports);
+        }
+        found
+    }
+
+    /// The bundles; `None` where one of them is not usable, so that nothing else can be judged by them.
+    fn trust(&mut self, settings: &[(usize, trust::Settings)], development: DevelopmentRoots) -> Option<Bundles> {
+        let bundles: Vec<Option<Bundle>> = settings.iter().map(|(index, trust)| self.bundle(*index, trust, development)).collect();
+        Bundles::new(0, bundles.into_iter().collect::<Option<Vec<_>>>()?).ok()
+    }
+
+    fn bundle(&mut self, index: usize, settings: &trust::Settings, development: DevelopmentRoots) -> Option<Bundle> {
+        let (key, path) = match &settings.source {
+            trust::Source::Dev(dir) => (format!("trust[{index}].source"), dir.join(DEVELOPMENT_ROOT_FILE)),
+            trust::Source::File(path) => (format!("trust[{index}].file"), path.clone()),
+        };
+        let file = path.display().to_string();
+        if matches!(settings.source, trust::Source::Dev(_)) && !path.exists() {
+            if let DevelopmentRoots::Refused(variable) = development {
+                self.malformed.push(in_production(&key, &file, variable));
+            }
+            return None;
+        }
+        let pem = self.bytes(&key, &path)?;
+        let bundle = Bundle::from_pem(&settings.domain, &file, &pem, development).and_then(|b| b.with_dns_names(&settings.dns_names));
+        bundle.map_err(|error| self.malformed.push(bad_root(&key, &file, &error))).ok()
+    }
+
+    fn development_ca(&mut self, dir: &Path, development: DevelopmentRoots) {
+        let root = dir.join(DEVELOPMENT_ROOT_FILE);
+        if let DevelopmentRoots::Refused(variable) = development {
+            self.malformed.push(in_production("credentials.source", &root.display().to_string(), variable));
+        } else if root.exists()
+            && let Err(error) = DevCa::open(dir)
+        {
+            self.malformed.push(problem("credentials.dev.dir", &dir.display().to_string(), &error.to_string(), ""));
+        }
+    }
+
+    fn pair(&mut self, id: &SpiffeId, chain: &Path, key: &Path, bundles: Option<&Bundles>) {
+        let certificates = self.chain("credentials.file.chain", chain);
+        let private = self.private_key("credentials.file.key", key);
+        let (Some(certificates), Some(private)) = (certificates, private) else { return };
+        let now = SystemTime::now();
+        let file = chain.display().to_string();
+        match Issued::new(id, certificates, private, now) {
+            Err(error) => {
+                let instead = format!("give the chain and the key of one certificate for {id}");
+                self.malformed.push(problem("credentials.file.chain", &file, &error.to_string(), &instead));
+            }
+            Ok(issued) => {
+                let (Some(bundles), Some((leaf, intermediates))) = (bundles, issued.chain().split_first()) else { return };
+                let judged = [Usage::Server, Usage::Client].iter().try_for_each(|usage| {
+                    verify(bundles, leaf, intermediates, now, *usage)?;
+                    Ok::<_, std::sync::Arc<trust::RefusedPeer>>(())
+                });
+                if let Err(refused) = judged {
+                    let what = format!("is refused by our own trust bundle ({refused})");
+                    let instead = "give a certificate that the roots of its trust domain accept";
+                    self.pending.push(problem("credentials.file.chain", &file, &what, instead));
+                }
+            }
+        }
+    }
+
+    fn chain(&mut self, key: &str, path: &Path) -> Option<Vec<CertificateDer<'static>>> {
+        let pem = self.bytes(key, path)?;
+        let read = certificates(&pem);
+        let file = path.display().to_string();
+        let instead = "give a PEM file with the leaf first, then its issuers";
+        read.map_err(|error| self.malformed.push(problem(key, &file, &error.to_string(), instead))).ok()
+    }
+
+    fn private_key(&mut self, key: &str, path: &Path) -> Option<PrivateKeyDer<'static>> {
+        let pem = self.bytes(key, path)?;
+        let read = PrivateKeyDer::from_pem_slice(&pem);
+        let file = path.display().to_string();
+        let (what, instead) = ("holds no private key in PEM", "give a PEM file with a PKCS#8, SEC1 or PKCS#1 key that is not encrypted");
+        // The parser's error could repeat what the file holds.
+        read.map_err(|_| self.malformed.push(problem(key, &file, what, instead))).ok()
+    }
+
+    fn policy(&mut self, source: &policy::Source, ports: &[u16]) {
+        match policy::load(source, ports) {
+            Ok(_) => {}
+            Err(LoadError::Malformed(problems)) => self.malformed.extend(problems.into_vec()),
+            Err(LoadError::Unavailable { source_name, reason }) => {
+                let instead = match source {
+                    policy::Source::File(_) => "give the path of a readable file".to_owned(),
+                    policy::Source::Env(name) => format!("set the environment variable {name}"),
+                };
+                self.pending.push(problem("policy.file", &source_name, &format!("cannot be read ({reason})"), &instead));
+            }
+        }
+    }
+
+    fn bytes(&mut self, key: &str, path: &Path) -> Option<Zeroizing<Vec<u8>>> {
+        let (file, instead) = (path.display().to_string(), "give the path of a readable file");
+        match read(path) {
+            Ok(bytes) => Some(bytes),
+            Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
+                self.malformed.push(problem(key, &file, "is longer than 1 MiB", instead));
+                None
+            }
+            Err(error) => {
+                self.pending.push(problem(key, &file, &format!("cannot be read ({error})"), instead));
+                None
+            }
+        }
+    }
+}
+
+/// The file's bytes, wiped when they are dropped: one of the files is a key.
+fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(Vec::new());
+    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length <= MAX_FILE_BYTES) {
+        Ok(bytes)
+    } else {
+        Err(io::ErrorKind::FileTooLarge.into())
+    }
+}
+
+fn bad_root(key: &str, file: &str, error: &TrustError) -> Problem {
+    let instead = "give a PEM file with roots and nothing else";
+    match error {
+        TrustError::Pem { error, .. } => problem(key, file, &error.to_string(), instead),
+        TrustError::Certificate { index, error, .. } => problem(key, file, &format!("certificate {index}: {error}"), instead),
+        TrustError::NotCa { index, subject, .. } => {
+            problem(key, file, &format!("certificate {index} ({subject}) is not a CA's"), "give roots only")
+        }
+        TrustError::Development { subject, variable, .. } => {
+            let what = format!("holds a development root ({subject}), and {variable} says that this is production");
+            problem(key, file, &what, "use roots of a real CA, or --allow-development-roots")
+        }
+        other => problem(key, file, &other.to_string(), ""),
+    }
+}
+
+fn in_production(key: &str, file: &str, variable: &str) -> Problem {
+    let what = format!("is the development CA, and {variable} says that this is production");
+    problem(key, file, &what, "use a real CA, or --allow-development-roots")
+}
+
+fn problem(key: &str, file: &str, what: &str, instead: &str) -> Problem {
+    let place = Place { key: key.to_owned(), ..Place::default() };
+    Problem { file: file.to_owned(), place, what: what.to_owned(), instead: instead.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Environment};
+    use crate::credentials::dev::{DEVELOPMENT_KEY_FILE, Request};
+    use std::time::Duration;
+
+    const POLICY: &str = "schema = 1\nname = \"t\"\n";
+
+    /// A directory with a usable configuration of files in it, and what is found once `change` is done. `lines` replace the inbound section.
+    fn look_at(lines: &str, development: DevelopmentRoots, change: impl Fn(&Path)) -> (Vec<String>, Vec<String>) {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path();
+        issue(home, "spiffe://d/a", SystemTime::now());
+        std::fs::write(home.join("policy.toml"), POLICY).unwrap();
+        change(home);
+        let text = format!(
+            "[workload]\nid = 'spiffe://d/a'\n[credentials]\nsource = 'file'\n\
+            [credentials.file]\nchain = '${{H}}/chain.pem'\nkey = '${{H}}/key.pem'\n\
+            [[trust]]\ndomain = 'd'\nsource = 'file'\nfile = '${{H}}/dev-ca.pem'\n[inbound]\n{lines}\n[policy]\nfile = '${{H}}/policy.toml'\n"
+        );
+        let environment = Environment::fixed(&[("H", &home.display().to_string())]);
+        let found = Referenced::look(&config::survey("c", &text, &environment).references, development);
+        let said = |problems: &[Problem]| problems.iter().map(|problem| format!("{}: {}", problem.place.key, problem.what)).collect();
+        (said(&found.pending), said(&found.malformed))
+    }
+
+    fn look(change: impl Fn(&Path)) -> (Vec<String>, Vec<String>) {
+        look_at("", DevelopmentRoots::Accepted, change)
+    }
+
+    fn issue(home: &Path, id: &str, at: SystemTime) {
+        let request = Request { id: SpiffeId::parse(id).unwrap(), dns_names: Vec::new(), validity: Duration::from_secs(3_600) };
+        let (chain, key) = DevCa::open(home).unwrap().issue(&request, at).unwrap();
+        std::fs::write(home.join("chain.pem"), crate::cli::certs::pem("CERTIFICATE", &chain[0])).unwrap();
+        std::fs::write(home.join("key.pem"), crate::cli::certs::pem("PRIVATE KEY", key.secret_der())).unwrap();
+    }
+
+    #[test]
+    fn good_files_pass() {
+        assert_eq!(look(|_| ()), (vec![], vec![]));
+    }
+
+    #[test]
+    fn missing_and_malformed_files_are_told_apart_and_all_reported() {
+        let (pending, malformed) = look(|home| {
+            std::fs::remove_file(home.join("policy.toml")).unwrap();
+            std::fs::rename(home.join("dev-ca.pem"), home.join("key.pem")).unwrap();
+            std::fs::write(home.join("chain.pem"), "-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----\n").unwrap();
+        });
+        let not_there = "cannot be read (No such file or directory (os error 2))";
+        assert_eq!(pending, [format!("trust[0].file: {not_there}"), format!("policy.file: {not_there}")]);
+        assert_eq!(malformed.len(), 2, "{malformed:?}");
+        assert!(malformed[0].starts_with("credentials.file.chain: is no PEM"), "{malformed:?}");
+        assert_eq!(malformed[1], "credentials.file.key: holds no private key in PEM");
+    }
+
+    #[test]
+    fn a_pair_that_is_not_ours_is_malformed() {
+        let others_id = look(|home| issue(home, "spiffe://d/b", SystemTime::now()));
+        let others_key = look(|home| {
+            std::fs::copy(home.join("chain.pem"), home.join("first.pem")).unwrap();
+            issue(home, "spiffe://d/a", SystemTime::now());
+            std::fs::rename(home.join("first.pem"), home.join("chain.pem")).unwrap();
+        });
+        let no_leaf = look(|home| {
+            std::fs::copy(home.join("dev-ca.pem"), home.join("chain.pem")).unwrap();
+        });
+        let table = [("is for spiffe://d/b", others_id), ("does not belong to the leaf", others_key), ("the leaf is for nobody", no_leaf)];
+        for (expected, (pending, malformed)) in table {
+            assert!(pending.is_empty() && malformed.concat().contains(expected), "{expected}: {pending:?} {malformed:?}");
+        }
+    }
+
+    #[test]
+    fn an_expired_or_foreign_certificate_is_waited_for() {
+        let long_ago = SystemTime::now() - Duration::from_secs(7_200);
+        let (pending, malformed) = look(|home| issue(home, "spiffe://d/a", long_ago));
+        assert!(malformed.is_empty() && pending.concat().contains("expired"), "{pending:?} {malformed:?}");
+        let (pending, malformed) = look(|home| {
+            for file in [DEVELOPMENT_ROOT_FILE, DEVELOPMENT_KEY_FILE] {
+                std::fs::remove_file(home.join(file)).unwrap();
+            }
+            DevCa::open(home).unwrap();
+        });
+        assert!(malformed.is_empty() && pending.concat().contains("untrusted_chain"), "{pending:?} {malformed:?}");
+    }
+
+    #[test]
+    fn roots_are_validated_whole() {
+        let (_, malformed) = look(|home| {
+            let leaf = std::fs::read_to_string(home.join("chain.pem")).unwrap();
+            let root = std::fs::read_to_string(home.join("dev-ca.pem")).unwrap();
+            std::fs::write(home.join("dev-ca.pem"), root + &leaf).unwrap();
+        });
+        assert!(malformed.concat().contains("trust[0].file: certificate 2 (CN=a) is not a CA's"), "{malformed:?}");
+        let (_, malformed) = look_at("", DevelopmentRoots::Refused("SOME_VARIABLE"), |_| ());
+        assert!(malformed.concat().contains("and SOME_VARIABLE says that this is production"), "{malformed:?}");
+    }
+
+    #[test]
+    fn the_table_is_parsed_with_the_configured_port() {
+        let rule = "[[rule]]\nid = 'r'\neffect = 'allow'\nfrom = { spiffe = ['spiffe://d/b'] }\nmethods = ['GET']\npaths = ['/a']\n";
+        let write = |home: &Path| std::fs::write(home.join("policy.toml"), format!("{POLICY}{rule}ports = [9443]\n")).unwrap();
+        assert_eq!(look_at("listen = '[::]:9443'", DevelopmentRoots::Accepted, write), (vec![], vec![]));
+        let (_, malformed) = look(write);
+        assert!(malformed.concat().contains("ports"), "{malformed:?}");
+        // Nobody can say whether the port is right while the listener is wrong.
+        assert_eq!(look_at("listen = 'x'", DevelopmentRoots::Accepted, write), (vec![], vec![]));
+    }
+
+    #[test]
+    fn files_are_looked_at_although_the_configuration_is_wrong() {
+        let (_, malformed) = look_at("nonsense = 1", DevelopmentRoots::Accepted, |home| {
+            std::fs::write(home.join("policy.toml"), "schema = 2\n").unwrap();
+        });
+        assert!(malformed.concat().contains("schema"), "{malformed:?}");
+    }
+
+    #[test]
+    fn the_development_ca_may_be_absent_but_not_in_production() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("none");
+        let text = "[workload]\nid = 'spiffe://d/a'\n[credentials]\nsource = 'dev'\n[credentials.dev]\ndir = '${H}'\n\
+            [[trust]]\ndomain = 'd'\n[inbound]\n[policy]\nfile = '${H}/p'\n";
+        let environment = Environment::fixed(&[("H", &home.display().to_string())]);
+        let references = config::survey("c", text, &environment).references;
+        assert_eq!(Referenced::look(&references, DevelopmentRoots::Accepted).malformed, []);
+        let refused = Referenced::look(&references, DevelopmentRoots::Refused("SOME_VARIABLE")).malformed;
+        let keys: Vec<&str> = refused.iter().map(|problem| problem.place.key.as_str()).collect();
+        assert_eq!(keys, ["trust[0].source", "credentials.source"]);
+        assert!(!home.exists());
+    }
+}

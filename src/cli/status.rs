@@ -1,0 +1,119 @@
+//! `countersign status`: what a running sidecar says of itself.
+
+use super::Outcome;
+use super::control::{ControlSocket, accepted};
+use crate::admin::client;
+use anyhow::Context as _;
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+/// What `status` is asked for.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    control: ControlSocket,
+    /// Prints the status document as it is
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints it. A sidecar that is not ready is a finding.
+///
+/// # Errors
+/// Nobody answers.
+pub fn run(args: &Args) -> anyhow::Result<Outcome> {
+    let body = accepted(client::get(&args.control.path()?, "/status"))?;
+    let status: Value = serde_json::from_str(&body).context("the sidecar's answer is no JSON")?;
+    let text = if args.json { body } else { readable(&status) };
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(if status["ready"] == Value::Bool(true) { Outcome::Fine } else { Outcome::Findings })
+}
+
+/// One line for each thing that a person asks first.
+fn readable(status: &Value) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        // Writing into a String cannot fail.
+        let _ = writeln!(text, "{name:<12} {value}");
+    };
+    line("id", show(&status["id"]));
+    line("ready", if status["ready"] == Value::Bool(true) { "yes".into() } else { "NO".into() });
+    for (what, why) in status["pending"].as_object().into_iter().flatten() {
+        line("  waits for", format!("{what}: {}", show(why)));
+    }
+    let certificate = &status["certificate"];
+    let until = format!(
+        "until {}, serial {}, generation {}",
+        show(&certificate["not_after"]),
+        show(&certificate["serial"]),
+        show(&certificate["generation"])
+    );
+    line("certificate", if certificate.is_null() { "none yet: every handshake is refused".into() } else { until });
+    let policy = &status["policy"];
+    let version = policy["version"].as_str().filter(|version| !version.is_empty()).map(|version| format!(" {version}")).unwrap_or_default();
+    let hash = show(&policy["sha256"]);
+    let table = format!(
+        "{}{version}, sha256 {}, generation {}",
+        show(&policy["name"]),
+        hash.get(..12).unwrap_or(&hash),
+        show(&policy["generation"])
+    );
+    line("policy", if policy.is_null() { "none yet: every request is denied".into() } else { table });
+    for direction in ["inbound", "outbound"] {
+        if !status[direction].is_null() {
+            let (connections, requests) = (&status["connections"][direction], &status["in_flight"][direction]);
+            line(
+                direction,
+                format!("{}, {} connections, {} requests under way", show(&status[direction]), show(connections), show(requests)),
+            );
+        }
+    }
+    line("health", show(&status["health"]));
+    line("process", format!("{}, version {}, {} shards", show(&status["pid"]), show(&status["version"]), show(&status["shards"])));
+    text
+}
+
+/// A value without JSON's quotes; control characters of a string do not reach the terminal.
+fn show(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect(),
+        Value::Null => "-".into(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_ready_sidecar_is_described() {
+        let status = json!({
+            "id": "spiffe://d/a", "version": "0.1.0", "pid": 7, "ready": true, "pending": {},
+            "inbound": "[::]:8443", "outbound": null, "health": "[::]:9900",
+            "certificate": { "serial": "0a", "sha256": "ff", "not_after": "2026-11-21T10:00:00Z", "generation": 3 },
+            "policy": { "name": "orders", "version": "7", "sha256": "0123456789abcdef", "generation": 2 },
+            "connections": { "inbound": 4, "outbound": 0 }, "in_flight": { "inbound": 1, "outbound": 0 }, "shards": 2,
+        });
+        assert_eq!(
+            readable(&status),
+            "id           spiffe://d/a\n\
+             ready        yes\n\
+             certificate  until 2026-11-21T10:00:00Z, serial 0a, generation 3\n\
+             policy       orders 7, sha256 0123456789ab, generation 2\n\
+             inbound      [::]:8443, 4 connections, 1 requests under way\n\
+             health       [::]:9900\n\
+             process      7, version 0.1.0, 2 shards\n"
+        );
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        let text = readable(&json!({ "id": "a\u{1b}[2J", "ready": false, "pending": { "policy": "no such file" } }));
+        assert!(text.contains("ready        NO\n  waits for  policy: no such file\n"), "{text}");
+        assert!(text.contains("none yet: every handshake is refused") && text.contains("none yet: every request is denied"), "{text}");
+        assert!(!text.contains('\u{1b}'));
+    }
+}

@@ -1,0 +1,44 @@
+//! Fixtures: a sidecar in a process of its own, an app behind it, clients in front of it.
+//!
+//! A test begins with [`Setup::new`], changes what it is about, and starts an [`App`] and a [`Sidecar`]. Whatever it waits for, it waits for with
+//! [`eventually`] or with a helper that does: nothing sleeps and hopes.
+#![allow(dead_code, reason = "not every property uses every fixture")]
+
+pub mod app;
+pub mod client;
+pub mod curl;
+pub mod expiry;
+pub mod frames;
+pub mod remote;
+pub mod setup;
+pub mod sidecar;
+pub mod streaming;
+
+pub use app::App;
+pub use client::{Peer, get};
+pub use remote::Remote;
+pub use setup::{ALICE, BOB, Setup, policy};
+pub use sidecar::Sidecar;
+
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long anything may take on a loaded machine before a test gives it up.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Looks again and again until there is something to see; panics with `what` when there is nothing for [`PATIENCE`].
+pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain for: {what}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Awaits `future` for at most [`PATIENCE`]; panics with `what` when it takes longer.
+pub async fn within<F: Future>(what: &str, future: F) -> F::Output {
+    timeout(PATIENCE, future).await.unwrap_or_else(|_| panic!("waited {PATIENCE:?} in vain for: {what}"))
+}
