@@ -142,6 +142,11 @@ impl Activity {
         waits
     }
 
+    /// Whether no request has begun since the last one ended.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.doing(), Doing::Silent | Doing::Idle)
+    }
+
     fn doing(&self) -> Doing {
         match self.doing.load(Ordering::Relaxed) {
             0 => Doing::Silent,
