@@ -15,6 +15,7 @@ mod peer_expiry_cuts_connection;
 mod policy_reload_reaches_open_connections;
 mod pool_never_crosses_identity;
 mod pooled_connections_are_replaced;
+mod records_are_complete;
 mod renewal_keeps_in_flight;
 mod slow_head_times_out;
 mod support;
