@@ -10,6 +10,7 @@ mod handshake_stall_times_out;
 mod in_flight_limits_shed;
 mod large_bodies_stream_in_constant_memory;
 mod loops_are_refused;
+mod messages_pass_unchanged;
 mod own_expiry_cuts_connection;
 mod peer_expiry_cuts_connection;
 mod policy_reload_reaches_open_connections;

@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod client;
+pub mod curl;
 pub mod expiry;
 pub mod frames;
 pub mod remote;
