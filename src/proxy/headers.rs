@@ -4,7 +4,7 @@ use super::settings::{IdentityHeader, Inbound};
 use crate::identity::{PeerIdentity, Principal};
 use crate::request::CanonicalRequest;
 use crate::request::reserved::{self, Reserved};
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, TE, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, TE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue};
 use std::net::IpAddr;
 
@@ -101,6 +101,7 @@ fn host(request: &CanonicalRequest) -> HeaderValue {
 
 fn strip_request(headers: &mut HeaderMap, reserved: &Reserved) -> u64 {
     strip_nominated(headers);
+    join_cookies(headers);
     let mut ends_here: [Option<HeaderName>; 16] = Default::default();
     let mut stripped = 0;
     loop {
@@ -123,6 +124,16 @@ fn strip_request(headers: &mut HeaderMap, reserved: &Reserved) -> u64 {
         if found < ends_here.len() {
             return stripped;
         }
+    }
+}
+
+/// HTTP/2 may spread cookies over several fields; HTTP/1.1 must have one (RFC 9113, section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut fields = headers.get_all(COOKIE).iter();
+    let (Some(first), Some(second)) = (fields.next(), fields.next()) else { return };
+    let values: Vec<&[u8]> = [first, second].into_iter().chain(fields).map(HeaderValue::as_bytes).collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&values.join(&b"; "[..])) {
+        headers.insert(COOKIE, joined);
     }
 }
 
