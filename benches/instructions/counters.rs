@@ -23,7 +23,7 @@ impl Method {
     pub fn choose() -> Self {
         let output = Command::new("perf").args(["stat", "-x,", "-e", "instructions:u,instructions:k", "true"]).output();
         let counts = output.is_ok_and(|output| output.status.success() && parse(&String::from_utf8_lossy(&output.stderr)).is_some());
-        let found = |tool: &str| Command::new(tool).arg("--version").output().is_ok_and(|output| output.status.success());
+        let found = |tool: &str| Command::new(tool).arg("--help").output().is_ok_and(|output| output.status.success());
         match () {
             () if counts => Self::Perf,
             () if found("valgrind") && found("vgdb") => Self::Callgrind,
@@ -110,7 +110,8 @@ impl Callgrind {
     /// Runs `binary` under callgrind on the sidecar's core, not counting yet.
     pub fn command(binary: &Path, dump: &Path) -> Command {
         let mut command = super::process::pinned(Path::new("valgrind"));
-        command.args(["--quiet", "--tool=callgrind", "--instr-atstart=no"]);
+        // valgrind counts each byte of `rep movsb` as an instruction; a processor does not.
+        command.env("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-ERMS").args(["--quiet", "--tool=callgrind", "--instr-atstart=no"]);
         command.arg(format!("--callgrind-out-file={}", dump.display())).arg(binary);
         command
     }

@@ -74,7 +74,8 @@ async fn bench() -> anyhow::Result<()> {
     let requests = load::number("BENCH_REQUESTS", 50_000)?.max(1_000);
     let method = Method::choose();
     let mut all = Vec::new();
-    for scenario in SCENARIOS {
+    let only = std::env::var("BENCH_ONLY").ok();
+    for scenario in SCENARIOS.into_iter().filter(|scenario| only.as_ref().is_none_or(|only| scenario.name == only)) {
         eprintln!("{}: {requests} requests a round", scenario.name);
         let figures = tokio::time::timeout(LONGEST, measure(scenario, &binary, requests, method, &out)).await;
         all.push(figures.map_err(|_| anyhow::anyhow!("{}: not done within {LONGEST:?}", scenario.name))??);

@@ -78,6 +78,7 @@ impl Body for Upload {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.exchange.upload_taken();
         loop {
             if let Some(reason) = self.exchange.ended() {
                 return Poll::Ready(Some(Err(BodyError::Ended(reason))));
@@ -154,6 +155,7 @@ impl Passing {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.guard.exchange.download_taken();
         loop {
             if let Some(reason) = self.guard.exchange.ended() {
                 return self.fail(BodyError::Ended(reason));

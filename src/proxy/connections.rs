@@ -22,6 +22,13 @@ pub const TICK: Duration = Duration::from_millis(100);
 /// How long an idle HTTP/1.1 connection lives on once its graceful end has begun, so that a request already under way is still served.
 const GRACE_IDLE: u64 = 1_000;
 
+/// How long a client may go on sending after we have ended our side of an HTTP/1.1 connection.
+const LAST_WORDS: u64 = 2_000;
+
+/// How long an idle connection whose graceful end has begun may take over it. HTTP/2 waits for the peer to acknowledge a PING before it closes
+/// (RFC 9113, section 6.8), which a peer that is gone never does.
+const PARTING: u64 = 5_000;
+
 /// How long a request that lost its permit may stay stalled before it costs its connection.
 const REVOKED_STALL: u64 = 1_000;
 
@@ -68,6 +75,8 @@ pub enum Doing {
     Busy = 2,
     /// Between requests.
     Idle = 3,
+    /// We have sent our last byte and wait for the client's.
+    Parting = 4,
 }
 
 /// The marks of one connection. Atomics only because an upgraded I/O must be `Send`; one thread writes them.
@@ -124,12 +133,22 @@ impl Activity {
         }
     }
 
+    /// Our side has ended; whether the client's end is worth waiting for.
+    pub fn part(&self) -> bool {
+        let waits = self.speaks == Speaks::Http1;
+        if waits {
+            self.set(Doing::Parting);
+        }
+        waits
+    }
+
     fn doing(&self) -> Doing {
         match self.doing.load(Ordering::Relaxed) {
             0 => Doing::Silent,
             1 => Doing::Head,
             2 => Doing::Busy,
-            _ => Doing::Idle,
+            3 => Doing::Idle,
+            _ => Doing::Parting,
         }
     }
 
@@ -240,9 +259,11 @@ impl Connection {
         }
     }
 
-    /// The requests between decision and end.
-    pub fn requests(&self) -> usize {
-        self.exchanges.borrow().len()
+    /// An answer goes out. A refused request opens no exchange that would end: without this its head would seem to be still on its way.
+    pub fn answered(&self) {
+        if self.exchanges.borrow().is_empty() {
+            self.activity.set(Doing::Idle);
+        }
     }
 
     /// Begins the graceful end: HTTP/2 says GOAWAY at once, HTTP/1.1 with its next response or after a second of idleness.
@@ -281,12 +302,14 @@ impl Connection {
             return Some(Close::Cut("body_idle"));
         }
         let since = now.saturating_sub(self.activity.since.load(Ordering::Relaxed));
+        let closing = self.closing.get().map_or(0, |at| now.saturating_sub(at));
         match self.activity.doing() {
             Doing::Silent | Doing::Head if since >= millis(timeouts.head) => Some(Close::Cut("head")),
-            Doing::Idle if since >= millis(timeouts.idle) && self.closing.get().is_none() => Some(Close::Graceful),
-            Doing::Silent | Doing::Idle if self.closing.get().is_some_and(|at| now - at >= GRACE_IDLE) && since >= GRACE_IDLE => {
-                Some(Close::Graceful)
-            }
+            Doing::Parting if since >= LAST_WORDS => Some(Close::Cut("parting")),
+            Doing::Idle if since >= millis(timeouts.idle).saturating_add(PARTING) => Some(Close::Cut("idle")),
+            Doing::Silent | Doing::Idle if closing.min(since) >= GRACE_IDLE + PARTING => Some(Close::Cut("closing")),
+            Doing::Idle if since >= millis(timeouts.idle) => Some(Close::Graceful),
+            Doing::Silent | Doing::Idle if closing.min(since) >= GRACE_IDLE => Some(Close::Graceful),
             _ => None,
         }
     }
@@ -383,3 +406,7 @@ impl Connections {
 pub fn millis(duration: Duration) -> Millis {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+#[path = "connections_tests.rs"]
+mod tests;

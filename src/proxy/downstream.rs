@@ -13,6 +13,7 @@ use crate::runtime::tasks::contained;
 use crate::trust::RefusedPeer;
 use http::header::CONNECTION;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -124,6 +125,7 @@ impl Downstream {
         F: Future<Output = Response<Download>>,
     {
         let (method, version, begun) = (request.method().clone(), request.version(), self.begin());
+        let bodiless = request.body().is_end_stream();
         let recorded = Rc::new(Cell::new(false));
         let mut response = match contained("request", answer(request, begun, Rc::clone(&recorded))).await {
             Some(response) => response,
@@ -136,7 +138,10 @@ impl Downstream {
                 self.refuse(begun, Refusal { status, facts, request: None, method: Some(method) })
             }
         };
-        if self.connection.is_closing() && version != Version::HTTP_2 {
+        self.connection.answered();
+        // What is left of a request's body after our own answer is not read: nothing can follow it.
+        let unread = !bodiless && matches!(response.body(), Download::Own(_));
+        if (unread || self.connection.is_closing()) && version != Version::HTTP_2 {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response

@@ -49,7 +49,7 @@ impl Failure {
     pub fn status(&self) -> StatusCode {
         match self.reason() {
             "loop" => StatusCode::LOOP_DETECTED,
-            "response_head_timeout" | "stream_idle" => StatusCode::GATEWAY_TIMEOUT,
+            "response_head_timeout" | "stream_idle" | "upload_stalled" => StatusCode::GATEWAY_TIMEOUT,
             "body_idle" => StatusCode::REQUEST_TIMEOUT,
             "max_body" => StatusCode::PAYLOAD_TOO_LARGE,
             "policy_changed" => StatusCode::FORBIDDEN,

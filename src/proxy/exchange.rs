@@ -25,6 +25,10 @@ pub struct Exchange {
     upload_done: Cell<Millis>,
     /// Since when a request body of declared length is awaited; zero: it is not.
     upload_awaited: Cell<Millis>,
+    /// Since when request bytes wait for the other side to take them; zero: none do.
+    upload_waits: Cell<Millis>,
+    /// Since when response bytes wait for the client to take them; zero: none do.
+    download_waits: Cell<Millis>,
     head_sent: Cell<bool>,
     recorded_open: Cell<bool>,
     ended: Cell<Option<(&'static str, Millis)>>,
@@ -69,11 +73,22 @@ impl Exchange {
         }
     }
 
-    /// Request bytes came from the client and were handed on.
+    /// Request bytes came from the client and were handed on; they wait until more is asked for.
     pub fn received(&self, bytes: u64, now: Millis) {
         self.bytes_in.set(self.bytes_in.get() + bytes);
         self.upload_awaited.set(0);
+        self.upload_waits.set(now);
         self.last_byte.set(now);
+    }
+
+    /// The other side has taken the request bytes that it got.
+    pub fn upload_taken(&self) {
+        self.upload_waits.set(0);
+    }
+
+    /// The client has taken the response bytes that it got.
+    pub fn download_taken(&self) {
+        self.download_waits.set(0);
     }
 
     /// Body bytes from the client so far.
@@ -91,6 +106,7 @@ impl Exchange {
     /// The last request byte was handed on.
     pub fn upload_done(&self, now: Millis) {
         self.upload_awaited.set(0);
+        self.upload_waits.set(0);
         if self.upload_done.get() == 0 {
             self.upload_done.set(now);
         }
@@ -112,9 +128,10 @@ impl Exchange {
         }
     }
 
-    /// Response bytes go to the client.
+    /// Response bytes go to the client; they wait until more is asked for.
     pub fn sent(&self, bytes: u64, now: Millis) {
         self.bytes_out.set(self.bytes_out.get() + bytes);
+        self.download_waits.set(now);
         self.last_byte.set(now);
     }
 
@@ -159,9 +176,12 @@ impl Exchange {
         if let Some((reason, at)) = self.ended.get() {
             return (now.saturating_sub(at) >= stall).then_some(reason);
         }
-        let awaited = self.upload_awaited.get();
-        if awaited != 0 && now.saturating_sub(awaited) >= millis(timeouts.body_idle) {
+        let stalled = |since: &Cell<Millis>| since.get() != 0 && now.saturating_sub(since.get()) >= millis(timeouts.body_idle);
+        if stalled(&self.upload_awaited) || stalled(&self.download_waits) {
             self.end("body_idle", now);
+        }
+        if stalled(&self.upload_waits) {
+            self.end("upload_stalled", now);
         }
         let head = millis(self.response_head);
         let uploaded = self.upload_done.get();
@@ -207,6 +227,8 @@ impl ExchangeGuard {
             response_head,
             upload_done: Cell::new(0),
             upload_awaited: Cell::new(0),
+            upload_waits: Cell::new(0),
+            download_waits: Cell::new(0),
             head_sent: Cell::new(false),
             recorded_open: Cell::new(false),
             ended: Cell::new(None),
@@ -254,6 +276,10 @@ impl Drop for ExchangeGuard {
         metrics.responded(outcome.status);
         if let Some(reason) = outcome.close_reason {
             metrics.failed(reason);
+        }
+        if !exchange.is_uploaded() {
+            // The response came before the request's end, or nothing did. Nobody watches over the rest of the body any more: it ends with us.
+            exchange.end("response_ended", self.shard.now());
         }
         match decision.verdict {
             Verdict::Allow => self.shard.recorder.allow(*decision),

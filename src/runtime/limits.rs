@@ -54,7 +54,8 @@ pub struct Timeouts {
     pub pool_idle: Duration,
     /// The same towards the app. Default 1 s: common app servers close after 2 to 5 s.
     pub app_pool_idle: Duration,
-    /// Data waits to be written and the reader takes none, or a request body of declared length stops arriving. Default 30 s.
+    /// From data that waits to be written to the reader (client, app or peer) taking some of it, or from one piece of a request body of declared
+    /// length to the next. Default 30 s. Buffers take what they can first: a reader below some 4 KiB/s may look like one that has stopped.
     pub body_idle: Duration,
     /// No byte either way on an open request. Default 1 h; zero: never.
     pub stream_idle: Duration,

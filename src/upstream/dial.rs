@@ -124,8 +124,8 @@ impl Dialer {
         builder.max_buf_size(self.head_bytes.max(8 << 10));
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| UpstreamError::Http(Arc::new(error)))?;
         // The end of a connection is told to whoever has a request on it; here there is nobody to tell.
-        drop(spawn_local(name, connection));
-        Ok(Idle::new(sender, self.oldest()))
+        let task = spawn_local(name, connection).abort_handle();
+        Ok(Idle::new(sender, task, self.oldest()))
     }
 
     async fn http2<S, B>(&self, stream: S, ends: SystemTime, timeouts: &Timeouts) -> Result<Rc<Shared<B>>, UpstreamError>

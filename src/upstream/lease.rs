@@ -8,6 +8,7 @@ use hyper::client::conn::{TrySendError, http1, http2};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 /// Which HTTP a connection speaks.
@@ -22,6 +23,8 @@ pub enum Protocol {
 /// An HTTP/1.1 connection that nobody uses.
 pub(super) struct Idle<B> {
     pub(super) sender: http1::SendRequest<B>,
+    /// The task that drives it.
+    task: AbortHandle,
     /// Not used from here on.
     pub(super) retire: Instant,
     /// Since when it idles.
@@ -31,8 +34,8 @@ pub(super) struct Idle<B> {
 }
 
 impl<B> Idle<B> {
-    pub(super) fn new(sender: http1::SendRequest<B>, retire: Instant) -> Self {
-        Self { sender, retire, since: Instant::now(), keep_alive: None }
+    pub(super) fn new(sender: http1::SendRequest<B>, task: AbortHandle, retire: Instant) -> Self {
+        Self { sender, task, retire, since: Instant::now(), keep_alive: None }
     }
 
     pub(super) fn usable(&self, now: Instant, idle: Duration) -> bool {
@@ -139,9 +142,14 @@ impl<B: Body + 'static> Lease<B> {
 impl<B> Drop for Lease<B> {
     fn drop(&mut self) {
         self.home.leave();
-        if let Form::Http2(shared) = &self.form {
-            shared.streams.set(shared.streams.get().saturating_sub(1));
-            shared.since.set(Instant::now());
+        match &self.form {
+            // In the middle of a request or a response. By itself it would first finish a request whose response has come, however long that takes.
+            Form::Http1(Some(idle)) => idle.task.abort(),
+            Form::Http1(None) => {}
+            Form::Http2(shared) => {
+                shared.streams.set(shared.streams.get().saturating_sub(1));
+                shared.since.set(Instant::now());
+            }
         }
     }
 }

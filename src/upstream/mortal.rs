@@ -76,7 +76,7 @@ mod tests {
     use std::time::Duration;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn reads_and_writes_end_with_the_certificate() {
         for ends in [Duration::ZERO, Duration::from_millis(1)] {
             let (stream, mut other) = tokio::io::duplex(4);
