@@ -1,4 +1,21 @@
-.PHONY: bench soak
+.PHONY: test lint doc dev bench soak
+
+# All tests, documentation examples included; installs curl and python3 where they are missing.
+test:
+	.ci/needs
+	cargo test --locked --features testing
+
+# Format, clippy, and what the dependencies are allowed to be.
+lint:
+	.ci/lint
+
+# The documentation, where a warning is an error.
+doc:
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --features testing
+
+# Two sidecars, an app and four requests on this machine.
+dev:
+	cargo run --release -- dev
 
 # Rotations, policy swaps and a flipping rule under load; SOAK_SECONDS=20 for a shorter run.
 soak:
