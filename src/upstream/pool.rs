@@ -103,22 +103,6 @@ impl<B> Pool<B> {
     }
 }
 
-/// Someone who waits for a connection of a pool.
-struct Visit<B>(Rc<Pool<B>>);
-
-impl<B> Visit<B> {
-    fn new(pool: &Rc<Pool<B>>) -> Self {
-        pool.enter();
-        Self(Rc::clone(pool))
-    }
-}
-
-impl<B> Drop for Visit<B> {
-    fn drop(&mut self) {
-        self.0.leave();
-    }
-}
-
 /// Where the app is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum AppAddress {
@@ -197,8 +181,6 @@ where
         if let Some(lease) = pool.take(Instant::now(), timeouts.pool_idle) {
             return Ok(lease);
         }
-        // Whoever waits here uses the pool too: the sweep must not take it for empty.
-        let _here = Visit::new(&pool);
         let asked = Instant::now();
         let mut turn = None;
         if pool.speaks.get() != Some(Protocol::Http1) {
@@ -247,7 +229,8 @@ where
                 pool.shared.borrow_mut().clear();
             }
             pool.expire(now, timeouts.pool_idle);
-            !pool.is_empty()
+            // Somebody who dials holds the pool, and what is dialled comes into it.
+            !pool.is_empty() || Rc::strong_count(pool) > 1
         });
     }
 

@@ -177,14 +177,7 @@ pub fn post(path: &str, text: impl Into<Bytes>) -> Request<Full<Bytes>> {
 ///
 /// TLS 1.3 lets a client finish before the server has judged its certificate: a refusal comes with the first read.
 pub async fn tls(address: SocketAddr, cert: Option<&TestCert>, alpn: &[&str]) -> std::io::Result<TlsStream<TcpStream>> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
-    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer(provider)));
-    let mut config = match cert {
-        Some(cert) => builder.with_client_auth_cert(cert.chain.clone(), cert.key()).unwrap(),
-        None => builder.with_no_client_auth(),
-    };
-    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    let config = tls_config(cert, alpn);
     let name = ServerName::try_from("orders").unwrap();
     let shake = async { TlsConnector::from(Arc::new(config)).connect(name, TcpStream::connect(address).await?).await };
     within("a handshake", shake).await
@@ -237,4 +230,59 @@ impl ServerCertVerifier for AnyServer {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
     }
+}
+
+/// Clients without TLS: the app behind an outbound listener.
+impl Peer {
+    /// Connects to an outbound listener with HTTP/1.1.
+    pub async fn app_http1(address: SocketAddr) -> Self {
+        let facts = Facts::plain();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let (send, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+        facts.drive(connection);
+        Self::Http1(send, facts)
+    }
+
+    /// Connects to an outbound listener with HTTP/2 and prior knowledge.
+    pub async fn app_h2c(address: SocketAddr) -> Self {
+        let facts = Facts::plain();
+        let stream = Tapped::new(TcpStream::connect(address).await.unwrap(), facts.frames.clone());
+        let (send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        facts.drive(connection);
+        Self::Http2(send, facts)
+    }
+
+    /// One connection of each kind to an outbound listener.
+    pub async fn app_both(address: SocketAddr) -> [Self; 2] {
+        [Self::app_http1(address).await, Self::app_h2c(address).await]
+    }
+
+    /// `GET`s a path of `host`; panics where there is no answer.
+    pub async fn ask(&mut self, host: &str, path: &str) -> Answer {
+        self.send(at(host, path)).await.unwrap()
+    }
+}
+
+impl Facts {
+    fn plain() -> Self {
+        Self { serial: String::new(), frames: Frames::default(), ended: Arc::default() }
+    }
+}
+
+/// A `GET` request for a path of a host, as an app sends it.
+pub fn at(host: &str, path: &str) -> Request<Full<Bytes>> {
+    Request::get(format!("http://{host}{path}")).body(Full::default()).unwrap()
+}
+
+/// What [`tls`] shakes hands with.
+pub fn tls_config(cert: Option<&TestCert>, alpn: &[&str]) -> ClientConfig {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
+    let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer(provider)));
+    let mut config = match cert {
+        Some(cert) => builder.with_client_auth_cert(cert.chain.clone(), cert.key()).unwrap(),
+        None => builder.with_no_client_auth(),
+    };
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    config
 }

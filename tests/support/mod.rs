@@ -6,13 +6,17 @@
 
 pub mod app;
 pub mod client;
+pub mod curl;
 pub mod expiry;
 pub mod frames;
+pub mod remote;
 pub mod setup;
 pub mod sidecar;
+pub mod streaming;
 
 pub use app::App;
 pub use client::{Peer, get};
+pub use remote::Remote;
 pub use setup::{ALICE, BOB, Setup, policy};
 pub use sidecar::Sidecar;
 

@@ -1,6 +1,6 @@
 //! One running sidecar: the binary, its addresses, and everything it says.
 
-use super::{Setup, eventually};
+use super::{PATIENCE, Setup, eventually};
 use countersign::admin::client::{self, Answer};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -8,6 +8,7 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use tokio::time::timeout;
 
 /// Variables that say that this is production; a test that wants one sets it itself.
 const SURROUNDINGS: [&str; 4] = [
@@ -41,13 +42,9 @@ impl Sidecar {
 
     /// Starts it and waits until its listeners are bound.
     pub async fn start_unready(setup: &Setup) -> Self {
-        let child = spawn(setup);
-        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut sidecar =
-            Self { child, dir: setup.dir.path().to_owned(), inbound: None, outbound: None, health: nowhere, metrics: nowhere };
+        let mut sidecar = Self::spawn(setup);
         let status = eventually("an answer of the control socket", async || {
-            let ended = rustix::process::test_kill_process(sidecar.pid()).is_err();
-            assert!(!ended, "it does not start:\n{}", sidecar.log());
+            assert!(sidecar.child.try_wait().unwrap().is_none(), "it does not start");
             sidecar.status().await.filter(|status| status["metrics"].is_string())
         })
         .await;
@@ -55,6 +52,12 @@ impl Sidecar {
         (sidecar.inbound, sidecar.outbound) = (address("inbound"), address("outbound"));
         (sidecar.health, sidecar.metrics) = (address("health").unwrap(), address("metrics").unwrap());
         sidecar
+    }
+
+    /// Starts it and waits for nothing; its addresses are not known.
+    pub fn spawn(setup: &Setup) -> Self {
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        Self { child: spawn(setup), dir: setup.dir.path().to_owned(), inbound: None, outbound: None, health: nowhere, metrics: nowhere }
     }
 
     /// Where peers connect.
@@ -83,8 +86,7 @@ impl Sidecar {
 
     /// Waits for its end.
     pub async fn exit(&mut self) -> ExitStatus {
-        let child = std::cell::RefCell::new(&mut self.child);
-        eventually("the end of the process", async || child.borrow_mut().try_wait().unwrap()).await
+        eventually("the end of the process", async || self.child.try_wait().unwrap()).await
     }
 
     /// `GET /status`; `None` while nobody answers.
@@ -171,7 +173,13 @@ pub async fn run(arguments: &[&str], dir: &Path) -> (i32, String) {
 pub async fn run_with(arguments: &[&str], dir: &Path, environment: &[(&str, &str)]) -> (i32, String) {
     let mut command = command();
     command.args(arguments).current_dir(dir).envs(environment.iter().copied());
-    let output = blocking(move || command.output().unwrap()).await;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let pid = Pid::from_child(&child);
+    let Ok(output) = timeout(PATIENCE, blocking(move || child.wait_with_output().unwrap())).await else {
+        let _ = kill_process(pid, Signal::KILL);
+        panic!("{arguments:?} did not end within {PATIENCE:?}");
+    };
     let said = [output.stdout, output.stderr].concat();
     (output.status.code().unwrap(), String::from_utf8_lossy(&said).into_owned())
 }
@@ -190,10 +198,51 @@ fn command() -> Command {
     for name in SURROUNDINGS {
         command.env_remove(name);
     }
+    // Provoked panics would bury the log.
+    command.env("RUST_BACKTRACE", "0");
     command
 }
 
 /// Calls what blocks on a thread of its own.
 pub async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
     tokio::task::spawn_blocking(call).await.unwrap()
+}
+
+/// What the kernel says of the process's memory, bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Memory {
+    /// Resident now.
+    pub resident: u64,
+    /// The most that ever was.
+    pub peak: u64,
+}
+
+/// Measures of the process, and other ways to start it.
+impl Sidecar {
+    /// Its memory.
+    pub fn memory(&self) -> Memory {
+        let status = std::fs::read_to_string(self.proc("status")).unwrap();
+        let kib = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
+        };
+        Memory { resident: kib("VmRSS:") << 10, peak: kib("VmHWM:") << 10 }
+    }
+
+    /// A path in `/proc` that is about it.
+    pub fn proc(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}", self.child.id())).join(name)
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Whether `/ready` says yes; `None` when nobody answers.
+    pub async fn is_ready(&self) -> Option<bool> {
+        let health = self.health;
+        let answer = blocking(move || client::get_tcp(health, "/ready")).await.ok()?;
+        Some(answer.status == 200)
+    }
 }

@@ -1,0 +1,123 @@
+//! A request's head has `[timeouts] head` from its first byte to its end, and so has the silence before the first.
+
+use crate::support::client::tls;
+use crate::support::{ALICE, App, Peer, Setup, Sidecar, within};
+use http::StatusCode;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, interval, timeout};
+
+const LIMIT: Duration = Duration::from_secs(1);
+/// The least that the limit may become: marks are as coarse as the sweep's tick, and a loaded machine ticks late.
+const LEAST: Duration = Duration::from_millis(600);
+
+#[tokio::test]
+async fn http1_that_drips() {
+    let (_app, setup, sidecar) = start().await;
+    let stream = tls(sidecar.inbound(), Some(&setup.cert(ALICE)), &["http/1.1"]).await.unwrap();
+    drips(stream, Instant::now()).await;
+    cut(&sidecar, "inbound", 1.0).await;
+}
+
+#[tokio::test]
+async fn http1_that_drips_its_second_head() {
+    let (app, setup, sidecar) = start().await;
+    let mut stream = tls(sidecar.inbound(), Some(&setup.cert(ALICE)), &["http/1.1"]).await.unwrap();
+    stream.write_all(b"GET /first HTTP/1.1\r\nhost: orders\r\n\r\n").await.unwrap();
+    let mut answer = [0; 1];
+    within("the first answer", stream.read(&mut answer)).await.unwrap();
+    drips(stream, Instant::now()).await;
+    cut(&sidecar, "inbound", 1.0).await;
+    assert_eq!(app.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn silence_after_the_handshake() {
+    let (_app, setup, sidecar) = start().await;
+    for (cuts, alpn) in [(1.0, "http/1.1"), (2.0, "h2")] {
+        let stream = tls(sidecar.inbound(), Some(&setup.cert(ALICE)), &[alpn]).await.unwrap();
+        ends(stream, Instant::now()).await;
+        cut(&sidecar, "inbound", cuts).await;
+    }
+}
+
+#[tokio::test]
+async fn half_an_http2_preface() {
+    let (_app, setup, sidecar) = start().await;
+    let mut stream = tls(sidecar.inbound(), Some(&setup.cert(ALICE)), &["h2"]).await.unwrap();
+    let begun = Instant::now();
+    stream.write_all(b"PRI * HTTP/2").await.unwrap();
+    ends(stream, begun).await;
+    cut(&sidecar, "inbound", 1.0).await;
+}
+
+#[tokio::test]
+async fn the_app_on_the_outbound_listener() {
+    let (_app, _setup, sidecar) = start().await;
+    // Which protocol it is stays open until the first byte that tells; then the head is awaited.
+    for (cuts, beginning) in [(1.0, &b""[..]), (2.0, b"PRI * HTTP/2"), (3.0, b"GET / HTTP/1.1\r\nhost:")] {
+        let mut stream = TcpStream::connect(sidecar.outbound()).await.unwrap();
+        let begun = Instant::now();
+        stream.write_all(beginning).await.unwrap();
+        ends(stream, begun).await;
+        cut(&sidecar, "outbound", cuts).await;
+    }
+}
+
+/// What has a whole head is not touched: neither a slow answer nor an idle connection.
+#[tokio::test]
+async fn complete_heads_are_left_alone() {
+    let (app, setup, sidecar) = start().await;
+    let [mut http1, mut http2] = Peer::both(sidecar.inbound(), &setup.cert(ALICE)).await;
+    let held = [http1.begin(crate::support::get("/hold/1")), http2.begin(crate::support::get("/hold/2"))];
+    app.got("/hold/2").await;
+    let stream = tls(sidecar.inbound(), Some(&setup.cert(ALICE)), &["http/1.1"]).await.unwrap();
+    ends(stream, Instant::now()).await;
+    app.release();
+    for answer in held {
+        assert_eq!(within("a held answer", answer).await.unwrap().status(), StatusCode::OK);
+    }
+    let stream = tls(sidecar.inbound(), Some(&setup.cert(ALICE)), &["http/1.1"]).await.unwrap();
+    ends(stream, Instant::now()).await;
+    assert_eq!(http2.get("/after").await.status, StatusCode::OK);
+}
+
+async fn start() -> (App, Setup, Sidecar) {
+    let (app, mut setup) = (App::start().await, Setup::new());
+    setup.set("timeouts.head", "'1s'").set("outbound.listen", "'127.0.0.1:0'");
+    setup.table("upstream", "hosts = ['peer']\naddress = '127.0.0.1:9'\nid = 'spiffe://test.example/peer'");
+    let sidecar = setup.start(&app).await;
+    (app, setup, sidecar)
+}
+
+/// Sends a head byte by byte, never its end, until the connection is cut.
+async fn drips<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, begun: Instant) {
+    let mut pace = interval(Duration::from_millis(50));
+    let mut head = b"GET /slow HTTP/1.1\r\nx-drip: ".iter().chain(std::iter::repeat(&b'x'));
+    let dripping = async {
+        loop {
+            pace.tick().await;
+            let mut bytes = [0; 4_096];
+            let end = timeout(Duration::from_millis(1), stream.read(&mut bytes)).await;
+            let written = stream.write_all(&[*head.next().unwrap()]).await.and(stream.flush().await);
+            if written.is_err() || matches!(end, Ok(Ok(0) | Err(_))) {
+                return;
+            }
+        }
+    };
+    within("the cut of a dripping head", dripping).await;
+    assert!(begun.elapsed() >= LEAST, "cut after {:?} of {LIMIT:?}", begun.elapsed());
+}
+
+/// Waits for the end of a connection that says nothing more.
+async fn ends<S: AsyncRead + Unpin>(mut stream: S, begun: Instant) {
+    let mut rest = Vec::new();
+    let _ = within("the cut of a stalled connection", stream.read_to_end(&mut rest)).await;
+    assert!(begun.elapsed() >= LEAST, "cut after {:?} of {LIMIT:?}", begun.elapsed());
+}
+
+async fn cut(sidecar: &Sidecar, direction: &str, cuts: f64) {
+    let labels = [&format!("direction=\"{direction}\"")[..], "reason=\"head\""];
+    assert_eq!(sidecar.metric_reaches("countersign_cuts_total", &labels, cuts).await, cuts);
+}

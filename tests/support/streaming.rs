@@ -1,0 +1,218 @@
+//! Bodies that are made while they are sent, and clients that take their time.
+
+use super::client;
+use super::{PATIENCE, eventually};
+use aws_lc_rs::digest::{Context as Digest, SHA256};
+use bytes::Bytes;
+use countersign::testing::pki::TestCert;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::Incoming;
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::cell::Cell;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// Any body that a client or an app sends.
+pub type AnyBody = UnsyncBoxBody<Bytes, io::Error>;
+
+const CHUNK: usize = 64 << 10;
+
+/// What has been made, or read, of a body so far.
+#[derive(Clone)]
+pub struct Tally {
+    bytes: Arc<AtomicU64>,
+    digest: Arc<Mutex<Digest>>,
+}
+
+impl Tally {
+    fn new() -> Self {
+        Self { bytes: Arc::default(), digest: Arc::new(Mutex::new(Digest::new(&SHA256))) }
+    }
+
+    fn add(&self, data: &[u8]) {
+        self.digest.lock().unwrap().update(data);
+        self.bytes.fetch_add(data.len() as u64, Ordering::SeqCst);
+    }
+
+    /// Bytes so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::SeqCst)
+    }
+
+    /// The checksum so far.
+    pub fn checksum(&self) -> Vec<u8> {
+        self.digest.lock().unwrap().clone().finish().as_ref().to_vec()
+    }
+
+    /// Waits until at least one byte came and then none for half a second: whoever takes them has stopped.
+    pub async fn stalls(&self) -> u64 {
+        let seen = Cell::new((0, Instant::now()));
+        eventually("a stalled body", async || {
+            let (now, (last, since)) = (self.bytes(), seen.get());
+            if now != last {
+                seen.set((now, Instant::now()));
+            }
+            (now > 0 && now == last && since.elapsed() >= Duration::from_millis(500)).then_some(now)
+        })
+        .await
+    }
+}
+
+/// A body of `bytes` bytes that no two of its chunks share; `declared`: with a content-length.
+pub fn generated(bytes: u64, declared: bool) -> (AnyBody, Tally) {
+    let tally = Tally::new();
+    let block = (0..CHUNK).map(|at| (at * 31 % 251) as u8).collect();
+    (Generated { left: bytes, block, tally: tally.clone(), declared }.boxed_unsync(), tally)
+}
+
+struct Generated {
+    left: u64,
+    block: Vec<u8>,
+    tally: Tally,
+    declared: bool,
+}
+
+impl Body for Generated {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        let mut chunk = self.block.clone();
+        chunk[..8].copy_from_slice(&self.left.to_be_bytes());
+        chunk.truncate(usize::try_from(self.left).unwrap_or(CHUNK).min(CHUNK));
+        self.left -= chunk.len() as u64;
+        self.tally.add(&chunk);
+        Poll::Ready(Some(Ok(Frame::data(chunk.into()))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.declared { SizeHint::with_exact(self.left) } else { SizeHint::default() }
+    }
+}
+
+/// A body that a test feeds piece by piece; dropping the sender ends it, an error breaks it off. `declared`: its content-length.
+pub fn fed(declared: Option<u64>) -> (AnyBody, mpsc::Sender<io::Result<Bytes>>) {
+    let (send, pieces) = mpsc::channel(1);
+    (Fed { pieces, declared }.boxed_unsync(), send)
+}
+
+struct Fed {
+    pieces: mpsc::Receiver<io::Result<Bytes>>,
+    declared: Option<u64>,
+}
+
+impl Body for Fed {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+        self.pieces.poll_recv(cx).map(|piece| piece.map(|piece| piece.map(Frame::data)))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.declared.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+/// A body without a byte.
+pub fn empty() -> AnyBody {
+    generated(0, true).0
+}
+
+/// An HTTP connection to an inbound listener whose requests may have any body; dropping it closes it.
+pub enum Streams {
+    /// HTTP/1.1.
+    Http1(http1::SendRequest<AnyBody>),
+    /// HTTP/2.
+    Http2(http2::SendRequest<AnyBody>),
+}
+
+impl Streams {
+    /// Connects with HTTP/1.1.
+    pub async fn http1(address: SocketAddr, cert: &TestCert) -> Self {
+        let stream = client::tls(address, Some(cert), &["http/1.1"]).await.unwrap();
+        let (send, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        Self::Http1(send)
+    }
+
+    /// Connects with HTTP/2.
+    pub async fn http2(address: SocketAddr, cert: &TestCert) -> Self {
+        let stream = client::tls(address, Some(cert), &["h2"]).await.unwrap();
+        let (send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        Self::Http2(send)
+    }
+
+    /// One connection of each kind.
+    pub async fn both(address: SocketAddr, cert: &TestCert) -> [Self; 2] {
+        [Self::http1(address, cert).await, Self::http2(address, cert).await]
+    }
+
+    /// `http1` or `http2`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Http1(_) => "http1",
+            Self::Http2(_) => "http2",
+        }
+    }
+
+    /// Whether the connection is still there.
+    pub fn is_open(&self) -> bool {
+        match self {
+            Self::Http1(send) => !send.is_closed(),
+            Self::Http2(send) => !send.is_closed(),
+        }
+    }
+
+    /// Sends a request with this method, path and body; gives the response's head. The future does not borrow the connection.
+    pub fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: AnyBody,
+    ) -> impl Future<Output = hyper::Result<Response<Incoming>>> + Send + use<> {
+        let request = Request::builder().method(method);
+        let sent: Pin<Box<dyn Future<Output = _> + Send>> = match self {
+            Self::Http1(send) => Box::pin(send.send_request(request.uri(path).header("host", "orders").body(body).unwrap())),
+            Self::Http2(send) => Box::pin(send.send_request(request.uri(format!("https://orders{path}")).body(body).unwrap())),
+        };
+        sent
+    }
+}
+
+/// Reads at least `bytes` of a body, and as little more as comes with them.
+pub async fn take(body: &mut Incoming, tally: &Tally, bytes: u64) -> hyper::Result<()> {
+    let until = tally.bytes() + bytes;
+    while tally.bytes() < until {
+        let frame = tokio::time::timeout(PATIENCE, body.frame()).await.unwrap_or_else(|_| panic!("no byte for {PATIENCE:?}"));
+        match frame {
+            Some(frame) => {
+                if let Some(data) = frame?.data_ref() {
+                    tally.add(data);
+                }
+            }
+            None => return Ok(()),
+        }
+    }
+    Ok(())
+}
+
+/// Counts what is read.
+pub fn reading() -> Tally {
+    Tally::new()
+}
