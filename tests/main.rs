@@ -3,9 +3,11 @@
 
 mod app_down_is_502;
 mod bad_certificate_file_keeps_old;
+mod configuration_problems_all_at_once;
 mod connection_cap_recovers;
 mod drain_finishes_in_flight;
 mod foreign_trust_domain_rejected;
+mod full_disk_is_loud;
 mod handshake_stall_times_out;
 mod in_flight_limits_shed;
 mod large_bodies_stream_in_constant_memory;
@@ -17,6 +19,7 @@ mod policy_reload_reaches_open_connections;
 mod pool_never_crosses_identity;
 mod pooled_connections_are_replaced;
 mod records_are_complete;
+mod reload_is_named;
 mod renewal_keeps_in_flight;
 mod slow_head_times_out;
 mod support;
