@@ -76,7 +76,7 @@ async fn a_mistake_in_any_of_them_is_found() {
     for path in configurations() {
         let home = tempfile::tempdir().unwrap();
         let text = at_home(&std::fs::read_to_string(&path).unwrap(), home.path());
-        std::fs::write(home.path().join("countersign.toml"), text.replacen("\n[policy]\n", "\n[policy]\nfilee = \"x\"\n", 1)).unwrap();
+        std::fs::write(home.path().join("countersign.toml"), format!("filee = \"x\"\n{text}")).unwrap();
         let (code, said) = run_with(&["check"], home.path(), &ENVIRONMENT).await;
         assert_eq!(code, 2, "{}: {said}", path.display());
         assert!(said.contains("countersign.toml:") && said.contains("filee"), "names file, line and key: {said}");

@@ -127,12 +127,15 @@ fn strip_request(headers: &mut HeaderMap, reserved: &Reserved) -> u64 {
     }
 }
 
-/// HTTP/2 may spread cookies over several fields; HTTP/1.1 must have one (RFC 9113, section 8.2.3).
+/// HTTP/2 clients may split their cookies; everybody else reads one field (RFC 9113, section 8.2.3).
 fn join_cookies(headers: &mut HeaderMap) {
-    let mut fields = headers.get_all(COOKIE).iter();
-    let (Some(first), Some(second)) = (fields.next(), fields.next()) else { return };
-    let values: Vec<&[u8]> = [first, second].into_iter().chain(fields).map(HeaderValue::as_bytes).collect();
-    if let Ok(joined) = HeaderValue::from_bytes(&values.join(&b"; "[..])) {
+    let cookies = headers.get_all(COOKIE);
+    if cookies.iter().nth(1).is_none() {
+        return;
+    }
+    let joined = cookies.iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b"; "[..]);
+    // Values that were valid one by one are valid together.
+    if let Ok(joined) = HeaderValue::from_bytes(&joined) {
         headers.insert(COOKIE, joined);
     }
 }
