@@ -38,6 +38,8 @@ struct Peer {
 pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16) {
     let Arrived { stream, source, permit, .. } = arrived;
     let Some(settings) = shard.plan.inbound.as_ref() else { return };
+    // From here on a drain waits for it: whoever was let in is answered.
+    let _counted = Counted::new(&shard, Direction::Inbound);
     let Some((accepted, own)) = handshake(&shard, stream, source, port).await else { return };
     let Accepted { stream, peer, channel } = accepted;
     shard.inbound_metrics.handshakes_ok.increment(1);
@@ -49,7 +51,6 @@ pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16)
     let lifetime = Lifetime::until(ends, shard.plan.clock.now(), shard.timeouts().drain_grace, age);
     let caller = Arc::new(Caller::new(Some(peer), source, port, Some(channel)));
     let guard = shard.connections.admit(caller, speaks, lifetime);
-    let _counted = Counted::new(&shard, Direction::Inbound);
     if shard.is_closing(Direction::Inbound) {
         guard.connection.begin_closing(shard.now());
     }
