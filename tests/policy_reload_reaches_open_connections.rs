@@ -1,7 +1,9 @@
 //! A new policy table decides the next request of connections that are already open.
 
+use crate::support::frames::RST_STREAM;
 use crate::support::{ALICE, App, BOB, Peer, Setup, get, policy, within};
 use http::StatusCode;
+use http_body_util::BodyExt as _;
 use rustix::process::Signal;
 
 const ALICE_AND_BOB: [(&str, &str, &str); 2] = [("alice", ALICE, "/**"), ("bob", BOB, "/**")];
@@ -66,4 +68,32 @@ async fn a_request_under_way_ends_when_a_new_table_forbids_it() {
         let record = sidecar.record(target, |record| record["http"]["path"] == target).await;
         assert_eq!(record["close_reason"], "policy_changed");
     }
+}
+
+#[tokio::test]
+async fn a_response_under_way_ends_when_a_new_table_forbids_it() {
+    let (app, mut setup) = (App::start().await, Setup::new());
+    let sidecar = setup.start(&app).await;
+    let [mut http1, mut http2] = Peer::both(sidecar.inbound(), &setup.cert(ALICE)).await;
+    let mut bodies = Vec::new();
+    for peer in [&mut http1, &mut http2] {
+        let sent = peer.begin(get(&format!("/unfinished/{}", peer.name())));
+        let mut body = within("a response head", sent).await.unwrap().into_body();
+        let frame = within("the first bytes", body.frame()).await.unwrap().unwrap();
+        assert_eq!(frame.into_data().unwrap(), "beginning");
+        bodies.push(body);
+    }
+
+    setup.write_policy(&policy(&[("alice", ALICE, "/kept")]));
+    for mut body in bodies {
+        assert!(within("the end of a body", body.frame()).await.unwrap().is_err(), "a torn body must not look whole");
+    }
+    for target in ["/unfinished/http1", "/unfinished/http2"] {
+        let record = sidecar.record(target, |record| record["http"]["path"] == target && record["phase"] != "open").await;
+        assert_eq!((&record["close_reason"], &record["bytes_out"]), (&"policy_changed".into(), &9.into()), "{record}");
+    }
+    // HTTP/1.1 has nothing smaller than the connection to end; HTTP/2 has.
+    http1.facts().ended().await;
+    assert_ne!(http2.facts().frames.first(RST_STREAM).await.code(), 0);
+    assert_eq!(http2.get("/kept").await.status, StatusCode::OK, "other streams of the connection go on");
 }

@@ -3,6 +3,7 @@
 pub mod certs;
 pub mod check;
 mod control;
+mod dev;
 mod drain;
 mod health;
 mod referenced;
@@ -24,6 +25,8 @@ const EXIT_CODES: &str = "Exit codes: 0 fine, 1 findings, 2 unusable input, 3 dr
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Shows everything at work on this machine: no configuration needed
+    Dev(dev::Args),
     /// Runs the sidecar
     Run(run::Args),
     /// Validates the configuration and the files it points to
@@ -74,6 +77,7 @@ impl From<Outcome> for ExitCode {
 /// Runs the command that the process was started with. An error is printed and counts as unusable input.
 pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Dev(args) => dev::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Certs(command) => certs::run(command),

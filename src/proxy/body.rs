@@ -3,6 +3,7 @@
 use super::exchange::{Exchange, ExchangeGuard};
 use super::shard::Shard;
 use crate::audit::Direction;
+use crate::runtime::tasks::contained_poll;
 use crate::upstream::Lease;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -61,7 +62,11 @@ impl Upload {
                 Frame::data(data)
             }
             Err(frame) => match frame.into_trailers() {
-                Ok(trailers) => Frame::trailers(without_reserved(trailers, &self.shard, self.direction)),
+                Ok(trailers) => {
+                    // Whoever sends them on does not ask for more.
+                    self.exchange.upload_done(now);
+                    Frame::trailers(without_reserved(trailers, &self.shard, self.direction))
+                }
                 Err(_) => return None,
             },
         };
@@ -184,6 +189,11 @@ impl Passing {
         }
     }
 
+    fn panicked(&mut self) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.guard.exchange.end("panic", self.guard.shard().now());
+        self.fail(BodyError::Ended("panic"))
+    }
+
     fn fail(&mut self, error: BodyError) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if std::mem::replace(&mut self.failed, true) {
             return Poll::Ready(None);
@@ -215,8 +225,7 @@ impl Body for Download {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match self.get_mut() {
             Self::Own(text) => Poll::Ready(text.take().map(|text| Ok(Frame::data(text)))),
-            Self::Passing(passing) => crate::runtime::tasks::contained_poll("response body", || passing.poll(cx))
-                .unwrap_or_else(|| passing.fail(BodyError::Ended("panic"))),
+            Self::Passing(passing) => contained_poll("response body", || passing.poll(cx)).unwrap_or_else(|| passing.panicked()),
         }
     }
 

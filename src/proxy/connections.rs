@@ -22,6 +22,9 @@ pub const TICK: Duration = Duration::from_millis(100);
 /// How long an idle HTTP/1.1 connection lives on once its graceful end has begun, so that a request already under way is still served.
 const GRACE_IDLE: u64 = 1_000;
 
+/// How long a client may go on sending after we have ended our side of an HTTP/1.1 connection.
+const LAST_WORDS: u64 = 2_000;
+
 /// How long an idle connection whose graceful end has begun may take over it. HTTP/2 waits for the peer to acknowledge a PING before it closes
 /// (RFC 9113, section 6.8), which a peer that is gone never does.
 const PARTING: u64 = 5_000;
@@ -72,6 +75,8 @@ pub enum Doing {
     Busy = 2,
     /// Between requests.
     Idle = 3,
+    /// We have sent our last byte and wait for the client's.
+    Parting = 4,
 }
 
 /// The marks of one connection. Atomics only because an upgraded I/O must be `Send`; one thread writes them.
@@ -128,12 +133,27 @@ impl Activity {
         }
     }
 
+    /// Our side has ended; whether the client's end is worth waiting for.
+    pub fn part(&self) -> bool {
+        let waits = self.speaks == Speaks::Http1;
+        if waits {
+            self.set(Doing::Parting);
+        }
+        waits
+    }
+
+    /// Whether no request has begun since the last one ended.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.doing(), Doing::Silent | Doing::Idle)
+    }
+
     fn doing(&self) -> Doing {
         match self.doing.load(Ordering::Relaxed) {
             0 => Doing::Silent,
             1 => Doing::Head,
             2 => Doing::Busy,
-            _ => Doing::Idle,
+            3 => Doing::Idle,
+            _ => Doing::Parting,
         }
     }
 
@@ -290,6 +310,7 @@ impl Connection {
         let closing = self.closing.get().map_or(0, |at| now.saturating_sub(at));
         match self.activity.doing() {
             Doing::Silent | Doing::Head if since >= millis(timeouts.head) => Some(Close::Cut("head")),
+            Doing::Parting if since >= LAST_WORDS => Some(Close::Cut("parting")),
             Doing::Idle if since >= millis(timeouts.idle).saturating_add(PARTING) => Some(Close::Cut("idle")),
             Doing::Silent | Doing::Idle if closing.min(since) >= GRACE_IDLE + PARTING => Some(Close::Cut("closing")),
             Doing::Idle if since >= millis(timeouts.idle) => Some(Close::Graceful),
@@ -304,7 +325,7 @@ pub struct Connections {
     clock: Arc<CoarseClock>,
     open: RefCell<HashMap<u64, Rc<Connection>>>,
     next: Cell<u64>,
-    arrivals: tokio::sync::Notify,
+    stirring: tokio::sync::Notify,
 }
 
 /// A registered connection; dropping it takes it out of the register.
@@ -324,7 +345,7 @@ impl Drop for ConnectionGuard {
 impl Connections {
     /// An empty register.
     pub fn new() -> Rc<Self> {
-        Rc::new(Self { clock: CoarseClock::new(), open: RefCell::default(), next: Cell::new(0), arrivals: tokio::sync::Notify::new() })
+        Rc::new(Self { clock: CoarseClock::new(), open: RefCell::default(), next: Cell::new(0), stirring: tokio::sync::Notify::new() })
     }
 
     /// The shard's coarse clock.
@@ -350,7 +371,7 @@ impl Connections {
             exchanges: RefCell::default(),
         });
         self.open.borrow_mut().insert(id, Rc::clone(&connection));
-        self.arrivals.notify_one();
+        self.stir();
         ConnectionGuard { connections: Rc::clone(self), id, connection }
     }
 
@@ -378,11 +399,16 @@ impl Connections {
         }
     }
 
-    /// Waits until there is at least one connection.
-    pub async fn occupied(&self) {
-        while self.open.borrow().is_empty() {
-            self.arrivals.notified().await;
+    /// Waits until there is at least one connection, or [`Connections::stir`] was called.
+    pub async fn stirred(&self) {
+        if self.open.borrow().is_empty() {
+            self.stirring.notified().await;
         }
+    }
+
+    /// There is something to do for the sweep.
+    pub fn stir(&self) {
+        self.stirring.notify_one();
     }
 }
 

@@ -76,3 +76,13 @@ fn a_closing_connection_that_does_not_end_is_cut_once_it_is_idle() {
         assert_eq!(fixture.told_at(15), Some(Close::Cut("closing")));
     }
 }
+
+#[test]
+fn a_client_that_goes_on_sending_is_heard_for_two_seconds() {
+    let fixture = Fixture::new(Speaks::Http1);
+    fixture.told_at(10);
+    assert!(fixture.guard.connection.activity.part());
+    assert_eq!(fixture.told_at(11), None);
+    assert_eq!(fixture.told_at(12), Some(Close::Cut("parting")));
+    assert!(!Fixture::new(Speaks::Http2).guard.connection.activity.part());
+}

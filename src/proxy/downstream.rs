@@ -13,6 +13,7 @@ use crate::runtime::tasks::contained;
 use crate::trust::RefusedPeer;
 use http::header::CONNECTION;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use std::cell::Cell;
 use std::rc::Rc;
@@ -124,20 +125,25 @@ impl Downstream {
         F: Future<Output = Response<Download>>,
     {
         let (method, version, begun) = (request.method().clone(), request.version(), self.begin());
+        let bodiless = request.body().is_end_stream();
         let recorded = Rc::new(Cell::new(false));
+        let _owed = Owed { downstream: self, begun, method: &method, recorded: &recorded };
         let mut response = match contained("request", answer(request, begun, Rc::clone(&recorded))).await {
             Some(response) => response,
             None if recorded.get() => {
                 respond::refusal(StatusCode::INTERNAL_SERVER_ERROR, self.shard.recorder.id(), self.direction, "panic")
             }
             None => {
+                recorded.set(true);
                 let facts = Facts::without_rule(Reason::Refused("panic"), &self.shard.policy.current());
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
-                self.refuse(begun, Refusal { status, facts, request: None, method: Some(method) })
+                self.refuse(begun, Refusal { status, facts, request: None, method: Some(method.clone()) })
             }
         };
         self.connection.answered();
-        if self.connection.is_closing() && version != Version::HTTP_2 {
+        // What is left of a request's body after our own answer is not read: nothing can follow it.
+        let unread = !bodiless && matches!(response.body(), Download::Own(_));
+        if (unread || self.connection.is_closing()) && version != Version::HTTP_2 {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
@@ -159,6 +165,26 @@ impl Downstream {
         let mut record = self.decision(self.begin(), Verdict::Deny, facts, None);
         record.outcome.status = status;
         self.shard.recorder.deny(record);
+    }
+}
+
+/// A request between its head and its record. Where the client goes before there is one (a full log lets requests wait), this writes it.
+struct Owed<'r> {
+    downstream: &'r Downstream,
+    begun: Begun,
+    method: &'r Method,
+    recorded: &'r Cell<bool>,
+}
+
+impl Drop for Owed<'_> {
+    fn drop(&mut self) {
+        if !self.recorded.get() {
+            let facts = Facts::without_rule(Reason::Refused("client_closed"), &self.downstream.shard.policy.current());
+            let mut record = self.downstream.decision(self.begun, Verdict::Deny, facts, None);
+            record.method = Some(self.method.clone());
+            record.outcome.total_us = micros(self.begun.instant.elapsed());
+            self.downstream.shard.recorder.deny(record);
+        }
     }
 }
 

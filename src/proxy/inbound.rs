@@ -113,6 +113,10 @@ fn refused(
     let (at, id) = (shard.plan.clock.now(), shard.recorder.id());
     let direction = Direction::Inbound;
     shard.recorder.handshake(RefusedHandshake { at, id, direction, source, local_port, reason, claimed, server_name: None });
+    if !shard.recorder.is_settled() {
+        // A flood of refusals opens no connection, and its counts would wait for one.
+        shard.connections.stir();
+    }
 }
 
 async fn decide_and_forward(peer: Rc<Peer>, request: Request<Incoming>, begun: Begun, recorded: Rc<Cell<bool>>) -> Response<Download> {

@@ -13,12 +13,16 @@ pub struct Marked<S> {
     stream: S,
     activity: Arc<Activity>,
     ahead: Bytes,
+    /// The client sends no more.
+    eof: bool,
+    /// We send no more.
+    shut: bool,
 }
 
 impl<S> Marked<S> {
     /// Wraps `stream`; `ahead` was read from it before and comes first.
     pub fn new(stream: S, activity: Arc<Activity>, ahead: Bytes) -> Self {
-        Self { stream, activity, ahead }
+        Self { stream, activity, ahead, eof: false, shut: false }
     }
 }
 
@@ -35,6 +39,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Marked<S> {
         let bytes = buffer.filled().len() - before;
         if bytes > 0 {
             self.activity.read(bytes);
+        } else if buffer.remaining() > 0 {
+            self.eof = true;
         }
         Poll::Ready(Ok(()))
     }
@@ -49,7 +55,7 @@ impl<S: AsyncWrite + Unpin> Marked<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Marked<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Marked<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.mark(&outcome);
@@ -62,10 +68,23 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Marked<S> {
         outcome
     }
 
+    /// Ends our side, and on HTTP/1.1 waits for the client's: a socket that is closed with unread bytes is reset, and the reset overtakes the answer
+    /// to a request that was refused before it was read (RFC 9112, section 9.6). The sweep bounds the wait.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let outcome = Pin::new(&mut self.stream).poll_shutdown(cx);
-        self.mark(&outcome);
-        outcome
+        if !self.shut {
+            let outcome = Pin::new(&mut self.stream).poll_shutdown(cx);
+            self.mark(&outcome);
+            ready!(outcome)?;
+            self.shut = true;
+            self.eof |= !self.activity.part();
+        }
+        let mut discarded = [0; 4_096];
+        while !self.eof {
+            let mut buffer = ReadBuf::new(&mut discarded);
+            let outcome = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
+            self.eof = outcome.is_err() || buffer.filled().is_empty();
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn is_write_vectored(&self) -> bool {

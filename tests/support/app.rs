@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
+use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -9,7 +10,9 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -39,7 +42,8 @@ pub struct App {
 }
 
 impl App {
-    /// Answers everything with 200: `/hold…` once [`App::release`] was called, `/echo…` with the request's own body, and the rest with `ok`.
+    /// Answers everything with 200: `/hold…` once [`App::release`] was called, `/echo…` with the request's own body, `/unfinished…` without end,
+    /// and the rest with `ok`.
     pub async fn start() -> Self {
         Self::serve(|request| async { usual(request) }).await
     }
@@ -148,9 +152,28 @@ pub fn full(text: impl Into<Bytes>) -> AppBody {
     Full::new(text.into()).map_err(|never| match never {}).boxed_unsync()
 }
 
+/// A body of which `beginning` comes at once, and nothing more ever.
+pub fn unfinished(beginning: &'static str) -> AppBody {
+    Unfinished(Some(Bytes::from_static(beginning.as_bytes()))).boxed_unsync()
+}
+
+struct Unfinished(Option<Bytes>);
+
+impl Body for Unfinished {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        self.0.take().map_or(Poll::Pending, |beginning| Poll::Ready(Some(Ok(Frame::data(beginning)))))
+    }
+}
+
 fn usual(request: Request<Incoming>) -> Response<AppBody> {
     if request.uri().path().starts_with("/echo") {
         return Response::new(request.into_body().boxed_unsync());
+    }
+    if request.uri().path().starts_with("/unfinished") {
+        return Response::new(unfinished("beginning"));
     }
     Response::new(full("ok"))
 }

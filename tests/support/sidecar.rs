@@ -1,6 +1,6 @@
 //! One running sidecar: the binary, its addresses, and everything it says.
 
-use super::{Setup, eventually};
+use super::{PATIENCE, Setup, eventually};
 use countersign::admin::client::{self, Answer};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -8,6 +8,7 @@ use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use tokio::time::timeout;
 
 /// Variables that say that this is production; a test that wants one sets it itself.
 const SURROUNDINGS: [&str; 4] = [
@@ -41,16 +42,12 @@ impl Sidecar {
 
     /// Starts it and waits until its listeners are bound.
     pub async fn start_unready(setup: &Setup) -> Self {
-        Self::follow(setup, spawn(setup, &[])).await
+        Self::follow(Self::spawn(setup)).await
     }
 
-    async fn follow(setup: &Setup, child: Child) -> Self {
-        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut sidecar =
-            Self { child, dir: setup.dir.path().to_owned(), inbound: None, outbound: None, health: nowhere, metrics: nowhere };
+    async fn follow(mut sidecar: Self) -> Self {
         let status = eventually("an answer of the control socket", async || {
-            let ended = rustix::process::test_kill_process(sidecar.pid()).is_err();
-            assert!(!ended, "it does not start:\n{}", sidecar.log());
+            assert!(sidecar.child.try_wait().unwrap().is_none(), "it does not start:\n{}", sidecar.log());
             sidecar.status().await.filter(|status| status["metrics"].is_string())
         })
         .await;
@@ -58,6 +55,16 @@ impl Sidecar {
         (sidecar.inbound, sidecar.outbound) = (address("inbound"), address("outbound"));
         (sidecar.health, sidecar.metrics) = (address("health").unwrap(), address("metrics").unwrap());
         sidecar
+    }
+
+    /// Starts it and waits for nothing; its addresses are not known.
+    pub fn spawn(setup: &Setup) -> Self {
+        Self::unknown(setup, spawn(setup, &[]))
+    }
+
+    fn unknown(setup: &Setup, child: Child) -> Self {
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        Self { child, dir: setup.dir.path().to_owned(), inbound: None, outbound: None, health: nowhere, metrics: nowhere }
     }
 
     /// Where peers connect.
@@ -86,8 +93,7 @@ impl Sidecar {
 
     /// Waits for its end.
     pub async fn exit(&mut self) -> ExitStatus {
-        let child = std::cell::RefCell::new(&mut self.child);
-        eventually("the end of the process", async || child.borrow_mut().try_wait().unwrap()).await
+        eventually("the end of the process", async || self.child.try_wait().unwrap()).await
     }
 
     /// `GET /status`; `None` while nobody answers.
@@ -169,7 +175,13 @@ pub async fn run(arguments: &[&str], dir: &Path) -> (i32, String) {
 pub async fn run_with(arguments: &[&str], dir: &Path, environment: &[(&str, &str)]) -> (i32, String) {
     let mut command = command(&[]);
     command.args(arguments).current_dir(dir).envs(environment.iter().copied());
-    let output = blocking(move || command.output().unwrap()).await;
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().unwrap();
+    let pid = Pid::from_child(&child);
+    let Ok(output) = timeout(PATIENCE, blocking(move || child.wait_with_output().unwrap())).await else {
+        let _ = kill_process(pid, Signal::KILL);
+        panic!("{arguments:?} did not end within {PATIENCE:?}");
+    };
     let said = [output.stdout, output.stderr].concat();
     (output.status.code().unwrap(), String::from_utf8_lossy(&said).into_owned())
 }
@@ -191,6 +203,8 @@ fn command(before: &[&str]) -> Command {
     for name in SURROUNDINGS {
         command.env_remove(name);
     }
+    // Provoked panics would bury the log.
+    command.env("RUST_BACKTRACE", "0");
     command
 }
 
@@ -222,7 +236,7 @@ pub struct Memory {
 impl Sidecar {
     /// Starts it through another program, such as `unshare --mount sh -c '…; exec "$@"' sh`, and waits until it is ready.
     pub async fn start_through(setup: &Setup, before: &[&str]) -> Self {
-        let sidecar = Self::follow(setup, spawn(setup, before)).await;
+        let sidecar = Self::follow(Self::unknown(setup, spawn(setup, before))).await;
         eventually("readiness", async || sidecar.status().await.filter(|status| status["ready"] == true)).await;
         sidecar
     }
