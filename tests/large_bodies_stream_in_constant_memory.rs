@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 const MIB: u64 = 1 << 20;
-const LARGE: u64 = 200 * MIB;
+const LARGE: u64 = 128 * MIB;
 /// How much the process may grow by, whatever passes through it.
 const ROOM: u64 = 32 * MIB;
 

@@ -1,7 +1,7 @@
 //! A refused handshake leaves a record that says who was refused and why.
 
 use crate::support::client::is_taken;
-use crate::support::curl::curl;
+use crate::support::curl::Curl;
 use crate::support::{ALICE, App, BOB, Setup, within};
 use countersign::identity::x509::Leaf;
 use countersign::testing::pki::{LeafOptions, TestCa};
@@ -50,8 +50,8 @@ async fn whoever_shows_no_certificate_is_recorded_by_address() {
     let (app, mut setup) = (App::start().await, Setup::new());
     let sidecar = setup.start(&app).await;
     assert!(!is_taken(sidecar.inbound(), None).await);
-    let got = curl(&setup, None, &format!("https://{}/", sidecar.inbound()), &[]).await;
-    assert_eq!(got.status, 0, "{got:?}");
+    let (code, got) = Curl::new(setup.dir.path(), sidecar.inbound(), None).try_ask(&[], "/").await;
+    assert!(code != 0 && got.status == 0, "{code} {got:?}");
     sidecar.metric_reaches("countersign_handshakes_total", &["result=\"no_certificate\""], 2.0).await;
     let record = sidecar.record("nobody", |record| record["reason"] == "unauthenticated:no_certificate").await;
     assert!(record["src"]["id"].is_null() && record["cert"]["serial"].is_null(), "{record}");

@@ -1,7 +1,7 @@
 //! What tells the app who calls is ours: whatever a client sends under those names, however it writes them, never reaches the app.
 
 use crate::support::app::full;
-use crate::support::curl::curl;
+use crate::support::curl::Curl;
 use crate::support::{ALICE, App, BOB, Peer, Setup, get};
 use countersign::identity::x509::Leaf;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
@@ -130,11 +130,12 @@ async fn curl_cannot_forge_either() {
     let sidecar = setup.start(&app).await;
     let cert = setup.cert(ALICE);
     for (flag, version) in [("--http1.1", "1.1"), ("--http2", "2")] {
-        let url = format!("https://{}/curl/{version}", sidecar.inbound());
+        let path = format!("/curl/{version}");
         let forged = format!("X_Countersign_Peer: {BOB}");
-        let got = curl(&setup, Some(&cert), &url, &[flag, "--header", &forged, "--header", "X-Forwarded-Client-Cert: URI=bob"]).await;
-        assert_eq!((got.status, got.version.as_str(), got.body.as_str()), (200, version, "ok"), "{got:?}");
-        let headers = app.got(&format!("/curl/{version}")).await.headers;
+        let curl = Curl::new(setup.dir.path(), sidecar.inbound(), Some(&cert));
+        let got = curl.ask(&[flag, "--header", &forged, "--header", "X-Forwarded-Client-Cert: URI=bob"], &path).await;
+        assert_eq!((got.status, got.version.as_str(), got.body.as_slice()), (200, version, &b"ok"[..]), "{got:?}");
+        let headers = app.got(&path).await.headers;
         assert_eq!(headers["x-countersign-peer"], ALICE);
         assert!(headers.iter().all(|(_, value)| !value.to_str().unwrap().contains("bob")), "{headers:?}");
     }

@@ -192,6 +192,11 @@ impl Recorder {
         }
     }
 
+    /// Whether there is nothing that [`Recorder::flush`] would hand over.
+    pub fn is_settled(&self) -> bool {
+        self.fold.borrow().is_empty() && self.gap.get().is_none()
+    }
+
     fn critical(&self, what: What) {
         self.hand_over(SPARE, HAND_OVER);
         if let Err(what) = self.push(&self.denials, what) {

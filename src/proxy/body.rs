@@ -62,7 +62,11 @@ impl Upload {
                 Frame::data(data)
             }
             Err(frame) => match frame.into_trailers() {
-                Ok(trailers) => Frame::trailers(without_reserved(trailers, &self.shard, self.direction)),
+                Ok(trailers) => {
+                    // Whoever sends them on does not ask for more.
+                    self.exchange.upload_done(now);
+                    Frame::trailers(without_reserved(trailers, &self.shard, self.direction))
+                }
                 Err(_) => return None,
             },
         };
@@ -186,8 +190,7 @@ impl Passing {
     }
 
     fn panicked(&mut self) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let clock = self.guard.shard().connections.clock();
-        self.guard.exchange.end("panic", clock.now());
+        self.guard.exchange.end("panic", self.guard.shard().now());
         self.fail(BodyError::Ended("panic"))
     }
 

@@ -142,6 +142,11 @@ impl Activity {
         waits
     }
 
+    /// Whether no request has begun since the last one ended.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.doing(), Doing::Silent | Doing::Idle)
+    }
+
     fn doing(&self) -> Doing {
         match self.doing.load(Ordering::Relaxed) {
             0 => Doing::Silent,
@@ -320,7 +325,7 @@ pub struct Connections {
     clock: Arc<CoarseClock>,
     open: RefCell<HashMap<u64, Rc<Connection>>>,
     next: Cell<u64>,
-    arrivals: tokio::sync::Notify,
+    stirring: tokio::sync::Notify,
 }
 
 /// A registered connection; dropping it takes it out of the register.
@@ -340,7 +345,7 @@ impl Drop for ConnectionGuard {
 impl Connections {
     /// An empty register.
     pub fn new() -> Rc<Self> {
-        Rc::new(Self { clock: CoarseClock::new(), open: RefCell::default(), next: Cell::new(0), arrivals: tokio::sync::Notify::new() })
+        Rc::new(Self { clock: CoarseClock::new(), open: RefCell::default(), next: Cell::new(0), stirring: tokio::sync::Notify::new() })
     }
 
     /// The shard's coarse clock.
@@ -366,7 +371,7 @@ impl Connections {
             exchanges: RefCell::default(),
         });
         self.open.borrow_mut().insert(id, Rc::clone(&connection));
-        self.arrivals.notify_one();
+        self.stir();
         ConnectionGuard { connections: Rc::clone(self), id, connection }
     }
 
@@ -394,11 +399,16 @@ impl Connections {
         }
     }
 
-    /// Waits until there is at least one connection.
-    pub async fn occupied(&self) {
-        while self.open.borrow().is_empty() {
-            self.arrivals.notified().await;
+    /// Waits until there is at least one connection, or [`Connections::stir`] was called.
+    pub async fn stirred(&self) {
+        if self.open.borrow().is_empty() {
+            self.stirring.notified().await;
         }
+    }
+
+    /// There is something to do for the sweep.
+    pub fn stir(&self) {
+        self.stirring.notify_one();
     }
 }
 

@@ -127,15 +127,17 @@ impl Downstream {
         let (method, version, begun) = (request.method().clone(), request.version(), self.begin());
         let bodiless = request.body().is_end_stream();
         let recorded = Rc::new(Cell::new(false));
+        let _owed = Owed { downstream: self, begun, method: &method, recorded: &recorded };
         let mut response = match contained("request", answer(request, begun, Rc::clone(&recorded))).await {
             Some(response) => response,
             None if recorded.get() => {
                 respond::refusal(StatusCode::INTERNAL_SERVER_ERROR, self.shard.recorder.id(), self.direction, "panic")
             }
             None => {
+                recorded.set(true);
                 let facts = Facts::without_rule(Reason::Refused("panic"), &self.shard.policy.current());
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
-                self.refuse(begun, Refusal { status, facts, request: None, method: Some(method) })
+                self.refuse(begun, Refusal { status, facts, request: None, method: Some(method.clone()) })
             }
         };
         self.connection.answered();
@@ -163,6 +165,26 @@ impl Downstream {
         let mut record = self.decision(self.begin(), Verdict::Deny, facts, None);
         record.outcome.status = status;
         self.shard.recorder.deny(record);
+    }
+}
+
+/// A request between its head and its record. Where the client goes before there is one (a full log lets requests wait), this writes it.
+struct Owed<'r> {
+    downstream: &'r Downstream,
+    begun: Begun,
+    method: &'r Method,
+    recorded: &'r Cell<bool>,
+}
+
+impl Drop for Owed<'_> {
+    fn drop(&mut self) {
+        if !self.recorded.get() {
+            let facts = Facts::without_rule(Reason::Refused("client_closed"), &self.downstream.shard.policy.current());
+            let mut record = self.downstream.decision(self.begun, Verdict::Deny, facts, None);
+            record.method = Some(self.method.clone());
+            record.outcome.total_us = micros(self.begun.instant.elapsed());
+            self.downstream.shard.recorder.deny(record);
+        }
     }
 }
 

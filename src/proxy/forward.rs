@@ -117,10 +117,7 @@ pub async fn to_peer(
 
 /// What goes on the next leg: exactly what was decided on, framed by us.
 fn outgoing(request: &CanonicalRequest, mut headers: HeaderMap, upload: Upload) -> Request<Upload> {
-    // A body of unknown length is framed on purpose, whatever the method: HTTP/1.1 would drop it after GET.
-    if !upload.is_end_stream() && upload.size_hint().exact().is_none() {
-        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-    }
+    frame(&mut headers, &upload);
     let mut outgoing = Request::new(upload);
     *outgoing.method_mut() = request.method.clone();
     *outgoing.uri_mut() = Uri::from(request.target.clone());
@@ -128,16 +125,27 @@ fn outgoing(request: &CanonicalRequest, mut headers: HeaderMap, upload: Upload) 
     outgoing
 }
 
-/// HTTP/1.1 wants the path alone and the authority in `Host`.
-fn for_http1(mut outgoing: Request<Upload>, request: &CanonicalRequest) -> Request<Upload> {
-    if outgoing.version() == Version::HTTP_2 {
-        *outgoing.version_mut() = Version::HTTP_11;
-        *outgoing.uri_mut() = Uri::from(request.target.clone());
-        if let Some(authority) = &request.authority {
-            outgoing.headers_mut().insert(HOST, authority.header_value().clone());
-        }
+/// A body of unknown length is framed on purpose, whatever the method: HTTP/1.1 would drop it after GET.
+fn frame(headers: &mut HeaderMap, upload: &Upload) {
+    if !upload.is_end_stream() && upload.size_hint().exact().is_none() {
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-    outgoing
+}
+
+/// HTTP/1.1 wants the path alone, the authority in `Host`, and a framed body.
+fn for_http1(outgoing: Request<Upload>, request: &CanonicalRequest) -> Request<Upload> {
+    if outgoing.version() != Version::HTTP_2 {
+        return outgoing;
+    }
+    // It was meant for an HTTP/2 connection that turned out to be dead.
+    let (mut parts, upload) = outgoing.into_parts();
+    parts.version = Version::HTTP_11;
+    parts.uri = Uri::from(request.target.clone());
+    if let Some(authority) = &request.authority {
+        parts.headers.insert(HOST, authority.header_value().clone());
+    }
+    frame(&mut parts.headers, &upload);
+    Request::from_parts(parts, upload)
 }
 
 /// HTTP/2 wants scheme and authority in the target, and frames by itself.
@@ -164,7 +172,13 @@ enum Sent {
 
 async fn send(guard: &ExchangeGuard, mut lease: Lease<Upload>, request: Request<Upload>) -> Sent {
     match unless_ended(guard, lease.send(request)).await {
-        Err(ended) => Sent::Failed(ended),
+        Err(ended) => {
+            // Perhaps only this answer takes long, perhaps nobody is there any more: the next request dials and knows.
+            if matches!(ended, Failure::Ended("response_head_timeout")) {
+                lease.discard();
+            }
+            Sent::Failed(ended)
+        }
         Ok(Ok(response)) => Sent::Response(Box::new(response), lease),
         Ok(Err(mut error)) => {
             let message = error.take_message();

@@ -4,7 +4,7 @@ use super::settings::{IdentityHeader, Inbound};
 use crate::identity::{PeerIdentity, Principal};
 use crate::request::CanonicalRequest;
 use crate::request::reserved::{self, Reserved};
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, TE, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, TE, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue};
 use std::net::IpAddr;
 
@@ -86,7 +86,7 @@ pub fn to_app(headers: &mut HeaderMap, request: &CanonicalRequest, reserved: &Re
 /// What is removed from and set on a request that goes to a peer: an app cannot assert an identity. Returns how many reserved fields were removed.
 pub fn to_peer(headers: &mut HeaderMap, request: &CanonicalRequest, reserved: &Reserved, hop: HeaderValue) -> u64 {
     let stripped = strip_request(headers, reserved);
-    if headers.get(TE).is_some_and(|value| value.as_bytes() != b"trailers") {
+    if headers.get_all(TE).iter().any(|value| value.as_bytes() != b"trailers") {
         headers.remove(TE);
     }
     headers.insert(HOST, host(request));
@@ -101,6 +101,7 @@ fn host(request: &CanonicalRequest) -> HeaderValue {
 
 fn strip_request(headers: &mut HeaderMap, reserved: &Reserved) -> u64 {
     strip_nominated(headers);
+    join_cookies(headers);
     let mut ends_here: [Option<HeaderName>; 16] = Default::default();
     let mut stripped = 0;
     loop {
@@ -126,11 +127,29 @@ fn strip_request(headers: &mut HeaderMap, reserved: &Reserved) -> u64 {
     }
 }
 
+/// HTTP/2 clients may split their cookies; everybody else reads one field (RFC 9113, section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let cookies = headers.get_all(COOKIE);
+    if cookies.iter().nth(1).is_none() {
+        return;
+    }
+    let joined = cookies.iter().map(HeaderValue::as_bytes).collect::<Vec<_>>().join(&b"; "[..]);
+    // Values that were valid one by one are valid together.
+    if let Ok(joined) = HeaderValue::from_bytes(&joined) {
+        headers.insert(COOKIE, joined);
+    }
+}
+
 /// Cleans a response's head: hop-by-hop fields end here, framing is ours, and nobody but us speaks in our name.
 /// `keep_length`: the length of a body that is not sent, as after HEAD, is kept. `verified_peer`: keeps the decision id of a peer whose identity was verified.
 pub fn clean_response(headers: &mut HeaderMap, keep_length: bool, verified_peer: bool) {
     strip_nominated(headers);
-    if !keep_length {
+    // Two lengths, or none that is one, say nothing.
+    let length = |value: &HeaderValue| {
+        value.to_str().is_ok_and(|text| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u64>().is_ok())
+    };
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    if !(keep_length && lengths.next().is_some_and(length) && lengths.next().is_none()) {
         headers.remove(CONTENT_LENGTH);
     }
     let mut ends_here: [Option<HeaderName>; 16] = Default::default();
@@ -160,11 +179,10 @@ fn strip_nominated(headers: &mut HeaderMap) {
         return;
     }
     let values: Vec<HeaderValue> = headers.get_all(CONNECTION).iter().cloned().collect();
-    for name in values.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
-        let name = name.trim();
-        if !name.eq_ignore_ascii_case("close")
-            && !name.eq_ignore_ascii_case("keep-alive")
-            && let Ok(name) = HeaderName::try_from(name)
+    for name in values.iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii) {
+        if !name.eq_ignore_ascii_case(b"close")
+            && !name.eq_ignore_ascii_case(b"keep-alive")
+            && let Ok(name) = HeaderName::from_bytes(name)
         {
             headers.remove(name);
         }

@@ -46,3 +46,37 @@ fn keep_alive_is_read_with_a_second_to_spare() {
     assert_eq!(keep_alive(&map(&[("keep-alive", "timeout=5, max=100")])), Some(std::time::Duration::from_secs(4)));
     assert_eq!(keep_alive(&map(&[("keep-alive", "max=100")])), None);
 }
+
+#[test]
+fn the_length_of_an_unsent_body_is_kept_where_there_is_one() {
+    let cleaned = |fields: &[(&str, &str)]| {
+        let mut headers = map(fields);
+        clean_response(&mut headers, true, false);
+        headers
+    };
+    assert_eq!(cleaned(&[("content-length", "5")]), map(&[("content-length", "5")]));
+    assert!(cleaned(&[("content-length", "+5")]).is_empty());
+    let mut twice = HeaderMap::new();
+    twice.append(CONTENT_LENGTH, HeaderValue::from_static("5"));
+    twice.append(CONTENT_LENGTH, HeaderValue::from_static("6"));
+    clean_response(&mut twice, true, false);
+    assert!(twice.is_empty());
+}
+
+#[test]
+fn fields_nominated_beside_an_unreadable_byte_end_here() {
+    let mut headers = map(&[("x-other", "1")]);
+    headers.insert(CONNECTION, HeaderValue::from_bytes(b"\xff, x-other").unwrap());
+    strip_request(&mut headers, &Reserved::default());
+    assert!(headers.is_empty());
+}
+
+#[test]
+fn split_cookies_are_joined() {
+    let mut headers = HeaderMap::new();
+    for cookie in ["a=1", "b=2", "c=3"] {
+        headers.append(COOKIE, HeaderValue::from_static(cookie));
+    }
+    strip_request(&mut headers, &Reserved::default());
+    assert_eq!(headers, map(&[("cookie", "a=1; b=2; c=3")]));
+}

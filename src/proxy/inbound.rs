@@ -38,6 +38,8 @@ struct Peer {
 pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16) {
     let Arrived { stream, source, permit, .. } = arrived;
     let Some(settings) = shard.plan.inbound.as_ref() else { return };
+    // From here on a drain waits for it: whoever was let in is answered.
+    let _counted = Counted::new(&shard, Direction::Inbound);
     let Some((accepted, own)) = handshake(&shard, stream, source, port).await else { return };
     let Accepted { stream, peer, channel } = accepted;
     shard.inbound_metrics.handshakes_ok.increment(1);
@@ -49,7 +51,6 @@ pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16)
     let lifetime = Lifetime::until(ends, shard.plan.clock.now(), shard.timeouts().drain_grace, age);
     let caller = Arc::new(Caller::new(Some(peer), source, port, Some(channel)));
     let guard = shard.connections.admit(caller, speaks, lifetime);
-    let _counted = Counted::new(&shard, Direction::Inbound);
     if shard.is_closing(Direction::Inbound) {
         guard.connection.begin_closing(shard.now());
     }
@@ -113,6 +114,10 @@ fn refused(
     let (at, id) = (shard.plan.clock.now(), shard.recorder.id());
     let direction = Direction::Inbound;
     shard.recorder.handshake(RefusedHandshake { at, id, direction, source, local_port, reason, claimed, server_name: None });
+    if !shard.recorder.is_settled() {
+        // A flood of refusals opens no connection, and its counts would wait for one.
+        shard.connections.stir();
+    }
 }
 
 async fn decide_and_forward(peer: Rc<Peer>, request: Request<Incoming>, begun: Begun, recorded: Rc<Cell<bool>>) -> Response<Download> {

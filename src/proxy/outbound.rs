@@ -54,6 +54,7 @@ pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16)
     let Arrived { stream, source, permit, .. } = arrived;
     let Some(settings) = shard.plan.outbound.as_ref() else { return };
     let Ok(mut stream) = TcpStream::from_std(stream) else { return };
+    let _counted = Counted::new(&shard, Direction::Outbound);
     let head = shard.timeouts().head;
     let (speaks, ahead) = match tokio::time::timeout(head, protocol(&mut stream, settings.protocol)).await {
         Ok(Some(found)) => found,
@@ -62,7 +63,6 @@ pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16)
     };
     let caller = Arc::new(Caller::new(None, source, port, None));
     let guard = shard.connections.admit(caller, speaks, Lifetime::default());
-    let _counted = Counted::new(&shard, Direction::Outbound);
     if shard.is_closing(Direction::Outbound) {
         guard.connection.begin_closing(shard.now());
     }

@@ -12,10 +12,11 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// HTTP/2 flow-control windows: what a client may send before we read. One stream is enough for a fast upload inside a VPC.
@@ -58,7 +59,15 @@ where
                 tokio::select! {
                     biased;
                     told = told(connection) => match told {
-                        Close::Graceful => serving.as_mut().graceful_shutdown(),
+                        Close::Graceful => {
+                            // hyper closes without another look: what has come in the meantime is looked at first, and begins a request.
+                            if let Poll::Ready(ended) = poll_fn(|cx| Poll::Ready(serving.as_mut().poll(cx))).await {
+                                return Ended::Http(ended);
+                            }
+                            if connection.activity.is_idle() {
+                                serving.as_mut().graceful_shutdown();
+                            }
+                        }
                         Close::Cut(reason) => return Ended::Cut(reason),
                     },
                     ended = serving.as_mut() => return Ended::Http(ended),
@@ -89,5 +98,5 @@ where
 }
 
 async fn told(connection: &Connection) -> Close {
-    std::future::poll_fn(|cx| connection.poll_told(cx)).await
+    poll_fn(|cx| connection.poll_told(cx)).await
 }

@@ -14,7 +14,7 @@ use crate::runtime::drain::{Live, Phase};
 use crate::runtime::limits::{Limits, Timeouts};
 use crate::runtime::listener::Incoming;
 use crate::runtime::shards::Assigned;
-use crate::runtime::tasks::spawn_local;
+use crate::runtime::tasks::{contained_poll, spawn_local};
 use crate::telemetry::metrics::DataPath;
 use crate::tls::TlsPublisher;
 use crate::upstream::{AppPool, Dialer, OwnListeners, PeerPools};
@@ -172,6 +172,8 @@ impl Shard {
 
     fn serve(self: Rc<Self>, assigned: Assigned<Incoming<Listener>>) {
         let Assigned { work, load } = assigned;
+        // The sweep, which follows reloads otherwise, may have slept since the last one.
+        self.timeouts.replace(self.plan.timeouts.load_full());
         drop(match work.listener {
             Listener::Inbound(port) => spawn_local("inbound connection", async move {
                 inbound::connection(self, work, port).await;
@@ -199,25 +201,30 @@ impl Shard {
     }
 
     async fn sweep(self: Rc<Self>) {
-        let mut generation = self.policy.publication();
+        let generation = Cell::new(self.policy.publication());
         loop {
             // An idle process does not tick.
-            if self.app.is_empty() && self.peers.is_empty() {
-                self.connections.occupied().await;
+            if self.app.is_empty() && self.peers.is_empty() && self.recorder.is_settled() {
+                self.connections.stirred().await;
             }
             tokio::time::sleep(TICK).await;
-            self.timeouts.replace(self.plan.timeouts.load_full());
-            let timeouts = self.timeouts();
-            self.connections.sweep(self.plan.clock.now(), &timeouts);
-            self.app.expire(&timeouts);
-            self.peers.expire(self.tls.generation(), &timeouts);
-            if self.policy.publication() != generation {
-                generation = self.policy.publication();
-                self.decide_again();
-            }
-            self.record_open();
-            self.recorder.flush();
+            // Without the sweep nothing ends in time: it outlives whatever goes wrong in one of its rounds.
+            let _ = contained_poll("sweep", || self.look(&generation));
         }
+    }
+
+    fn look(&self, generation: &Cell<u64>) {
+        self.timeouts.replace(self.plan.timeouts.load_full());
+        let timeouts = self.timeouts();
+        self.connections.sweep(self.plan.clock.now(), &timeouts);
+        self.app.expire(&timeouts);
+        self.peers.expire(self.tls.generation(), &timeouts);
+        let publication = self.policy.publication();
+        if generation.replace(publication) != publication {
+            self.decide_again();
+        }
+        self.record_open();
+        self.recorder.flush();
     }
 
     /// Requests under way are decided by the new table; what it forbids ends.

@@ -40,7 +40,8 @@ impl<B> Idle<B> {
 
     pub(super) fn usable(&self, now: Instant, idle: Duration) -> bool {
         let longest = self.keep_alive.map_or(idle, |told| told.min(idle));
-        !self.sender.is_closed() && now < self.retire && now.duration_since(self.since) < longest
+        // Not ready: the other side has not read the end of a request that it has answered already. It may never do.
+        self.sender.is_ready() && now < self.retire && now.duration_since(self.since) < longest
     }
 }
 
@@ -125,7 +126,7 @@ impl<B: Body + 'static> Lease<B> {
     pub async fn send(&mut self, request: Request<B>) -> Result<Response<Incoming>, TrySendError<Request<B>>> {
         match &mut self.form {
             Form::Http1(Some(idle)) => {
-                // A pooled connection becomes ready when its own task has seen the last response's end; a dead one fails here.
+                // A new connection becomes ready when its task first runs.
                 let _ = idle.sender.ready().await;
                 idle.sender.try_send_request(request).await
             }

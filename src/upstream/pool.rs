@@ -40,6 +40,8 @@ pub(super) struct Pool<B> {
     shared: RefCell<Vec<Rc<Shared<B>>>>,
     speaks: Cell<Option<Protocol>>,
     dialling: tokio::sync::Semaphore,
+    /// When the last dial failed, and why.
+    failed: RefCell<Option<(Instant, UpstreamError)>>,
     in_use: Cell<usize>,
 }
 
@@ -50,6 +52,7 @@ impl<B> Pool<B> {
             shared: RefCell::default(),
             speaks: Cell::new(None),
             dialling: tokio::sync::Semaphore::new(1),
+            failed: RefCell::default(),
             in_use: Cell::new(0),
         })
     }
@@ -89,6 +92,10 @@ impl<B> Pool<B> {
     fn expire(&self, now: Instant, longest: Duration) {
         self.idle.borrow_mut().retain(|connection| connection.usable(now, longest));
         self.shared.borrow_mut().retain(|connection| connection.streams.get() > 0 || connection.usable(now, longest));
+    }
+
+    fn failed_since(&self, asked: Instant) -> Option<UpstreamError> {
+        self.failed.borrow().as_ref().filter(|(at, _)| *at >= asked).map(|(_, error)| error.clone())
     }
 
     fn is_empty(&self) -> bool {
@@ -165,7 +172,7 @@ where
         Self { dialer, pools: RefCell::default() }
     }
 
-    /// A connection to `key`: pooled, or dialled with `tls`, whose generation is the key's. Concurrent requests share one HTTP/2 dial.
+    /// A connection to `key`: pooled, or dialled with `tls`, whose generation is the key's. Concurrent requests share one HTTP/2 dial, and its failure.
     ///
     /// # Errors
     /// Nothing could be dialled.
@@ -174,22 +181,33 @@ where
         if let Some(lease) = pool.take(Instant::now(), timeouts.pool_idle) {
             return Ok(lease);
         }
-        let _turn = match pool.speaks.get() {
-            Some(Protocol::Http1) => None,
-            _ => pool.dialling.acquire().await.ok(),
-        };
-        if let Some(lease) = pool.take(Instant::now(), timeouts.pool_idle) {
-            return Ok(lease);
+        let asked = Instant::now();
+        let mut turn = None;
+        if pool.speaks.get() != Some(Protocol::Http1) {
+            turn = pool.dialling.acquire().await.ok();
+            if let Some(lease) = pool.take(Instant::now(), timeouts.pool_idle) {
+                return Ok(lease);
+            }
+            // Those who waited for a dial share its failure: each would otherwise dial on its own, one after the other.
+            if let Some(error) = pool.failed_since(asked) {
+                return Err(error);
+            }
+            if pool.speaks.get() == Some(Protocol::Http1) {
+                turn = None;
+            }
         }
-        let dialled = self.dialer.peer(tls, key, host, timeouts).await?;
+        let dialled = self.dialer.peer(tls, key, host, timeouts).await;
+        let dialled = dialled.inspect_err(|error| drop(pool.failed.replace(Some((Instant::now(), error.clone())))))?;
         pool.speaks.set(Some(dialled.protocol()));
-        Ok(match dialled {
+        let lease = match dialled {
             Dialled::Http1(idle) => Lease::http1(idle, &pool, false),
             Dialled::Http2(shared) => {
                 pool.shared.borrow_mut().push(Rc::clone(&shared));
                 Lease::http2(&shared, &pool, false)
             }
-        })
+        };
+        drop(turn);
+        Ok(lease)
     }
 
     /// How many requests use `key` now, for balancing.

@@ -42,9 +42,12 @@ impl Sidecar {
 
     /// Starts it and waits until its listeners are bound.
     pub async fn start_unready(setup: &Setup) -> Self {
-        let mut sidecar = Self::spawn(setup);
+        Self::follow(Self::spawn(setup)).await
+    }
+
+    async fn follow(mut sidecar: Self) -> Self {
         let status = eventually("an answer of the control socket", async || {
-            assert!(sidecar.child.try_wait().unwrap().is_none(), "it does not start");
+            assert!(sidecar.child.try_wait().unwrap().is_none(), "it does not start:\n{}", sidecar.log());
             sidecar.status().await.filter(|status| status["metrics"].is_string())
         })
         .await;
@@ -56,8 +59,12 @@ impl Sidecar {
 
     /// Starts it and waits for nothing; its addresses are not known.
     pub fn spawn(setup: &Setup) -> Self {
+        Self::unknown(setup, spawn(setup, &[]))
+    }
+
+    fn unknown(setup: &Setup, child: Child) -> Self {
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
-        Self { child: spawn(setup), dir: setup.dir.path().to_owned(), inbound: None, outbound: None, health: nowhere, metrics: nowhere }
+        Self { child, dir: setup.dir.path().to_owned(), inbound: None, outbound: None, health: nowhere, metrics: nowhere }
     }
 
     /// Where peers connect.
@@ -123,12 +130,7 @@ impl Sidecar {
 
     /// Every record in the decision log so far, oldest first.
     pub fn records(&self) -> Vec<Value> {
-        let Ok(files) = std::fs::read_dir(self.dir.join("decisions")) else { return Vec::new() };
-        let mut paths: Vec<_> = files.flatten().map(|file| file.path()).collect();
-        paths.sort();
-        let text: String = paths.iter().map(|path| std::fs::read_to_string(path).unwrap_or_default()).collect();
-        let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-        lines.map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in a record: {line}"))).collect()
+        read_records(&self.dir.join("decisions"))
     }
 
     /// Waits for a record.
@@ -171,7 +173,7 @@ pub async fn run(arguments: &[&str], dir: &Path) -> (i32, String) {
 
 /// As [`run`], with environment variables.
 pub async fn run_with(arguments: &[&str], dir: &Path, environment: &[(&str, &str)]) -> (i32, String) {
-    let mut command = command();
+    let mut command = command(&[]);
     command.args(arguments).current_dir(dir).envs(environment.iter().copied());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
@@ -184,23 +186,36 @@ pub async fn run_with(arguments: &[&str], dir: &Path, environment: &[(&str, &str
     (output.status.code().unwrap(), String::from_utf8_lossy(&said).into_owned())
 }
 
-fn spawn(setup: &Setup) -> Child {
+/// `before`: a program and its arguments that end with executing what follows them.
+fn spawn(setup: &Setup, before: &[&str]) -> Child {
     let config = setup.write_config();
     let stderr = File::create(setup.path("stderr")).unwrap();
-    let mut command = command();
+    let mut command = command(before);
     command.arg("run").arg("--config").arg(config).args(&setup.arguments);
     command.current_dir(setup.dir.path()).envs(setup.environment.iter().map(|(name, value)| (name, value)));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).spawn().unwrap()
 }
 
-fn command() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+fn command(before: &[&str]) -> Command {
+    let mut words = before.iter().copied().chain([env!("CARGO_BIN_EXE_countersign")]);
+    let mut command = Command::new(words.next().unwrap());
+    command.args(words);
     for name in SURROUNDINGS {
         command.env_remove(name);
     }
     // Provoked panics would bury the log.
     command.env("RUST_BACKTRACE", "0");
     command
+}
+
+fn read_records(dir: &Path) -> Vec<Value> {
+    let Ok(files) = std::fs::read_dir(dir) else { return Vec::new() };
+    let mut paths: Vec<_> =
+        files.flatten().map(|file| file.path()).filter(|path| path.extension().is_some_and(|end| end == "ndjson")).collect();
+    paths.sort();
+    let text: String = paths.iter().map(|path| std::fs::read_to_string(path).unwrap_or_default()).collect();
+    let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+    lines.map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in a record: {line}"))).collect()
 }
 
 /// Calls what blocks on a thread of its own.
@@ -219,6 +234,18 @@ pub struct Memory {
 
 /// Measures of the process, and other ways to start it.
 impl Sidecar {
+    /// Starts it through another program, such as `unshare --mount sh -c '…; exec "$@"' sh`, and waits until it is ready.
+    pub async fn start_through(setup: &Setup, before: &[&str]) -> Self {
+        let sidecar = Self::follow(Self::unknown(setup, spawn(setup, before))).await;
+        eventually("readiness", async || sidecar.status().await.filter(|status| status["ready"] == true)).await;
+        sidecar
+    }
+
+    /// Reads its records in another directory.
+    pub fn records_in(&self, dir: &Path) -> Vec<Value> {
+        read_records(dir)
+    }
+
     /// Its memory.
     pub fn memory(&self) -> Memory {
         let status = std::fs::read_to_string(self.proc("status")).unwrap();
