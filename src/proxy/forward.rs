@@ -187,17 +187,17 @@ async fn send(guard: &ExchangeGuard, mut lease: Lease<Upload>, request: Request<
                     lease.discard();
                     Sent::Unused(Box::new(request))
                 }
-                _ => Sent::Failed(not_answered(guard, error.into_error())),
+                _ => Sent::Failed(not_answered(guard, lease.alert(), error.into_error())),
             }
         }
     }
 }
 
-fn not_answered(guard: &ExchangeGuard, error: hyper::Error) -> Failure {
+fn not_answered(guard: &ExchangeGuard, alert: Option<&'static str>, error: hyper::Error) -> Failure {
     if let Some(ended) = guard.exchange.ended() {
         return Failure::Ended(ended);
     }
-    if let Some(alert) = alert(&error) {
+    if let Some(alert) = alert {
         return Failure::PeerRefusedUs(alert);
     }
     let reason = match (guard.direction(), error.is_parse()) {
@@ -207,18 +207,6 @@ fn not_answered(guard: &ExchangeGuard, error: hyper::Error) -> Failure {
         (Direction::Outbound, false) => "peer_closed",
     };
     Failure::Response { reason, source: error }
-}
-
-/// A TLS alert that the peer sent, somewhere below an HTTP error.
-fn alert(error: &hyper::Error) -> Option<&'static str> {
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        if let Some(alert) = error.downcast_ref::<std::io::Error>().and_then(crate::tls::peer_alert) {
-            return Some(alert);
-        }
-        source = error.source();
-    }
-    None
 }
 
 fn deliver(

@@ -1,7 +1,7 @@
 //! New connections: to the app in the clear, to peers with the identity verified inside the handshake.
 
 use super::lease::{Idle, Protocol, Shared};
-use super::mortal::Mortal;
+use super::mortal::{Alert, Mortal};
 use super::{Address, PoolKey, UpstreamError};
 use crate::runtime::clock::Clock;
 use crate::runtime::limits::Timeouts;
@@ -63,7 +63,7 @@ impl Dialer {
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
     {
         let stream = self.tcp(&[address], timeouts.connect).await?;
-        self.http1(stream, "app connection").await
+        self.http1(stream, "app connection", Alert::default()).await
     }
 
     /// Dials the app over a Unix socket.
@@ -74,7 +74,7 @@ impl Dialer {
         let connected = timeout(timeouts.connect, UnixStream::connect(path)).await;
         let stream = connected.map_err(|_| UpstreamError::ConnectTimeout(timeouts.connect))?;
         let stream = stream.map_err(|error| UpstreamError::Connect(Arc::new(error)))?;
-        self.http1(stream, "app connection").await
+        self.http1(stream, "app connection", Alert::default()).await
     }
 
     /// Dials a peer and verifies who it is.
@@ -88,11 +88,12 @@ impl Dialer {
         let shaken = timeout(timeouts.handshake, handshake).await.map_err(|_| UpstreamError::HandshakeTimeout(timeouts.handshake))?;
         let Connected { stream, peer, channel } = shaken.map_err(|error| UpstreamError::Handshake(Arc::new(error)))?;
         let ends = peer.not_after.min(tls.not_after);
-        let stream = Mortal::new(stream, Arc::clone(&self.clock), ends);
+        let alert = Alert::default();
+        let stream = Mortal::new(stream, Arc::clone(&self.clock), ends, Rc::clone(&alert));
         if channel.alpn == "h2" {
-            self.http2(stream, ends, timeouts).await.map(Dialled::Http2)
+            self.http2(stream, alert, ends, timeouts).await.map(Dialled::Http2)
         } else {
-            let mut idle = self.http1(stream, "peer connection").await?;
+            let mut idle = self.http1(stream, "peer connection", alert).await?;
             idle.retire = idle.retire.min(self.retire(ends, timeouts));
             Ok(Dialled::Http1(idle))
         }
@@ -115,7 +116,7 @@ impl Dialer {
         Err(last)
     }
 
-    async fn http1<S, B>(&self, stream: S, name: &'static str) -> Result<Idle<B>, UpstreamError>
+    async fn http1<S, B>(&self, stream: S, name: &'static str, alert: Alert) -> Result<Idle<B>, UpstreamError>
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
@@ -125,10 +126,10 @@ impl Dialer {
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| UpstreamError::Http(Arc::new(error)))?;
         // The end of a connection is told to whoever has a request on it; here there is nobody to tell.
         let task = spawn_local(name, connection).abort_handle();
-        Ok(Idle::new(sender, task, self.oldest()))
+        Ok(Idle::new(sender, task, alert, self.oldest()))
     }
 
-    async fn http2<S, B>(&self, stream: S, ends: SystemTime, timeouts: &Timeouts) -> Result<Rc<Shared<B>>, UpstreamError>
+    async fn http2<S, B>(&self, stream: S, alert: Alert, ends: SystemTime, timeouts: &Timeouts) -> Result<Rc<Shared<B>>, UpstreamError>
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static,
@@ -137,7 +138,7 @@ impl Dialer {
         builder.max_header_list_size(u32::try_from(self.head_bytes).unwrap_or(u32::MAX));
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| UpstreamError::Http(Arc::new(error)))?;
         drop(spawn_local("peer connection", connection));
-        Ok(Shared::new(sender, self.oldest().min(self.retire(ends, timeouts))))
+        Ok(Shared::new(sender, alert, self.oldest().min(self.retire(ends, timeouts))))
     }
 
     fn oldest(&self) -> Instant {

@@ -1,5 +1,6 @@
 //! One request's use of a pooled connection.
 
+use super::mortal::Alert;
 use super::pool::Pool;
 use http::{Request, Response};
 use http_body::Body;
@@ -25,6 +26,7 @@ pub(super) struct Idle<B> {
     pub(super) sender: http1::SendRequest<B>,
     /// The task that drives it.
     task: AbortHandle,
+    alert: Alert,
     /// Not used from here on.
     pub(super) retire: Instant,
     /// Since when it idles.
@@ -34,8 +36,8 @@ pub(super) struct Idle<B> {
 }
 
 impl<B> Idle<B> {
-    pub(super) fn new(sender: http1::SendRequest<B>, task: AbortHandle, retire: Instant) -> Self {
-        Self { sender, task, retire, since: Instant::now(), keep_alive: None }
+    pub(super) fn new(sender: http1::SendRequest<B>, task: AbortHandle, alert: Alert, retire: Instant) -> Self {
+        Self { sender, task, alert, retire, since: Instant::now(), keep_alive: None }
     }
 
     pub(super) fn usable(&self, now: Instant, idle: Duration) -> bool {
@@ -48,6 +50,7 @@ impl<B> Idle<B> {
 /// An HTTP/2 connection, shared by its streams.
 pub(super) struct Shared<B> {
     sender: http2::SendRequest<B>,
+    alert: Alert,
     retire: Instant,
     pub(super) streams: Cell<usize>,
     since: Cell<Instant>,
@@ -55,8 +58,8 @@ pub(super) struct Shared<B> {
 }
 
 impl<B> Shared<B> {
-    pub(super) fn new(sender: http2::SendRequest<B>, retire: Instant) -> Rc<Self> {
-        Rc::new(Self { sender, retire, streams: Cell::new(0), since: Cell::new(Instant::now()), dead: Cell::new(false) })
+    pub(super) fn new(sender: http2::SendRequest<B>, alert: Alert, retire: Instant) -> Rc<Self> {
+        Rc::new(Self { sender, alert, retire, streams: Cell::new(0), since: Cell::new(Instant::now()), dead: Cell::new(false) })
     }
 
     pub(super) fn usable(&self, now: Instant, idle: Duration) -> bool {
@@ -95,6 +98,14 @@ impl<B> Lease<B> {
         match self.form {
             Form::Http1(_) => Protocol::Http1,
             Form::Http2(_) => Protocol::Http2,
+        }
+    }
+
+    /// The TLS alert with which the peer ended the connection.
+    pub fn alert(&self) -> Option<&'static str> {
+        match &self.form {
+            Form::Http1(idle) => idle.as_ref().and_then(|idle| idle.alert.get()),
+            Form::Http2(shared) => shared.alert.get(),
         }
     }
 
