@@ -44,6 +44,14 @@ struct Sample {
     effect: Effect,
 }
 
+/// One request for the flipping path that got no whole answer.
+#[derive(Debug, Clone)]
+struct Broken {
+    sent: SystemTime,
+    ended: SystemTime,
+    what: String,
+}
+
 /// One table: written, then in force until the next one is.
 #[derive(Debug, Clone, Copy)]
 struct Reign {
@@ -60,6 +68,7 @@ pub struct Flips {
     /// Counts; a right answer is one of the two.
     pub tally: Rc<Tally>,
     samples: RefCell<Vec<Sample>>,
+    broken: RefCell<Vec<Broken>>,
     written: RefCell<Vec<(SystemTime, Effect)>>,
     nonce: Cell<u64>,
 }
@@ -75,6 +84,10 @@ pub struct Judgement {
     pub denied: usize,
     /// Answers that no table gave that can have been in force.
     pub stale: usize,
+    /// Requests that the old table allowed and that a swap to deny ended under way, as it should.
+    pub revoked: usize,
+    /// Requests that failed for no such reason.
+    pub failures: Vec<String>,
     /// The latest request that the old table decided: how long after the swap's line it was sent; `None`: none was sent after it.
     pub latest_old: Option<Duration>,
     /// From the writing of a file to the line of its swap, the longest.
@@ -106,7 +119,8 @@ impl Flips {
                     None
                 }
                 Err(error) => {
-                    self.tally.fail(format!("{protocol:?} /flip: {error:#}"));
+                    let what = format!("{protocol:?} /flip: {error:#}");
+                    self.broken.borrow_mut().push(Broken { sent, ended: SystemTime::now(), what });
                     None
                 }
             };
@@ -124,12 +138,16 @@ impl Flips {
         let samples = self.samples.borrow();
         let count = |effect| samples.iter().filter(|sample| sample.effect == effect).count();
         let late = samples.iter().filter_map(|sample| overdue(&reigns, sample)).max();
+        let broken = self.broken.borrow();
+        let (revoked, failed): (Vec<_>, Vec<_>) = broken.iter().partition(|broken| is_revoked(&reigns, broken));
         Judgement {
             // The first one is the table of the start.
             swaps: reigns.len().saturating_sub(1),
             allowed: count(Effect::Allow),
             denied: count(Effect::Deny),
             stale: samples.iter().filter(|sample| !is_explained(&reigns, sample)).count(),
+            revoked: revoked.len(),
+            failures: failed.into_iter().map(|broken| broken.what.clone()).collect(),
             latest_old: late,
             slowest_swap: reigns.iter().filter_map(|reign| reign.line.duration_since(reign.written).ok()).max().unwrap_or_default(),
         }
@@ -158,6 +176,13 @@ fn is_explained(reigns: &[Reign], sample: &Sample) -> bool {
         let replaced = reigns.get(index + 1).map(|next| next.line + BOUND);
         reign.effect == sample.effect && reign.written <= sample.answered && replaced.is_none_or(|replaced| sample.sent <= replaced)
     })
+}
+
+/// Whether a swap to deny came while the request was under way: what the new table forbids is ended within its next sweep.
+fn is_revoked(reigns: &[Reign], broken: &Broken) -> bool {
+    let denies = reigns.iter().filter(|reign| reign.effect == Effect::Deny);
+    denies.into_iter().any(|reign| broken.sent <= reign.line + BOUND && reign.written <= broken.ended)
+        && is_explained(reigns, &Sample { sent: broken.sent, answered: broken.ended, effect: Effect::Allow })
 }
 
 /// How long after the line of the swap that ended its effect the request was sent, where only a replaced table can have answered it.

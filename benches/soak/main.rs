@@ -1,8 +1,10 @@
 //! Everything changes and nothing fails: certificates rotate, the policy table is swapped, one rule flips each second, and meanwhile a client
-//! without retries sends requests over HTTP/1.1 and HTTP/2. `make soak`; `SOAK_SECONDS`, `SOAK_RATE` (requests a second of each protocol).
+//! without retries sends requests over HTTP/1.1 and HTTP/2. `make soak`; `SOAK_SECONDS`, `SOAK_RATE` (requests a second of each protocol),
+//! `COUNTERSIGN` (another binary).
 //!
 //! It fails when a request does, when a new certificate is not shown to new connections, or when the old table answers a request that was
-//! sent more than 100 ms after the new one was said to be in force.
+//! sent more than 100 ms after the new one was said to be in force. A request that is under way when the new table forbids it is ended, as
+//! documented: that is no failure, and is counted apart.
 
 #[path = "../load/mod.rs"]
 mod load;
@@ -78,11 +80,15 @@ async fn soak() -> anyhow::Result<bool> {
     let lines = sidecar.lines();
     let handshakes = [&http1, &http2, &flips.tally, &certificates.tally].map(|tally| tally.handshakes.borrow().clone()).concat();
     let status = sidecar.stop(Duration::from_secs(15)).await?;
+    let judged = flips.judge(&lines);
+    for failure in &judged.failures {
+        flips.tally.fail(failure);
+    }
     let report = Report {
         seconds: seconds as f64,
         http1: &http1,
         http2: &http2,
-        flips: flips.judge(&lines),
+        flips: judged,
         flipping: &flips.tally,
         rotations: certificates::judge(&lines, &handshakes),
         probes: &certificates.tally,
@@ -105,6 +111,10 @@ pub struct Counters {
     pub records_lost: f64,
     /// `countersign_requests_total`.
     pub requests: f64,
+    /// `countersign_failures_total`, all reasons.
+    pub failures: f64,
+    /// `countersign_failures_total{reason="policy_changed"}`.
+    pub revoked: f64,
 }
 
 impl Counters {
@@ -115,6 +125,8 @@ impl Counters {
             panics: sidecar.metric("countersign_panics_total", "").await?,
             records_lost: sidecar.metric("countersign_audit_lost_total", "").await?,
             requests: sidecar.metric("countersign_requests_total", "").await?,
+            failures: sidecar.metric("countersign_failures_total", "").await?,
+            revoked: sidecar.metric("countersign_failures_total", "reason=\"policy_changed\"").await?,
         })
     }
 
@@ -125,6 +137,8 @@ impl Counters {
             panics: self.panics - before.panics,
             records_lost: self.records_lost - before.records_lost,
             requests: self.requests - before.requests,
+            failures: self.failures - before.failures,
+            revoked: self.revoked - before.revoked,
         }
     }
 }

@@ -87,6 +87,7 @@ impl Report<'_> {
         println!("policy swaps {} (log lines {}), from file to force at most {:?}", counted.swaps, flips.swaps, flips.slowest_swap);
         let latest = flips.latest_old.map_or("none after the line".to_owned(), |late| format!("sent {late:?} after the line"));
         println!("flipping path: {} allowed, {} denied; last request decided by an old table: {latest}", flips.allowed, flips.denied);
+        println!("allowed by the old table, forbidden and ended by the new one while under way: {}", flips.revoked);
         println!("requests counted by the sidecar {}, records lost {}, panics {}", counted.requests, counted.records_lost, counted.panics);
         println!("the sidecar ended with {}", self.status);
     }
@@ -96,13 +97,23 @@ impl Report<'_> {
         let (rotations, swaps) = ((ROTATIONS * share).floor(), (SWAPS * share).floor());
         let failed: u64 = self.tallies().iter().map(|(_, tally)| tally.failed.get()).sum();
         let cut: u64 = self.tallies().iter().map(|(_, tally)| tally.cut.get()).sum();
+        // HTTP/1.1 cannot end a response under way but with its connection.
+        let revoked = self.flips.revoked as u64;
+        let cut = cut.saturating_sub(revoked);
         let per_second = |tally: &Tally| tally.right.get() as f64 / self.seconds;
         let bound: Duration = flips::BOUND;
         let answered: u64 = self.tallies().iter().map(|(_, tally)| tally.right.get()).sum();
         vec![
             (failed == 0, format!("no request failed ({failed})")),
             (cut == 0, format!("no connection ended without a word ({cut})")),
-            (self.counted.requests == answered as f64, format!("the sidecar decided each request once ({answered} answers)")),
+            (self.counted.requests == (answered + revoked) as f64, format!("the sidecar decided each request once ({answered} answers)")),
+            (
+                self.counted.failures == self.counted.revoked && self.counted.revoked >= revoked as f64,
+                format!(
+                    "the sidecar ended no request but what a new table forbade ({} of {})",
+                    self.counted.revoked, self.counted.failures
+                ),
+            ),
             (per_second(self.http1) >= RATE, format!("HTTP/1.1: at least {RATE} requests/s")),
             (per_second(self.http2) >= RATE, format!("HTTP/2: at least {RATE} requests/s")),
             (self.counted.rotations >= rotations, format!("at least {rotations} certificate rotations in the metrics")),

@@ -39,9 +39,9 @@ impl Setting {
         Ok(setting)
     }
 
-    /// Runs the sidecar that this bench was built with: the release profile.
+    /// Runs the sidecar that this bench was built with, in the release profile, or the one that `COUNTERSIGN` names.
     pub fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        let mut command = Command::new(std::env::var_os("COUNTERSIGN").unwrap_or_else(|| env!("CARGO_BIN_EXE_countersign").into()));
         command.arg("run").arg("--config").arg(self.at("countersign.toml"));
         command
     }
