@@ -120,10 +120,8 @@ async fn bodies() {
     let chunked = ["--data-binary", &small_at, "--header", "transfer-encoding: chunked"];
     for (got, seen) in path.both(&chunked, "/echo").await {
         assert_eq!((got.status, &got.body[..]), (200, &b"a=1&b=%26\r\n\0"[..]));
-        if got.version == "1.1" {
-            assert_eq!(seen.headers["transfer-encoding"], "chunked");
-            assert!(!seen.headers.contains_key("content-length"));
-        }
+        assert_eq!(seen.headers["transfer-encoding"], "chunked");
+        assert!(!seen.headers.contains_key("content-length"));
     }
     for (got, seen) in path.both(&["--request", "GET", "--data-binary", &small_at], "/echo").await {
         assert_eq!((got.status, seen.method.as_str(), &got.body[..]), (200, "GET", &b"a=1&b=%26\r\n\0"[..]));

@@ -2,16 +2,20 @@
 
 use crate::support::client::tls;
 use crate::support::sidecar::run;
-use crate::support::{ALICE, App, BOB, Peer, Remote, Setup, Sidecar, policy, within};
+use crate::support::{ALICE, App, BOB, Peer, Remote, Setup, Sidecar, eventually, policy, within};
 use http::StatusCode;
 use rustix::process::Signal;
+use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
+use tokio::time::Instant;
 
+/// The time-outs before the reload.
+const OLD: Duration = Duration::from_secs(10);
 const PAYMENTS: &str = "spiffe://test.example/payments";
 
 #[tokio::test]
 async fn upstreams_and_time_outs_change() {
-    let (app, remote, mut setup, sidecar) = start().await;
+    let (_app, remote, mut setup, sidecar) = start().await;
     let mut app_side = Peer::app_http1(sidecar.outbound()).await;
     let [mut http1, mut http2] = Peer::both(sidecar.inbound(), &setup.cert(ALICE)).await;
     assert_eq!(app_side.ask("invoices", "/").await.header("x-countersign-reason"), "unknown_host");
@@ -24,11 +28,18 @@ async fn upstreams_and_time_outs_change() {
     // On the connections that are open.
     assert_eq!(app_side.ask("invoices", "/").await.status, StatusCode::OK);
     for peer in [&mut http1, &mut http2] {
-        assert_eq!(peer.get("/hold").await.status, StatusCode::GATEWAY_TIMEOUT, "{}", peer.name());
+        // A shard takes new time-outs over at its next tick; a request that began before keeps the old ones.
+        eventually("the new response_head", async || {
+            let begun = Instant::now();
+            assert_eq!(peer.get("/hold").await.status, StatusCode::GATEWAY_TIMEOUT, "{}", peer.name());
+            (begun.elapsed() < OLD / 2).then_some(())
+        })
+        .await;
     }
+    let begun = Instant::now();
     let mut silent = tls(sidecar.inbound(), Some(&setup.cert(ALICE)), &["h2"]).await.unwrap();
     let _ = within("the cut of a silent connection", silent.read_to_end(&mut Vec::new())).await;
-    drop(app);
+    assert!(begun.elapsed() < OLD / 2, "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
@@ -93,7 +104,7 @@ async fn what_does_not_parse_changes_nothing() {
 async fn start() -> (App, Remote, Setup, Sidecar) {
     let (app, mut setup) = (App::start().await, Setup::new());
     let remote = Remote::start(&setup.cert(PAYMENTS), &["h2"]).await;
-    setup.set("outbound.listen", "'127.0.0.1:0'");
+    setup.set("outbound.listen", "'127.0.0.1:0'").set("timeouts.response_head", "'10s'").set("timeouts.head", "'10s'");
     setup.table("upstream", &format!("hosts = ['payments']\naddress = '{}'\nid = '{PAYMENTS}'", remote.address));
     let sidecar = setup.start(&app).await;
     (app, remote, setup, sidecar)

@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::SystemTime;
 use tokio::net::TcpStream;
 
@@ -57,6 +58,7 @@ pub struct Connection {
     pub handshake: Handshake,
     sender: Sender,
     told: Cell<bool>,
+    cut: Rc<Cell<bool>>,
 }
 
 type Body = Empty<Bytes>;
@@ -104,20 +106,20 @@ impl Connection {
         let serial = Leaf::parse(leaf)?.serial;
         let handshake = Handshake { begun, done: SystemTime::now(), serial };
         let io = TokioIo::new(stream);
-        // The end of a connection is seen by whoever uses it.
+        let cut = Rc::new(Cell::new(false));
         let sender = match protocol {
             Protocol::Http1 => {
                 let (sender, connection) = http1::handshake(io).await.context("HTTP/1.1")?;
-                drop(tokio::task::spawn_local(connection));
+                drop(tokio::task::spawn_local(until_end(connection, Rc::clone(&cut))));
                 Sender::Http1(RefCell::new(Some(sender)))
             }
             Protocol::Http2 => {
                 let (sender, connection) = http2::Builder::new(LocalExecutor).handshake(io).await.context("HTTP/2")?;
-                drop(tokio::task::spawn_local(connection));
+                drop(tokio::task::spawn_local(until_end(connection, Rc::clone(&cut))));
                 Sender::Http2(sender)
             }
         };
-        Ok(Self { handshake, sender, told: Cell::new(false) })
+        Ok(Self { handshake, sender, told: Cell::new(false), cut })
     }
 
     /// Whether another request may be sent: the server did not say that it ends.
@@ -129,9 +131,9 @@ impl Connection {
         !closed && !self.told.get()
     }
 
-    /// Whether the server said `Connection: close`, or ended it.
-    pub fn was_told(&self) -> bool {
-        self.told.get()
+    /// Whether it ended without a word: no `Connection: close`, no GOAWAY, not even the close_notify of TLS.
+    pub fn was_cut(&self) -> bool {
+        self.cut.get()
     }
 
     /// Sends one request and waits for the whole answer.
@@ -176,6 +178,11 @@ impl Connection {
             Err(error) => failed(error, "a response cut short"),
         }
     }
+}
+
+/// Drives a connection; its end is otherwise seen by whoever uses it.
+async fn until_end(connection: impl Future<Output = Result<(), hyper::Error>>, cut: Rc<Cell<bool>>) {
+    cut.set(connection.await.is_err());
 }
 
 fn failed(error: hyper::Error, what: &'static str) -> Outcome {

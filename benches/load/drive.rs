@@ -135,8 +135,8 @@ impl Slots {
         if let Some(connection) = usable() {
             return Ok(connection);
         }
-        if slot.current.take().is_some() {
-            Tally::count(&tally.told);
+        if let Some(ended) = slot.current.take() {
+            Tally::count(if ended.was_cut() { &tally.cut } else { &tally.told });
         }
         let connection = Rc::new(Connection::open(self.address, &self.wallet, self.protocol).await?);
         tally.handshakes.borrow_mut().push(connection.handshake.clone());

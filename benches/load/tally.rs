@@ -12,8 +12,10 @@ const KEPT: usize = 10;
 pub struct Tally {
     /// Requests that got their right answer.
     pub right: Cell<u64>,
-    /// Connections that the server told to close, or closed, and that were replaced.
+    /// Connections that the server told to close and that were replaced.
     pub told: Cell<u64>,
+    /// Connections that ended without a word.
+    pub cut: Cell<u64>,
     /// Requests that found their connection ended before a byte was written, and went to a new one.
     pub not_sent: Cell<u64>,
     /// Requests on connections that were told to close: the client's own fault.

@@ -95,10 +95,14 @@ impl Report<'_> {
         let share = (self.seconds / 60.0).min(1.0);
         let (rotations, swaps) = ((ROTATIONS * share).floor(), (SWAPS * share).floor());
         let failed: u64 = self.tallies().iter().map(|(_, tally)| tally.failed.get()).sum();
+        let cut: u64 = self.tallies().iter().map(|(_, tally)| tally.cut.get()).sum();
         let per_second = |tally: &Tally| tally.right.get() as f64 / self.seconds;
         let bound: Duration = flips::BOUND;
+        let answered: u64 = self.tallies().iter().map(|(_, tally)| tally.right.get()).sum();
         vec![
             (failed == 0, format!("no request failed ({failed})")),
+            (cut == 0, format!("no connection ended without a word ({cut})")),
+            (self.counted.requests == answered as f64, format!("the sidecar decided each request once ({answered} answers)")),
             (per_second(self.http1) >= RATE, format!("HTTP/1.1: at least {RATE} requests/s")),
             (per_second(self.http2) >= RATE, format!("HTTP/2: at least {RATE} requests/s")),
             (self.counted.rotations >= rotations, format!("at least {rotations} certificate rotations in the metrics")),

@@ -1,8 +1,8 @@
 //! Every open connection of a shard with its deadlines, and the one sweep that enforces them.
 //!
 //! Neither a request nor a connection arms a timer. The I/O wrapper and the exchanges leave marks on the shard's coarse clock; ten times a
-//! second the sweep compares the marks with the limits and tells the connection's own task what to do. So every time-out acts up to
-//! [`TICK`] late, except the certificate's end, which acts up to [`TICK`] early.
+//! second the sweep compares the marks with the limits and tells the connection's own task what to do. So every time-out
+//! acts within a [`TICK`] of its moment, before or after it, and the certificate's end up to a [`TICK`] early, never late.
 
 use super::exchange::Exchange;
 use crate::policy::Caller;

@@ -21,10 +21,10 @@ use tokio::time::{Instant, timeout};
 /// How much earlier than the peer's graceful end we stop using a connection, so that the two never meet.
 const RETIRE_EARLIER: Duration = Duration::from_secs(2);
 
-/// The ports of our own plain listeners: dialling one of them would be a loop.
+/// Our own plain listeners that forward: dialling one of them would be a loop.
 #[derive(Debug, Clone, Default)]
 pub struct OwnListeners {
-    /// Ports of the outbound, health and admin listeners.
+    /// The port of the outbound listener, where there is one.
     pub ports: Vec<u16>,
 }
 
