@@ -18,8 +18,8 @@ use crate::runtime::tasks::{contained_poll, spawn_local};
 use crate::telemetry::metrics::DataPath;
 use crate::tls::TlsPublisher;
 use crate::upstream::{AppPool, Dialer, OwnListeners, PeerPools};
-use arc_swap::ArcSwap;
-use std::cell::{Cell, RefCell};
+use arc_swap::{ArcSwap, Guard};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -85,7 +85,6 @@ pub struct Shard {
     pub inbound_metrics: DataPath,
     /// Metrics of the outbound direction.
     pub outbound_metrics: DataPath,
-    timeouts: RefCell<Arc<Timeouts>>,
     phase: Cell<Phase>,
 }
 
@@ -113,7 +112,6 @@ impl Shard {
             peers: PeerPools::new(dialer),
             inbound_metrics: DataPath::new("inbound"),
             outbound_metrics: DataPath::new("outbound"),
-            timeouts: RefCell::new(plan.timeouts.load_full()),
             phase: Cell::new(Phase::Running),
             plan,
         })
@@ -125,8 +123,8 @@ impl Shard {
     }
 
     /// The time-outs in force.
-    pub fn timeouts(&self) -> Arc<Timeouts> {
-        Arc::clone(&self.timeouts.borrow())
+    pub fn timeouts(&self) -> Guard<Arc<Timeouts>> {
+        self.plan.timeouts.load()
     }
 
     /// The metrics of one direction.
@@ -172,8 +170,6 @@ impl Shard {
 
     fn serve(self: Rc<Self>, assigned: Assigned<Incoming<Listener>>) {
         let Assigned { work, load } = assigned;
-        // The sweep, which follows reloads otherwise, may have slept since the last one.
-        self.timeouts.replace(self.plan.timeouts.load_full());
         drop(match work.listener {
             Listener::Inbound(port) => spawn_local("inbound connection", async move {
                 inbound::connection(self, work, port).await;
@@ -214,7 +210,6 @@ impl Shard {
     }
 
     fn look(&self, generation: &Cell<u64>) {
-        self.timeouts.replace(self.plan.timeouts.load_full());
         let timeouts = self.timeouts();
         self.connections.sweep(self.plan.clock.now(), &timeouts);
         self.app.expire(&timeouts);
