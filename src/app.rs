@@ -244,12 +244,13 @@ impl Sidecar {
     /// Waits for a drain to be asked for, leads it, and ends everything. Blocks.
     pub fn wait(self) -> Drained {
         let Self { drain, readiness, shards, writer, control, acceptors, timeouts, _admin, .. } = self;
-        let drained = control.block_on(drain.run(|| (**timeouts.timeouts.load()).clone(), &readiness));
+        control.block_on(drain.run(|| (**timeouts.timeouts.load()).clone(), &readiness));
         acceptors.shutdown_background();
         shards.join();
         writer.finish();
         drop(_admin);
         control.shutdown_background();
+        let drained = drain.outcome();
         match drained {
             Drained::Clean => tracing::info!("drained"),
             Drained::Cut(requests) => tracing::warn!(requests, "drained; requests had to be cut"),

@@ -4,6 +4,7 @@
 //! second the sweep compares the marks with the limits and tells the connection's own task what to do. So every time-out
 //! acts within a [`TICK`] of its moment, before or after it, and the certificate's end up to a [`TICK`] early, never late.
 
+use super::activity::{Activity, CoarseClock, Doing, Millis, Speaks, millis};
 use super::exchange::Exchange;
 use crate::policy::Caller;
 use crate::runtime::limits::Timeouts;
@@ -11,10 +12,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, SystemTime};
-use tokio::time::Instant;
 
 /// How often the sweep looks.
 pub const TICK: Duration = Duration::from_millis(100);
@@ -32,137 +31,6 @@ const PARTING: u64 = 5_000;
 /// How long a request that lost its permit may stay stalled before it costs its connection.
 const REVOKED_STALL: u64 = 1_000;
 
-/// Bytes of the HTTP/2 connection preface with the head of the SETTINGS frame that must follow (RFC 9113, section 3.4).
-const PREFACE: u64 = 24 + 9;
-
-/// Milliseconds of the shard's coarse clock; never zero.
-pub type Millis = u64;
-
-/// The shard's coarse clock, moved by the sweep.
-#[derive(Debug)]
-pub struct CoarseClock {
-    start: Instant,
-    now: AtomicU64,
-}
-
-impl CoarseClock {
-    /// A clock that starts now.
-    pub fn new() -> Arc<Self> {
-        Arc::new(Self { start: Instant::now(), now: AtomicU64::new(1) })
-    }
-
-    /// The last tick's time.
-    pub fn now(&self) -> Millis {
-        self.now.load(Ordering::Relaxed)
-    }
-
-    fn advance(&self) -> Millis {
-        let now = 1 + u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX - 1);
-        self.now.store(now, Ordering::Relaxed);
-        now
-    }
-}
-
-/// What a connection is doing, as its reader and its requests mark it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Doing {
-    /// No byte came yet: the silent socket, the silent HTTP/2 client.
-    Silent = 0,
-    /// A head has begun and is not complete.
-    Head = 1,
-    /// At least one request is open.
-    Busy = 2,
-    /// Between requests.
-    Idle = 3,
-    /// We have sent our last byte and wait for the client's.
-    Parting = 4,
-}
-
-/// The marks of one connection. Atomics only because an upgraded I/O must be `Send`; one thread writes them.
-#[derive(Debug)]
-pub struct Activity {
-    clock: Arc<CoarseClock>,
-    doing: AtomicU64,
-    since: AtomicU64,
-    write_blocked: AtomicU64,
-    /// Bytes of the HTTP/2 preface that are still missing; HTTP/1.1 has none.
-    preface: AtomicU64,
-    speaks: Speaks,
-}
-
-impl Activity {
-    /// Marks of a connection whose first byte is awaited.
-    pub fn new(clock: Arc<CoarseClock>, speaks: Speaks) -> Arc<Self> {
-        let now = clock.now();
-        let preface = if speaks == Speaks::Http2 { PREFACE } else { 0 };
-        Arc::new(Self {
-            clock,
-            doing: AtomicU64::new(Doing::Silent as u64),
-            since: AtomicU64::new(now),
-            write_blocked: AtomicU64::new(0),
-            preface: AtomicU64::new(preface),
-            speaks,
-        })
-    }
-
-    /// Bytes came in. On HTTP/1.1 they begin a head; on HTTP/2 they may be a PING, so only the preface counts.
-    pub fn read(&self, bytes: usize) {
-        match (self.speaks, self.doing()) {
-            (Speaks::Http1, Doing::Silent | Doing::Idle) => self.set(Doing::Head),
-            (Speaks::Http2, Doing::Silent) => {
-                let missing = self.preface.load(Ordering::Relaxed).saturating_sub(bytes as u64);
-                self.preface.store(missing, Ordering::Relaxed);
-                if missing == 0 {
-                    self.set(Doing::Idle);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Bytes went out.
-    pub fn wrote(&self) {
-        self.write_blocked.store(0, Ordering::Relaxed);
-    }
-
-    /// The peer takes no more bytes for now.
-    pub fn write_blocked(&self) {
-        if self.write_blocked.load(Ordering::Relaxed) == 0 {
-            self.write_blocked.store(self.clock.now(), Ordering::Relaxed);
-        }
-    }
-
-    /// Our side has ended; whether the client's end is worth waiting for.
-    pub fn part(&self) -> bool {
-        let waits = self.speaks == Speaks::Http1;
-        if waits {
-            self.set(Doing::Parting);
-        }
-        waits
-    }
-
-    /// Whether no request has begun since the last one ended.
-    pub fn is_idle(&self) -> bool {
-        matches!(self.doing(), Doing::Silent | Doing::Idle)
-    }
-
-    fn doing(&self) -> Doing {
-        match self.doing.load(Ordering::Relaxed) {
-            0 => Doing::Silent,
-            1 => Doing::Head,
-            2 => Doing::Busy,
-            3 => Doing::Idle,
-            _ => Doing::Parting,
-        }
-    }
-
-    fn set(&self, doing: Doing) {
-        self.doing.store(doing as u64, Ordering::Relaxed);
-        self.since.store(self.clock.now(), Ordering::Relaxed);
-    }
-}
-
 /// What a connection's task is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Close {
@@ -170,15 +38,6 @@ pub enum Close {
     Graceful,
     /// End now; why.
     Cut(&'static str),
-}
-
-/// Which HTTP a connection speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Speaks {
-    /// HTTP/1.1 or 1.0.
-    Http1,
-    /// HTTP/2.
-    Http2,
 }
 
 /// When a connection has to end.
@@ -236,7 +95,7 @@ impl Connection {
     /// Tells the connection's task; a cut is never taken back, and its reason is that of every open request.
     pub fn tell(&self, close: Close) {
         if let Close::Cut(reason) = close {
-            let now = self.activity.clock.now();
+            let now = self.activity.now();
             self.exchanges.borrow().iter().for_each(|exchange| exchange.cut(reason, now));
         }
         if !matches!(self.told.get(), Some(Close::Cut(_))) {
@@ -245,6 +104,12 @@ impl Connection {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
+    }
+
+    /// The requests that a cut would cost: those that are open, and a response that is decided and not yet sent.
+    pub fn unfinished(&self) -> usize {
+        let open = self.exchanges.borrow().len();
+        open.max(usize::from(self.activity.blocked_since().is_some()))
     }
 
     /// A request begins.
@@ -302,11 +167,10 @@ impl Connection {
         if self.lifetime.ends.is_some_and(|ends| wall + TICK >= ends) {
             return Some(Close::Cut("expired"));
         }
-        let blocked = self.activity.write_blocked.load(Ordering::Relaxed);
-        if blocked != 0 && now.saturating_sub(blocked) >= millis(timeouts.body_idle) {
+        if self.activity.blocked_since().is_some_and(|since| now.saturating_sub(since) >= millis(timeouts.body_idle)) {
             return Some(Close::Cut("body_idle"));
         }
-        let since = now.saturating_sub(self.activity.since.load(Ordering::Relaxed));
+        let since = now.saturating_sub(self.activity.since());
         let closing = self.closing.get().map_or(0, |at| now.saturating_sub(at));
         match self.activity.doing() {
             Doing::Silent | Doing::Head if since >= millis(timeouts.head) => Some(Close::Cut("head")),
@@ -410,11 +274,6 @@ impl Connections {
     pub fn stir(&self) {
         self.stirring.notify_one();
     }
-}
-
-/// A duration on the coarse clock.
-pub fn millis(duration: Duration) -> Millis {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ impl Fixture {
     /// What the connection is told at `seconds` after the start.
     fn told_at(&self, seconds: u64) -> Option<Close> {
         let now = 1 + seconds * 1_000;
-        self.connections.clock.now.store(now, Ordering::Relaxed);
+        self.connections.clock.set(now);
         self.guard.connection.sweep(now, SystemTime::UNIX_EPOCH, &self.timeouts);
         self.guard.connection.told.take()
     }

@@ -1,12 +1,13 @@
 //! What both directions do alike with a downstream connection: refusals and their records, contained panics, the end.
 
+use super::activity::Speaks;
 use super::body::Download;
-use super::connections::{Connection, Speaks};
+use super::connections::Connection;
 use super::exchange::micros;
 use super::respond;
 use super::serve::Ended;
 use super::shard::Shard;
-use crate::audit::{Claimed, Decision, Direction, Outcome};
+use crate::audit::{Claimed, Decision, DecisionId, Direction, Outcome};
 use crate::policy::{Denial, Facts, Reason, Snapshot, Verdict};
 use crate::request::{CanonicalRequest, Malformed};
 use crate::runtime::tasks::contained;
@@ -115,26 +116,24 @@ impl Downstream {
     }
 
     /// Answers one request with `answer`; a panic in it becomes a 500 with a record and costs nothing else.
-    /// `answer` sets the cell once a record is written or owed by someone else.
+    /// `answer` says in the cell who owes the record.
     pub async fn answer<F>(
         &self,
         request: Request<Incoming>,
-        answer: impl FnOnce(Request<Incoming>, Begun, Rc<Cell<bool>>) -> F,
+        answer: impl FnOnce(Request<Incoming>, Begun, Rc<Cell<Owes>>) -> F,
     ) -> Response<Download>
     where
         F: Future<Output = Response<Download>>,
     {
         let (method, version, begun) = (request.method().clone(), request.version(), self.begin());
         let bodiless = request.body().is_end_stream();
-        let recorded = Rc::new(Cell::new(false));
-        let _owed = Owed { downstream: self, begun, method: &method, recorded: &recorded };
-        let mut response = match contained("request", answer(request, begun, Rc::clone(&recorded))).await {
+        let owes = Rc::new(Cell::new(Owes::Downstream));
+        let _owed = Owed { downstream: self, begun, method: &method, owes: &owes };
+        let mut response = match contained("request", answer(request, begun, Rc::clone(&owes))).await {
             Some(response) => response,
-            None if recorded.get() => {
-                respond::refusal(StatusCode::INTERNAL_SERVER_ERROR, self.shard.recorder.id(), self.direction, "panic")
-            }
+            None if let Owes::Exchange(id) = owes.get() => respond::refusal(StatusCode::INTERNAL_SERVER_ERROR, id, self.direction, "panic"),
             None => {
-                recorded.set(true);
+                owes.set(Owes::Nobody);
                 let facts = Facts::without_rule(Reason::Refused("panic"), &self.shard.policy.current());
                 let status = StatusCode::INTERNAL_SERVER_ERROR;
                 self.refuse(begun, Refusal { status, facts, request: None, method: Some(method.clone()) })
@@ -168,17 +167,28 @@ impl Downstream {
     }
 }
 
+/// Who writes a request's record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owes {
+    /// Nobody yet: the downstream connection does.
+    Downstream,
+    /// The exchange, under this id, when it ends.
+    Exchange(DecisionId),
+    /// It is written.
+    Nobody,
+}
+
 /// A request between its head and its record. Where the client goes before there is one (a full log lets requests wait), this writes it.
 struct Owed<'r> {
     downstream: &'r Downstream,
     begun: Begun,
     method: &'r Method,
-    recorded: &'r Cell<bool>,
+    owes: &'r Cell<Owes>,
 }
 
 impl Drop for Owed<'_> {
     fn drop(&mut self) {
-        if !self.recorded.get() {
+        if self.owes.get() == Owes::Downstream {
             let facts = Facts::without_rule(Reason::Refused("client_closed"), &self.downstream.shard.policy.current());
             let mut record = self.downstream.decision(self.begun, Verdict::Deny, facts, None);
             record.method = Some(self.method.clone());

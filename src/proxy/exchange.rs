@@ -1,6 +1,7 @@
 //! One request between its decision and its end: counters, deadlines, and the record that is written when it is over.
 
-use super::connections::{Connection, Millis, millis};
+use super::activity::{Millis, millis};
+use super::connections::Connection;
 use super::shard::Shard;
 use crate::audit::{Decision, Direction};
 use crate::policy::Verdict;

@@ -1,9 +1,10 @@
 //! Peer → this service: handshake, identity, then every request is decided and forwarded to the app.
 
+use super::activity::Speaks;
 use super::admission::Share;
 use super::body::{Download, Upload};
-use super::connections::{Lifetime, Speaks};
-use super::downstream::{Begun, Counted, Downstream, Refusal, claimed, jittered};
+use super::connections::Lifetime;
+use super::downstream::{Begun, Counted, Downstream, Owes, Refusal, claimed, jittered};
 use super::exchange::ExchangeGuard;
 use super::serve::serve;
 use super::shard::{Listener, Shard};
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::SystemTime;
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 
 /// What the requests of one inbound connection share.
 struct Peer {
@@ -40,7 +42,7 @@ pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16)
     let Some(settings) = shard.plan.inbound.as_ref() else { return };
     // From here on a drain waits for it: whoever was let in is answered.
     let _counted = Counted::new(&shard, Direction::Inbound);
-    let Some((accepted, own)) = handshake(&shard, stream, source, port).await else { return };
+    let Some((accepted, own, permit)) = handshake(&shard, stream, source, port, permit).await else { return };
     let Accepted { stream, peer, channel } = accepted;
     shard.inbound_metrics.handshakes_ok.increment(1);
     let identity = headers::Identity::new(settings, own.id.as_str(), &peer, source.ip());
@@ -60,7 +62,7 @@ pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16)
         let peer = Rc::clone(&peer);
         async move {
             let deciding = Rc::clone(&peer);
-            peer.downstream.answer(request, |request, begun, recorded| decide_and_forward(deciding, request, begun, recorded)).await
+            peer.downstream.answer(request, |request, begun, owes| decide_and_forward(deciding, request, begun, owes)).await
         }
     };
     let ended = serve(stream, Bytes::new(), speaks, &guard.connection, &shard.plan.limits, handle).await;
@@ -69,7 +71,14 @@ pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16)
 }
 
 /// Shakes hands under `[timeouts] handshake`, which runs from the accept; a refusal is recorded with who was refused.
-async fn handshake(shard: &Shard, stream: std::net::TcpStream, source: SocketAddr, port: u16) -> Option<(Accepted, Arc<tls::TlsState>)> {
+/// The connection's permit lasts until the refused client has read why.
+async fn handshake(
+    shard: &Shard,
+    stream: std::net::TcpStream,
+    source: SocketAddr,
+    port: u16,
+    permit: OwnedSemaphorePermit,
+) -> Option<(Accepted, Arc<tls::TlsState>, OwnedSemaphorePermit)> {
     let limit = shard.timeouts().handshake;
     let attempt = async {
         let _turn = shard.plan.handshakes.acquire().await.ok()?;
@@ -79,7 +88,7 @@ async fn handshake(shard: &Shard, stream: std::net::TcpStream, source: SocketAdd
         };
         let stream = TcpStream::from_std(stream).ok()?;
         match tls::accept(&state, stream).await {
-            Ok(accepted) => Some((accepted, state)),
+            Ok(accepted) => Some((accepted, state, permit)),
             Err(refused_by_tls) => {
                 let error = &refused_by_tls.error;
                 let claimed = match error {
@@ -88,7 +97,10 @@ async fn handshake(shard: &Shard, stream: std::net::TcpStream, source: SocketAdd
                 };
                 tracing::debug!(%source, %error, "handshake refused");
                 refused(shard, source, port, error.label(), error.reason(), claimed);
-                drop(spawn_local("parting", refused_by_tls.part()));
+                drop(spawn_local("parting", async move {
+                    refused_by_tls.part().await;
+                    drop(permit);
+                }));
                 None
             }
         }
@@ -120,7 +132,7 @@ fn refused(
     }
 }
 
-async fn decide_and_forward(peer: Rc<Peer>, request: Request<Incoming>, begun: Begun, recorded: Rc<Cell<bool>>) -> Response<Download> {
+async fn decide_and_forward(peer: Rc<Peer>, request: Request<Incoming>, begun: Begun, owes: Rc<Cell<Owes>>) -> Response<Download> {
     let Peer { downstream, identity, in_flight, strictness } = &*peer;
     let shard = &downstream.shard;
     let (mut parts, body) = request.into_parts();
@@ -129,7 +141,7 @@ async fn decide_and_forward(peer: Rc<Peer>, request: Request<Incoming>, begun: B
     let (canonical, permit) = match decide(downstream, &parts, strictness, begun.wall) {
         Ok(decided) => decided,
         Err(refusal) => {
-            recorded.set(true);
+            owes.set(Owes::Nobody);
             return downstream.refuse(begun, *refusal);
         }
     };
@@ -137,14 +149,14 @@ async fn decide_and_forward(peer: Rc<Peer>, request: Request<Incoming>, begun: B
     let (hop, share) = match admit(shard, &parts.headers, in_flight).await {
         Ok(admitted) => admitted,
         Err((status, reason)) => {
-            recorded.set(true);
+            owes.set(Owes::Nobody);
             return downstream.refuse_because(begun, status, reason, canonical);
         }
     };
     count_allowed(shard, permit.facts());
     let id = record.id;
     let guard = ExchangeGuard::open(shard, &downstream.connection, record, begun.instant, shard.timeouts().response_head, share);
-    recorded.set(true);
+    owes.set(Owes::Exchange(id));
     let stripped = headers::to_app(&mut parts.headers, &canonical, &shard.plan.reserved, identity, hop);
     shard.inbound_metrics.stripped.increment(stripped);
     let upload = Upload::new(body, &guard, shard.plan.limits.max_body);

@@ -1,6 +1,6 @@
 //! The I/O wrapper of a downstream connection: leaves marks for the sweep, and gives back bytes that were read ahead.
 
-use super::connections::Activity;
+use super::activity::Activity;
 use bytes::{Buf, Bytes};
 use std::io;
 use std::pin::Pin;

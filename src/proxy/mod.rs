@@ -1,6 +1,7 @@
 //! The request's way. Read top to bottom: [`shard`] takes a connection, [`inbound`] or [`outbound`] leads it, [`serve`] speaks HTTP with it,
 //! [`forward`] passes its requests on, [`body`] lets bytes through and [`exchange`] records the end.
 
+mod activity;
 mod admission;
 mod body;
 mod connections;

@@ -1,8 +1,9 @@
 //! This service → peer: the local app's requests, routed by host, sent only to the peer that the route expects.
 
+use super::activity::Speaks;
 use super::body::{Download, Upload};
-use super::connections::{Lifetime, Speaks};
-use super::downstream::{Begun, Counted, Downstream, Refusal, claimed};
+use super::connections::Lifetime;
+use super::downstream::{Begun, Counted, Downstream, Owes, Refusal, claimed};
 use super::error::Failure;
 use super::exchange::ExchangeGuard;
 use super::serve::serve;
@@ -73,7 +74,7 @@ pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16)
         let downstream = Rc::clone(&downstream);
         async move {
             let routing = Rc::clone(&downstream);
-            downstream.answer(request, |request, begun, recorded| route_and_forward(routing, strictness, request, begun, recorded)).await
+            downstream.answer(request, |request, begun, owes| route_and_forward(routing, strictness, request, begun, owes)).await
         }
     };
     let ended = serve(stream, ahead, speaks, &guard.connection, &shard.plan.limits, handle).await;
@@ -108,7 +109,7 @@ async fn route_and_forward(
     strictness: Strictness,
     request: Request<Incoming>,
     begun: Begun,
-    recorded: Rc<Cell<bool>>,
+    owes: Rc<Cell<Owes>>,
 ) -> Response<Download> {
     let shard = &downstream.shard;
     let (mut parts, body) = request.into_parts();
@@ -116,18 +117,18 @@ async fn route_and_forward(
     let canonical = match canonical {
         Ok(canonical) => canonical,
         Err(malformed) => {
-            recorded.set(true);
+            owes.set(Owes::Nobody);
             let refusal = Refusal::malformed(malformed, &shard.policy.current(), parts.method);
             return downstream.refuse(begun, *refusal);
         }
     };
     let destinations = shard.plan.destinations.load_full();
     let Some((route, destination)) = destinations.find(canonical.host()) else {
-        recorded.set(true);
+        owes.set(Owes::Nobody);
         return downstream.refuse_because(begun, StatusCode::BAD_GATEWAY, "unknown_host", canonical);
     };
     let Ok(hop) = headers::next_hop(&parts.headers) else {
-        recorded.set(true);
+        owes.set(Owes::Nobody);
         return downstream.refuse_because(begun, StatusCode::LOOP_DETECTED, "loop", canonical);
     };
     let permit = policy::permit_route(Arc::clone(&destination.rule), &shard.policy.current());
@@ -136,7 +137,7 @@ async fn route_and_forward(
     let share = match shard.plan.admission.outbound() {
         Ok(share) if shard.recorder.reserve().await.is_ok() => share,
         refused => {
-            recorded.set(true);
+            owes.set(Owes::Nobody);
             let reason = refused.err().unwrap_or("audit_unavailable");
             return downstream.refuse_because(begun, StatusCode::SERVICE_UNAVAILABLE, reason, canonical);
         }
@@ -145,7 +146,7 @@ async fn route_and_forward(
     let id = record.id;
     let response_head = route.response_head.unwrap_or(shard.timeouts().response_head);
     let guard = ExchangeGuard::open(shard, &downstream.connection, record, begun.instant, response_head, share);
-    recorded.set(true);
+    owes.set(Owes::Exchange(id));
     let stripped = headers::to_peer(&mut parts.headers, &canonical, &shard.plan.reserved, hop);
     shard.outbound_metrics.stripped.increment(stripped);
     let upload = Upload::new(body, &guard, shard.plan.limits.max_body);

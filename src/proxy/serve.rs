@@ -1,7 +1,8 @@
 //! One downstream connection: HTTP/1.1 or HTTP/2 until it ends, or is told to.
 
+use super::activity::Speaks;
 use super::body::Download;
-use super::connections::{Close, Connection, Speaks};
+use super::connections::{Close, Connection};
 use super::io::Marked;
 use crate::runtime::limits::Limits;
 use crate::runtime::tasks::LocalExecutor;

@@ -1,8 +1,9 @@
 //! One shard: what its connections share, its loop, and its sweep.
 
+use super::activity::Millis;
 use super::admission::Admission;
 use super::body::Upload;
-use super::connections::{Close, Connections, Millis, TICK};
+use super::connections::{Close, Connections, TICK};
 use super::outbound::Destinations;
 use super::settings::{App, Inbound, Outbound};
 use super::{inbound, outbound};
@@ -22,6 +23,7 @@ use arc_swap::{ArcSwap, Guard};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 /// Which listener a connection came from.
@@ -189,6 +191,7 @@ impl Shard {
         self.connections.for_each(|connection| {
             let direction = if connection.caller.identity.is_some() { Direction::Inbound } else { Direction::Outbound };
             if phase == Phase::Cut {
+                self.plan.live.cut.fetch_add(connection.unfinished(), Ordering::SeqCst);
                 connection.tell(Close::Cut("drained"));
             } else if self.is_closing(direction) {
                 connection.begin_closing(now);

@@ -32,6 +32,8 @@ pub struct Live {
     pub outbound_connections: AtomicUsize,
     /// Outbound requests between decision and end.
     pub outbound_requests: AtomicUsize,
+    /// Requests that were cut at the end, responses that were still being sent included.
+    pub cut: AtomicUsize,
 }
 
 /// Tells everyone how far the end has come. Cheap to clone.
@@ -103,28 +105,33 @@ impl Drain {
         &self.live
     }
 
+    /// How it ended; known once every shard has ended.
+    pub fn outcome(&self) -> Drained {
+        match self.live.cut.load(Ordering::SeqCst) {
+            0 => Drained::Clean,
+            cut => Drained::Cut(cut),
+        }
+    }
+
     /// Waits for the request, then leads the process through its end (`[timeouts] pre_drain`, `drain`).
-    pub async fn run(&self, timeouts: impl Fn() -> Timeouts, readiness: &Readiness) -> Drained {
+    pub async fn run(&self, timeouts: impl Fn() -> Timeouts, readiness: &Readiness) {
         self.requested.notified().await;
         let Timeouts { pre_drain, drain, .. } = timeouts();
         readiness.pending("draining", "the process is ending");
         tracing::info!(pre_drain_s = pre_drain.as_secs_f64(), drain_s = drain.as_secs_f64(), "drain begins");
         let mut hurry = self.hurry.subscribe();
-        let finished = tokio::select! {
+        tokio::select! {
             biased;
-            _ = hurry.wait_for(|now| *now) => false,
-            finished = self.lead(pre_drain, drain) => finished,
-        };
-        let load = |counter: &AtomicUsize| counter.load(Ordering::SeqCst);
-        let left = if finished { 0 } else { load(&self.live.inbound_requests) + load(&self.live.outbound_requests) };
+            _ = hurry.wait_for(|now| *now) => {}
+            () = self.lead(pre_drain, drain) => {}
+        }
         self.stop_inbound.send_replace(true);
         self.stop_outbound.send_replace(true);
         self.phase.send_replace(Phase::Cut);
-        if left == 0 { Drained::Clean } else { Drained::Cut(left) }
     }
 
-    /// True when all requests ended in time.
-    async fn lead(&self, pre_drain: Duration, drain: Duration) -> bool {
+    /// Until all requests have ended, at most until the drain's time is over.
+    async fn lead(&self, pre_drain: Duration, drain: Duration) {
         sleep(pre_drain).await;
         let end = Instant::now() + drain;
         self.stop_inbound.send_replace(true);
@@ -138,7 +145,7 @@ impl Drain {
             self.stop_outbound.send_replace(true);
             none(&[&live.outbound_requests]).await;
         };
-        timeout_at(end, done).await.is_ok()
+        let _ = timeout_at(end, done).await;
     }
 }
 

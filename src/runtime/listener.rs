@@ -3,9 +3,11 @@
 use super::shards::Dispatch;
 use crate::telemetry::metrics::Process;
 use socket2::{Domain, Protocol, Socket, Type};
+use std::future::poll_fn;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -56,7 +58,7 @@ fn bind_exactly(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// Accepts until `stop` says so: takes a permit first, so that connections above the limit wait in the kernel; pauses after errors such as too many open files.
+/// Accepts until `stop` says so, and then once more what has come before: takes a permit first, so that connections above the limit wait in the kernel; pauses after errors such as too many open files.
 pub async fn accept_loop<K: Copy>(
     listener: std::net::TcpListener,
     kind: K,
@@ -76,7 +78,7 @@ pub async fn accept_loop<K: Copy>(
         };
         let accepted = tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => return,
+            _ = stop.wait_for(|stop| *stop) => break,
             accepted = next => accepted,
         };
         match accepted {
@@ -95,6 +97,16 @@ pub async fn accept_loop<K: Copy>(
                 tracing::warn!(%error, pause_ms = pause.as_millis() as u64, "accept failed");
                 tokio::time::sleep(pause).await;
             }
+        }
+    }
+    // Whoever is in the kernel's queue believes to be connected, and would be reset when the listener closes.
+    for _ in 0..KERNEL_BACKLOG {
+        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else { return };
+        let waiting = poll_fn(|cx| Poll::Ready(listener.poll_accept(cx))).await;
+        let Poll::Ready(Ok((stream, source))) = waiting else { return };
+        let Ok(stream) = stream.into_std() else { return };
+        if shards.give(Incoming { stream, source: unmapped(source), listener: kind, permit }).await.is_err() {
+            return;
         }
     }
 }

@@ -6,7 +6,7 @@ use super::{Address, PoolKey, UpstreamError};
 use crate::runtime::clock::Clock;
 use crate::runtime::limits::Timeouts;
 use crate::runtime::tasks::{LocalExecutor, spawn_local};
-use crate::tls::{Connected, TlsState};
+use crate::tls::{Connected, Offer, TlsState};
 use http_body::Body;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
@@ -92,6 +92,8 @@ impl Dialer {
         let stream = Mortal::new(stream, Arc::clone(&self.clock), ends, Rc::clone(&alert));
         if channel.alpn == "h2" {
             self.http2(stream, alert, ends, timeouts).await.map(Dialled::Http2)
+        } else if key.offer == Offer::Http2 {
+            Err(UpstreamError::NoHttp2)
         } else {
             let mut idle = self.http1(stream, "peer connection", alert).await?;
             idle.retire = idle.retire.min(self.retire(ends, timeouts));

@@ -26,6 +26,9 @@ pub enum UpstreamError {
     /// The handshake failed.
     #[error("{0}")]
     Handshake(Arc<ConnectError>),
+    /// `protocol = "h2"`, and the peer does not speak it. Trying again does not help.
+    #[error("the peer does not speak HTTP/2, as `protocol` of the upstream says it must")]
+    NoHttp2,
     /// We have no certificate yet. Trying again helps once there is one.
     #[error("there is no certificate yet")]
     NoCertificate,
@@ -44,6 +47,7 @@ impl UpstreamError {
             Self::Loop => "loop",
             Self::HandshakeTimeout(_) => "peer_handshake_timeout",
             Self::Handshake(error) => error.reason(),
+            Self::NoHttp2 => "peer_no_http2",
             Self::NoCertificate => "no_certificate",
         }
     }
