@@ -9,7 +9,8 @@ use http_body_util::Full;
 #[tokio::test]
 async fn only_one_length_is_passed_on() {
     const LENGTH: &str = "content-length: 5\r\n";
-    for (fields, expected) in [(LENGTH.repeat(1), &["5"][..]), (LENGTH.repeat(2), &[])] {
+    for (times, expected) in [(1, &["5"][..]), (2, &[])] {
+        let fields = LENGTH.repeat(times);
         let app = RawApp::start(format!("HTTP/1.1 200 OK\r\n{fields}connection: close\r\n\r\n")).await;
         let mut setup = Setup::new();
         setup.in_front_of(app.address);
