@@ -1,9 +1,10 @@
 //! Who is answered before the upload was read gets the whole answer, and nothing of the request stays behind.
 
-use crate::support::client::tls;
+use crate::support::client::{post, tls};
 use crate::support::curl::Curl;
+use crate::support::frames::RST_STREAM;
 use crate::support::streaming::{Streams, fed};
-use crate::support::{ALICE, App, BOB, Setup, Sidecar, eventually, within};
+use crate::support::{ALICE, App, BOB, Peer, Setup, Sidecar, eventually, within};
 use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::BodyExt as _;
@@ -50,6 +51,20 @@ async fn curl_reads_its_403() {
         let got = curl.ask(&["--http1.1", "--header", "Expect:", "--data-binary", "@upload"], "/closed").await;
         assert_eq!(got.status, 403, "time {time}: {got:?}");
     }
+    assert!(app.seen().is_empty());
+}
+
+/// Over HTTP/2 the rest of the upload is declined without an error, and the connection goes on.
+#[tokio::test]
+async fn an_http2_client_reads_its_403() {
+    let (app, mut setup) = (App::start().await, Setup::new());
+    let sidecar = setup.start(&app).await;
+    let mut peer = Peer::http2(sidecar.inbound(), &setup.cert(BOB)).await;
+    for time in 0..TIMES {
+        let answer = peer.send(post("/closed", vec![b'x'; UPLOAD])).await.unwrap_or_else(|error| panic!("time {time}: {error:?}"));
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "time {time}");
+    }
+    assert!(peer.facts().frames.of(RST_STREAM).iter().all(|frame| frame.code() == 0), "a reset says NO_ERROR");
     assert!(app.seen().is_empty());
 }
 
