@@ -11,8 +11,9 @@ use tokio::time::sleep;
 pub const LIFE: Duration = Duration::from_secs(6);
 
 /// How far the clock of a certificate, whole seconds, and the sidecar's sweep may be off; the rest is a loaded machine's.
-const EARLY: Duration = Duration::from_millis(1_500);
-const LATE: Duration = Duration::from_secs(2);
+pub const EARLY: Duration = Duration::from_millis(1_500);
+/// See [`EARLY`].
+pub const LATE: Duration = Duration::from_secs(2);
 
 /// A leaf for `id` that ends after [`LIFE`].
 pub fn ending(id: &str) -> LeafOptions {
@@ -71,7 +72,7 @@ pub async fn until(moment: SystemTime) {
 }
 
 /// When a recorded request ended, by the sidecar's own clock.
-fn ended(record: &Value) -> SystemTime {
+pub fn ended(record: &Value) -> SystemTime {
     let began = record["time"].as_str().unwrap();
     let began = time::OffsetDateTime::parse(began, &time::format_description::well_known::Rfc3339).unwrap();
     SystemTime::from(began) + Duration::from_micros(record["total_us"].as_u64().unwrap())

@@ -1,6 +1,6 @@
 //! A peer that a sidecar calls: a TLS server in the test's process that notes who called and every byte that came.
 
-use super::app::{AppBody, full};
+use super::app::{AppBody, full, unfinished};
 use countersign::identity::x509::Leaf;
 use countersign::testing::pki::TestCert;
 use http::{HeaderMap, Request, Response};
@@ -57,7 +57,7 @@ pub struct Asked {
 
 /// A TLS server that wants a client certificate and takes any; dropping it stops accepting.
 ///
-/// It answers `/hold…` once [`Remote::release`] was called, and the rest at once, with the request's authority.
+/// It answers `/hold…` once [`Remote::release`] was called, `/unfinished…` without end, and the rest at once, with the request's authority.
 pub struct Remote {
     /// Where it listens.
     pub address: SocketAddr,
@@ -154,7 +154,8 @@ async fn serve(acceptor: TlsAcceptor, stream: TcpStream, shared: Arc<Shared>, ca
             if request.uri().path().starts_with("/hold") {
                 let _ = gate.wait_for(|open| *open).await;
             }
-            Ok::<Response<AppBody>, Infallible>(Response::new(full(host)))
+            let body = if request.uri().path().starts_with("/unfinished") { unfinished("beginning") } else { full(host) };
+            Ok::<Response<AppBody>, Infallible>(Response::new(body))
         }
     });
     if http2 {
