@@ -33,7 +33,7 @@ async fn an_app_that_does_not_read() {
     nothing_in_flight(&sidecar, "inbound").await;
 }
 
-/// The same for a peer that the app calls, over both protocols of the app.
+/// The same for a peer that the app calls, which speaks h2c to us.
 #[tokio::test]
 async fn a_peer_that_does_not_read() {
     let mut setup = Setup::new();
