@@ -90,6 +90,31 @@ async fn a_flood_is_counted_exactly_by_a_process_that_ends() {
     exact(&sidecar, &ids);
 }
 
+/// Nobody comes after the flood who would bring what the shard has counted to the writer.
+#[tokio::test]
+async fn a_flood_of_refused_handshakes_is_counted_while_nobody_else_comes() {
+    let (app, mut setup) = (App::start().await, Setup::new());
+    let (sidecar, halt) = halted(&mut setup, &app).await;
+    for _ in 0..FLOOD / 100 {
+        // Each ends at once, without a ClientHello; in bursts that the kernel's queue holds.
+        let mut burst = Vec::new();
+        for _ in 0..100 {
+            burst.push(tokio::net::TcpStream::connect(sidecar.inbound()).await.unwrap());
+        }
+    }
+    let labels = ["direction=\"inbound\"", "result=\"io\""];
+    sidecar.metric_reaches("countersign_handshakes_total", &labels, FLOOD as f64).await;
+    std::fs::remove_file(halt).unwrap();
+    let refused = |record: &Value| match record["kind"].as_str() {
+        Some("handshake") => 1,
+        Some("aggregate") => record["count"].as_u64().unwrap(),
+        _ => 0,
+    };
+    let total = async || (sidecar.records().iter().map(refused).sum::<u64>() >= FLOOD as u64).then_some(());
+    eventually("every refused handshake in the log", total).await;
+    assert_eq!(sidecar.records().iter().map(refused).sum::<u64>(), FLOOD as u64);
+}
+
 /// Denials in the log, one by one and folded.
 fn counted(sidecar: &Sidecar) -> u64 {
     let weigh = |record: &Value| match record["kind"].as_str() {

@@ -24,6 +24,7 @@ mod own_expiry_cuts_connection;
 mod panics_are_contained;
 mod peer_connections_end_with_certificates;
 mod peer_expiry_cuts_connection;
+mod peer_refuses_us;
 mod policy_reload_reaches_open_connections;
 mod pool_never_crosses_identity;
 mod pooled_connections_are_replaced;
