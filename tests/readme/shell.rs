@@ -93,12 +93,13 @@ impl Shell {
         assert_eq!(said_lines.len(), expected.len(), "{command}\n{said}");
     }
 
-    /// Waits until the file holds these lines in this order, others between them.
+    /// Waits until the file holds these lines, each another one, in any order: denials come through a ring of their own, which the log's writer
+    /// empties first.
     pub fn wait_for_records(&self, name: &str, lines: &[String]) {
         until(&format!("{name} holds its records"), || {
             let text = std::fs::read_to_string(self.dir.path().join(name)).unwrap();
-            let mut rest = text.lines();
-            lines.iter().all(|expected| rest.any(|line| matches(line, expected)))
+            let mut left: Vec<_> = text.lines().collect();
+            lines.iter().all(|expected| left.iter().position(|line| matches(line, expected)).map(|at| left.remove(at)).is_some())
         });
     }
 
