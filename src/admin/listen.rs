@@ -1,40 +1,19 @@
 //! Sockets to listen on.
 
+use crate::runtime::listener;
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 const BACKLOG: i32 = 64;
 
-/// Binds a TCP listener; `[::]` takes IPv4 as well, and is `0.0.0.0` where the kernel has no IPv6. `key` is what an error calls it.
+/// Binds a TCP listener. `key` is what an error calls it.
 pub(super) fn tcp(address: SocketAddr, key: &str) -> io::Result<tokio::net::TcpListener> {
-    let bound = match bind_tcp(address) {
-        Err(error) if address.is_ipv6() && address.ip().is_unspecified() && no_ipv6(&error) => {
-            bind_tcp(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())))
-        }
-        bound => bound,
-    };
+    let bound = listener::bind(address).and_then(tokio::net::TcpListener::from_std);
     bound.map_err(|error| io::Error::new(error.kind(), format!("{key} {address}: {error}")))
-}
-
-fn bind_tcp(address: SocketAddr) -> io::Result<tokio::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(!address.ip().is_unspecified())?;
-    }
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    tokio::net::TcpListener::from_std(socket.into())
-}
-
-fn no_ipv6(error: &io::Error) -> bool {
-    let codes = [rustix::io::Errno::AFNOSUPPORT, rustix::io::Errno::ADDRNOTAVAIL];
-    error.raw_os_error().is_some_and(|code| codes.iter().any(|known| known.raw_os_error() == code))
 }
 
 /// Binds the control socket with mode 0600.

@@ -4,7 +4,6 @@
 //! What acts is reachable over the control socket alone: its mode is 0600 and the peer's user is checked. A port on loopback is no authentication.
 
 pub mod client;
-mod io;
 mod listen;
 mod routes;
 mod serve;

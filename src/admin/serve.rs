@@ -1,10 +1,10 @@
 //! Accepts and serves, one request a connection, everything under a bound.
 
-use super::io::Io;
 use super::routes::Room;
 use crate::runtime::tasks::spawn;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -79,7 +79,7 @@ where
     let mut builder = http1::Builder::new();
     // A head that is read in one piece and an answer that fits a buffer need no keep-alive; scrapers come every few seconds.
     builder.keep_alive(false).half_close(true).max_buf_size(HEAD_BYTES);
-    let served = pin!(builder.serve_connection(Io(stream), service));
+    let served = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let late = async {
         sleep(HEAD).await;
         if begun.load(Ordering::Relaxed) {
