@@ -51,6 +51,28 @@ async fn a_foreign_trust_domain_is_refused() {
     assert_eq!(handshake["dst"]["id"], "spiffe://elsewhere.example/payments");
 }
 
+/// With `retries` the app does not notice; the log does.
+#[tokio::test]
+async fn one_that_another_endpoint_makes_up_for_is_recorded_all_the_same() {
+    let (mut setup, right, wrong) = with_certs(|setup| setup.cert(BOB));
+    let (good, bad) = (Remote::start(&right, &["http/1.1"]).await, Remote::start(&wrong, &["http/1.1"]).await);
+    setup.unset("inbound").set("outbound.listen", "'127.0.0.1:0'");
+    let upstream = format!("hosts = ['payments']\naddress = ['{}', '{}']\nid = '{PAYMENTS}'\nretries = 1", bad.address, good.address);
+    setup.table("upstream", &upstream);
+    let sidecar = Sidecar::start(&setup).await;
+    let mut app = Peer::app_http1(sidecar.outbound()).await;
+    // Which endpoint comes first is chosen at random.
+    eventually("a request that meets the wrong one first", async || {
+        assert_eq!(app.ask("payments", "/order").await.status, StatusCode::OK);
+        (!bad.calls().is_empty()).then_some(())
+    })
+    .await;
+    let handshake = sidecar.record("the refused peer", |record| record["kind"] == "handshake").await;
+    assert_eq!((handshake["reason"].as_str(), handshake["dst"]["id"].as_str()), (Some("peer_identity_mismatch"), Some(BOB)));
+    assert!(bad.asked().is_empty());
+    sidecar.metric_reaches("countersign_handshakes_total", &["direction=\"outbound\"", "result=\"ok\""], 1.0).await;
+}
+
 /// A setup, the certificate of the right peer, and another one.
 fn with_certs(other: impl FnOnce(&Setup) -> TestCert) -> (Setup, TestCert, TestCert) {
     let setup = Setup::new();

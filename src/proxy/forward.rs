@@ -3,7 +3,7 @@
 use super::body::{Download, Passing, Upload};
 use super::error::Failure;
 use super::exchange::ExchangeGuard;
-use super::headers;
+use super::{headers, outbound};
 use crate::audit::Direction;
 use crate::policy::Permit;
 use crate::request::CanonicalRequest;
@@ -86,19 +86,20 @@ pub async fn to_peer(
         let key = key(endpoint);
         let lease = match unless_ended(&guard, shard.peers.lease(&key, request.host(), &tls, &timeouts)).await {
             Ok(Ok(lease)) => lease,
-            Ok(Err(error)) => match endpoints.next() {
-                Some(another) => {
-                    shard.outbound_metrics.retries.increment(1);
-                    endpoint = another;
-                    outgoing = Some(next);
-                    continue;
-                }
-                None => return Err((Failure::Peer(error), guard)),
-            },
+            Ok(Err(error)) => {
+                // Recorded for each endpoint: one that is not who it must be shall not hide behind another that is.
+                outbound::handshake_failed(&shard, route, request.host(), &error, guard.exchange.source());
+                let Some(another) = endpoints.next() else { return Err((Failure::Peer(error), guard)) };
+                shard.outbound_metrics.retries.increment(1);
+                endpoint = another;
+                outgoing = Some(next);
+                continue;
+            }
             Err(ended) => return Err((ended, guard)),
         };
         if !lease.reused {
             shard.outbound_metrics.dials.increment(1);
+            shard.outbound_metrics.handshakes_ok.increment(1);
         }
         let next = match lease.protocol() {
             Protocol::Http1 => for_http1(next, &request),
@@ -233,11 +234,11 @@ fn deliver(
 async fn unless_ended<F: Future>(guard: &ExchangeGuard, future: F) -> Result<F::Output, Failure> {
     let mut future = pin!(future);
     std::future::poll_fn(|cx| {
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
-            return Poll::Ready(Ok(output));
-        }
         if let Some(reason) = guard.exchange.ended() {
             return Poll::Ready(Err(Failure::Ended(reason)));
+        }
+        if let Poll::Ready(output) = future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
         }
         guard.exchange.watch(cx);
         Poll::Pending

@@ -4,7 +4,6 @@ use super::activity::Speaks;
 use super::body::{Download, Upload};
 use super::connections::Lifetime;
 use super::downstream::{Begun, Counted, Downstream, Owes, Refusal, claimed};
-use super::error::Failure;
 use super::exchange::ExchangeGuard;
 use super::serve::serve;
 use super::settings::OutboundProtocol;
@@ -154,20 +153,19 @@ async fn route_and_forward(
         Ok(response) => response,
         Err((failure, guard)) => {
             tracing::debug!(error = %failure, "a request failed");
-            if let Failure::Peer(error) = &failure {
-                peer_refused(shard, route, destination, error, guard.exchange.source());
-            }
             guard.exchange.failed(failure.status().as_u16(), failure.reason());
             respond::refusal(failure.status(), id, Direction::Outbound, failure.reason())
         }
     }
 }
 
-/// Records a peer that we refused in the handshake, with what its certificate said.
-fn peer_refused(shard: &Shard, route: &Route, destination: &Destination, error: &UpstreamError, source: std::net::SocketAddr) {
+/// Counts a handshake with a peer that failed, and records a peer that we refused in it, with what its certificate said.
+pub fn handshake_failed(shard: &Shard, route: &Route, host: &str, error: &UpstreamError, source: std::net::SocketAddr) {
+    if matches!(error, UpstreamError::Handshake(_) | UpstreamError::HandshakeTimeout(_)) {
+        shard.outbound_metrics.handshake_failed(error.reason());
+    }
     let UpstreamError::Handshake(error) = error else { return };
     let (ConnectError::IdentityMismatch { refused, .. } | ConnectError::Refused(refused)) = &**error else { return };
-    shard.outbound_metrics.handshake_failed(error.reason());
     tracing::warn!(upstream = route.name, expected = route.expected.0.as_str(), %error, "a peer was refused");
     shard.recorder.handshake(RefusedHandshake {
         at: shard.plan.clock.now(),
@@ -177,6 +175,6 @@ fn peer_refused(shard: &Shard, route: &Route, destination: &Destination, error: 
         local_port: 0,
         reason: error.reason().into(),
         claimed: Some(claimed(refused)),
-        server_name: Some(destination.target.host.clone()),
+        server_name: Some(host.to_owned()),
     });
 }
