@@ -126,6 +126,8 @@ async fn more_than_max_body_gets_413() {
                 let record = sidecar.record(&path, |record| record["http"]["path"] == path.as_str()).await;
                 assert_eq!(record["http"]["status"], status.as_u16(), "{name}");
                 assert_eq!(record["close_reason"], if status == StatusCode::OK { Value::Null } else { "max_body".into() }, "{name}");
+                let reached = app.seen().iter().any(|seen| seen.target == path);
+                assert!(!declared || reached == (status == StatusCode::OK), "{name}: what is declared too long does not reach the app");
             }
         }
     }

@@ -43,8 +43,13 @@ impl Upload {
         if inner.is_end_stream() {
             guard.exchange.upload_done(shard.now());
         }
-        let declared = inner.size_hint().exact().is_some();
+        let length = inner.size_hint().exact();
+        let declared = length.is_some();
         let allowance = if max == 0 { u64::MAX } else { max };
+        if length.is_some_and(|length| length > allowance) {
+            // Nothing of it is worth sending on.
+            guard.exchange.end("max_body", shard.now());
+        }
         Self { inner, exchange: Rc::clone(&guard.exchange), shard, direction: guard.direction(), allowance, declared }
     }
 
