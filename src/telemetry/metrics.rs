@@ -54,6 +54,8 @@ names! {
     counter PANICS = "countersign_panics_total", (Unit::Count), "Panics that were contained.";
     counter ACCEPT_ERRORS = "countersign_accept_errors_total", (Unit::Count), "Errors of accept(2), each followed by a pause.";
     counter ROTATIONS = "countersign_rotations_total", (Unit::Count), "Certificate renewals by result (ok, failed).";
+    counter RESOLUTIONS = "countersign_dns_resolutions_total", (Unit::Count), "Questions for names of upstreams by result (ok, no_such_name, no_address, server_failure, timeout, no_resolver, failed).";
+    gauge ENDPOINTS = "countersign_upstream_endpoints", (Unit::Count), "Addresses in use by upstream, whose first host names it; beyond 64 upstreams, all together as `other`.";
     gauge SVID_EXPIRES = "countersign_svid_expires_seconds", (Unit::Seconds), "Until our own certificate ends.";
     counter POLICY_RELOADS = "countersign_policy_reloads_total", (Unit::Count), "Policy table reloads by result (ok, failed, unchanged).";
     gauge POLICY_GENERATION = "countersign_policy_generation", (Unit::Count), "The generation of the table in force.";
@@ -250,6 +252,16 @@ impl AuditWriter {
 /// [`IN_FLIGHT`] of one direction, set once a second from the counters of the data path.
 pub fn in_flight(direction: &'static str) -> Gauge {
     gauge!(IN_FLIGHT, "direction" => direction)
+}
+
+/// Counts a question for a name of an upstream; `result` is a closed label.
+pub fn resolved(result: &'static str) {
+    counter!(RESOLUTIONS, "result" => result).increment(1);
+}
+
+/// [`ENDPOINTS`] of the upstream with this name, which the operator wrote; the caller keeps to a budget of names.
+pub fn endpoints(upstream: &str) -> Gauge {
+    gauge!(ENDPOINTS, "upstream" => upstream.to_owned())
 }
 
 #[cfg(test)]

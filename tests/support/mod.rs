@@ -7,6 +7,7 @@
 pub mod app;
 pub mod client;
 pub mod curl;
+pub mod dns;
 pub mod expiry;
 pub mod frames;
 pub mod remote;
@@ -16,6 +17,7 @@ pub mod streaming;
 
 pub use app::App;
 pub use client::{Peer, get};
+pub use dns::Dns;
 pub use remote::Remote;
 pub use setup::{ALICE, BOB, Setup, policy};
 pub use sidecar::Sidecar;

@@ -5,6 +5,10 @@ use crate::config::{Environment, parse};
 
 const UP: &str = "[outbound]\n[[upstream]]\nhosts = ['p']\naddress = 'p:1'\nid = 'spiffe://d/p'\n";
 
+/// What to write for an address.
+const ADDRESS: &str =
+    "write an address and a port, such as \"10.0.0.7:8443\", or a name, such as \"dns://payments.shop.internal:8443\"";
+
 /// Each text has exactly this problem.
 fn expect(table: &[(&str, &str)]) {
     for (text, problem) in table {
@@ -109,10 +113,6 @@ fn what_is_not_built_yet_is_refused_by_name() {
             "policy.file: \"s3://b/p\": sources elsewhere are not built yet; write a path such as \"policy.toml\", or \"env:NAME\"",
         ),
         (
-            &UP.replace("p:1", "dns://p:1"),
-            "upstream[0].address: \"dns://p:1\": dns:// is not built yet; write the name and the port without it",
-        ),
-        (
             "[workload]\nid = 'spiffe://d/${ecs.family}'",
             "workload.id: cannot be expanded; ${ecs.family} is not built yet: write the value, or pass it in an environment variable",
         ),
@@ -207,9 +207,17 @@ fn upstreams_are_read_strictly() {
         (&changed("'p']", "'a b']"), "upstream[0].hosts[0]: \"a b\" is no host; write a host name such as \"payments\", without a port"),
         (&changed("'p']", "]"), "upstream[0].hosts: is empty; write at least one host, such as [\"payments\"]"),
         (&changed("'p:1'", "[]"), "upstream[0].address: is empty; write at least one"),
+        (&changed("'p:1'", "'p'"), &format!("upstream[0].address: \"p\" has no port; {ADDRESS}")),
+        (&changed("p:1", "dns://p"), &format!("upstream[0].address: \"dns://p\" has no port; {ADDRESS}")),
+        (&changed("p:1", "dns://p:0"), &format!("upstream[0].address: \"dns://p:0\" is no name and port; {ADDRESS}")),
+        (&changed("p:1", "dns://:1"), &format!("upstream[0].address: \"dns://:1\" is no name and port; {ADDRESS}")),
+        (&changed("p:1", "dns://*.p:1"), &format!("upstream[0].address: \"dns://*.p:1\" is no name and port; {ADDRESS}")),
+        (&changed("p:1", "dns://p:1/x"), &format!("upstream[0].address: \"dns://p:1/x\" is no name and port; {ADDRESS}")),
+        (&changed("p:1", "srv://p:1"), &format!("upstream[0].address: \"srv://p:1\": there is no srv:// here; {ADDRESS}")),
+        (&changed("p:1", "https://p:1"), &format!("upstream[0].address: \"https://p:1\": there is no https:// here; {ADDRESS}")),
         (
-            &changed("'p:1'", "'p'"),
-            "upstream[0].address: \"p\" has no port; write an address and a port, such as \"10.0.0.7:8443\" or \"payments.shop.internal:8443\"",
+            &changed("p:1", "dns://10.0.0.7:1"),
+            "upstream[0].address: \"dns://10.0.0.7:1\" is no name; write the address without dns://",
         ),
         (
             &changed("id = 'spiffe://d/p'", ""),
