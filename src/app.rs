@@ -26,12 +26,14 @@ use std::sync::{Arc, OnceLock};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
+mod app_watch;
 mod reload;
 mod routing;
 mod status;
 
 pub use reload::Reloader;
 
+use app_watch::AppWatch;
 use routing::Routing;
 
 /// How a sidecar is started, beside its configuration.
@@ -160,6 +162,7 @@ impl Sidecar {
         });
         let names = Names::new(Resolver::new(system()), control.handle().clone());
         let routing = Arc::new(Routing::new(config.upstreams.clone(), names, Arc::clone(&plan), readiness.clone()));
+        let app = AppWatch::new(config.inbound.as_ref(), &addresses, &readiness);
         let log_of_decisions = journal.clone();
         let reloader = Arc::new(Reloader::new(
             loaded,
@@ -181,7 +184,7 @@ impl Sidecar {
         let handles = admin::Handles {
             readiness: readiness.clone(),
             metrics: options.metrics,
-            status: status::reporter(&plan, &readiness, &reloader, &routing, Arc::clone(&bound)),
+            status: status::reporter(&plan, &readiness, &reloader, &routing, app.clone(), Arc::clone(&bound)),
             drain: Arc::new({
                 let drain = drain.clone();
                 move || drain.request()
@@ -215,6 +218,7 @@ impl Sidecar {
             spawn("tls state", publishing.run());
             spawn("policy", Arc::clone(&reloader).watch_policy());
             spawn("routes", routing.follow());
+            app.run(&drain);
             spawn("watch", status::watch(Arc::clone(&plan), log_of_decisions, readiness.clone()));
         }
         let permits = Arc::new(Semaphore::new(config.limits.connections));

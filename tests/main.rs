@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod admin_tcp_is_read_only;
+mod app_check_rules_readiness;
 mod app_down_is_502;
 mod bad_certificate_file_keeps_old;
 mod bad_policy_keeps_old;
@@ -12,6 +13,7 @@ mod denials_are_in_the_ring_before_the_response;
 mod dev_root_refused_in_production;
 mod drain_finishes_in_flight;
 mod drain_waits_for_handshakes;
+mod exposed_app_is_reported;
 mod foreign_trust_domain_rejected;
 mod full_disk_is_loud;
 mod handshake_stall_times_out;

@@ -16,8 +16,12 @@ async fn the_last_good_addresses_are_used_while_nobody_answers() {
     upstream(&mut setup, &dns, &remote);
     let sidecar = Sidecar::start(&setup).await;
     let mut app = Peer::app_http1(sidecar.outbound()).await;
-    let cases =
-        [(Zone::ServerFailure, "server_failure"), (Zone::NoSuchName, "no_such_name"), (Zone::Addresses(Vec::new(), 1), "no_address"), (Zone::Silence, "timeout")];
+    let cases = [
+        (Zone::ServerFailure, "server_failure"),
+        (Zone::NoSuchName, "no_such_name"),
+        (Zone::Addresses(Vec::new(), 1), "no_address"),
+        (Zone::Silence, "timeout"),
+    ];
     for (zone, result) in cases {
         dns.say(NAME, zone);
         sidecar.metric_reaches("countersign_dns_resolutions_total", &[&format!("result=\"{result}\"")], 2.0).await;
@@ -28,8 +32,10 @@ async fn the_last_good_addresses_are_used_while_nobody_answers() {
         assert!(status["upstreams"][0]["names"][NAME]["problem"].is_string(), "{status}");
         assert_eq!((&status["ready"], &status["notes"]), (&true.into(), &serde_json::json!({})));
         dns.at(NAME, &["127.0.0.1"], 1);
-        eventually("the end of the problem", async || sidecar.status().await?["upstreams"][0]["names"][NAME]["problem"].is_null().then_some(()))
-            .await;
+        eventually("the end of the problem", async || {
+            sidecar.status().await?["upstreams"][0]["names"][NAME]["problem"].is_null().then_some(())
+        })
+        .await;
     }
     sidecar.log_line("its last addresses are kept for a while").await;
 }
@@ -46,7 +52,11 @@ async fn a_name_without_an_address_is_no_exit() {
         eventually("readiness", async || sidecar.is_ready().await.filter(|ready| *ready)).await;
         for mut app in Peer::app_both(sidecar.outbound()).await {
             let answer = within("the refusal", app.ask("payments", "/order")).await;
-            assert_eq!((answer.status, answer.header("x-countersign-reason")), (StatusCode::SERVICE_UNAVAILABLE, "peer_no_address"), "{zone:?}");
+            assert_eq!(
+                (answer.status, answer.header("x-countersign-reason")),
+                (StatusCode::SERVICE_UNAVAILABLE, "peer_no_address"),
+                "{zone:?}"
+            );
             let record = sidecar.record_of(answer.header("x-countersign-decision")).await;
             assert_eq!(record["close_reason"], "peer_no_address");
         }

@@ -84,7 +84,9 @@ impl Routing {
         let destinations = proxy::destinations(upstreams, &self.names.snapshot());
         let mut others = 0;
         for (index, upstream) in upstreams.iter().enumerate() {
-            let Some((host, count)) = series(upstream).and_then(|host| Some((host, destinations.find(host)?.0.endpoints.len()))) else { continue };
+            let Some((host, count)) = series(upstream).and_then(|host| Some((host, destinations.find(host)?.0.endpoints.len()))) else {
+                continue;
+            };
             if index < SERIES {
                 endpoints(host).set(count as f64);
             } else {
@@ -103,10 +105,12 @@ impl Routing {
         let of_these: Vec<(&str, &Report)> = followed_in(upstreams).filter_map(|name| Some((name, reports.get(name)?))).collect();
         let listed = |chosen: &dyn Fn(&Report) -> bool| {
             let names = of_these.iter().filter(|(_, report)| chosen(report));
-            let said: BTreeSet<String> = names.map(|(name, report)| match &report.problem {
-                Some(problem) => format!("{name}: {problem}"),
-                None => (*name).to_owned(),
-            }).collect();
+            let said: BTreeSet<String> = names
+                .map(|(name, report)| match &report.problem {
+                    Some(problem) => format!("{name}: {problem}"),
+                    None => (*name).to_owned(),
+                })
+                .collect();
             said.into_iter().collect::<Vec<_>>().join("; ")
         };
         let unasked = listed(&|report| !report.asked);

@@ -1,6 +1,6 @@
 //! What `countersign status` shows, and the figures that nobody counts on the request path.
 
-use super::{Addresses, Reloader, Routing};
+use super::{Addresses, AppWatch, Reloader, Routing};
 use crate::audit::Journal;
 use crate::proxy::Plan;
 use crate::runtime::readiness::Readiness;
@@ -16,6 +16,7 @@ pub fn reporter(
     readiness: &Readiness,
     reloader: &Arc<Reloader>,
     routing: &Arc<Routing>,
+    app: AppWatch,
     bound: Arc<OnceLock<Addresses>>,
 ) -> Arc<dyn Fn() -> Value + Send + Sync> {
     let (plan, readiness, reloader, routing) = (Arc::clone(plan), readiness.clone(), Arc::clone(reloader), Arc::clone(routing));
@@ -47,6 +48,7 @@ pub fn reporter(
             "metrics": addresses.metrics.map(|address| address.to_string()),
             "certificate": certificate,
             "policy": table,
+            "app": app.status(),
             "upstreams": routing.status(),
             "connections": { "inbound": count(&live.inbound_connections), "outbound": count(&live.outbound_connections) },
             "in_flight": { "inbound": count(&live.inbound_requests), "outbound": count(&live.outbound_requests) },

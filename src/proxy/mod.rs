@@ -3,6 +3,7 @@
 
 mod activity;
 mod admission;
+mod app_check;
 mod body;
 mod connections;
 mod downstream;
@@ -19,6 +20,7 @@ mod settings;
 mod shard;
 
 pub use admission::Admission;
+pub use app_check::{AppCheck, AppCheckWatch};
 pub use outbound::{Destinations, destinations};
 pub use settings::{App, IdentityHeader, Inbound, Outbound, OutboundProtocol};
 pub use shard::{Listener, Plan, Shard};

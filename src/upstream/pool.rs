@@ -1,8 +1,8 @@
 //! A shard's connections to the app and to peers.
 
+use super::balance::Load;
 use super::dial::Dialled;
 use super::lease::{Idle, Lease, Protocol, Shared};
-use super::balance::Load;
 use super::{Dialer, UpstreamError};
 use crate::runtime::limits::Timeouts;
 use crate::tls::{ExpectedPeer, Offer, TlsState};
@@ -227,10 +227,7 @@ where
     pub fn load(&self, key: &PoolKey) -> Load {
         let pools = self.pools.borrow();
         let pool = pools.get(key);
-        Load {
-            unreachable: pool.is_some_and(|pool| pool.is_unreachable()),
-            in_use: pool.map_or(0, |pool| pool.in_use.get()),
-        }
+        Load { unreachable: pool.is_some_and(|pool| pool.is_unreachable()), in_use: pool.map_or(0, |pool| pool.in_use.get()) }
     }
 
     /// Whether there is nothing to expire.

@@ -152,7 +152,15 @@ impl Shared {
         Some(answer.to_vec().unwrap())
     }
 
-    fn fill(&self, answer: &mut Message, zones: &HashMap<String, Zone>, owner: &Name, name: &str, family: RecordType, tcp: bool) -> Option<()> {
+    fn fill(
+        &self,
+        answer: &mut Message,
+        zones: &HashMap<String, Zone>,
+        owner: &Name,
+        name: &str,
+        family: RecordType,
+        tcp: bool,
+    ) -> Option<()> {
         match zones.get(name) {
             None | Some(Zone::NoSuchName) => answer.metadata.response_code = ResponseCode::NXDomain,
             Some(Zone::ServerFailure) => answer.metadata.response_code = ResponseCode::ServFail,
