@@ -16,6 +16,7 @@ mod foreign_trust_domain_rejected;
 mod full_disk_is_loud;
 mod handshake_stall_times_out;
 mod head_with_two_lengths_is_answered;
+mod header_bytes_pass_unchanged;
 mod in_flight_limits_shed;
 mod large_bodies_stream_in_constant_memory;
 mod loops_are_refused;
