@@ -19,6 +19,7 @@ mod head_with_two_lengths_is_answered;
 mod header_bytes_pass_unchanged;
 mod in_flight_limits_shed;
 mod large_bodies_stream_in_constant_memory;
+mod library_refusals_are_recorded;
 mod loops_are_refused;
 mod messages_pass_unchanged;
 mod own_expiry_cuts_connection;
