@@ -5,6 +5,7 @@ mod canonical_json;
 mod class;
 mod decide;
 mod evaluate;
+mod index;
 mod load;
 mod methods;
 mod moment;
