@@ -3,8 +3,9 @@
 use super::activity::Speaks;
 use super::body::Download;
 use super::connections::{Close, Connection};
+use super::downstream::Downstream;
 use super::io::Marked;
-use crate::runtime::limits::Limits;
+use crate::runtime::limits::{H2_PENDING_RESETS, H2_STREAM_ERRORS, Limits};
 use crate::runtime::tasks::LocalExecutor;
 use bytes::Bytes;
 use http::{Request, Response};
@@ -15,7 +16,6 @@ use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -37,14 +37,18 @@ pub enum Ended {
 }
 
 /// Serves `stream` with `handle` until it ends. `ahead` was read from it before.
-pub async fn serve<S, H, F>(stream: S, ahead: Bytes, speaks: Speaks, connection: &Rc<Connection>, limits: &Limits, handle: H) -> Ended
+pub async fn serve<S, H, F>(stream: S, ahead: Bytes, speaks: Speaks, downstream: &Downstream, limits: &Limits, handle: H) -> Ended
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
     H: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<Download>> + 'static,
 {
+    let connection = &downstream.connection;
     let io = TokioIo::new(Marked::new(stream, Arc::clone(&connection.activity), ahead));
     let service = service_fn(|request| {
+        if let Some(http2) = connection.activity.http2() {
+            http2.handled();
+        }
         let response = handle(request);
         async move { Ok::<_, Infallible>(response.await) }
     });
@@ -82,16 +86,23 @@ where
                 .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
                 .initial_stream_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(CONNECTION_WINDOW)
-                .max_send_buf_size(SEND_BUFFER);
+                .max_send_buf_size(SEND_BUFFER)
+                .max_pending_accept_reset_streams(H2_PENDING_RESETS)
+                .max_local_error_reset_streams(H2_STREAM_ERRORS);
             let mut serving = pin!(builder.serve_connection(io, service));
             loop {
+                let observed = poll_fn(|cx| {
+                    let ended = serving.as_mut().poll(cx);
+                    downstream.observe(ended.is_ready());
+                    ended
+                });
                 tokio::select! {
                     biased;
                     told = told(connection) => match told {
                         Close::Graceful => serving.as_mut().graceful_shutdown(),
                         Close::Cut(reason) => return Ended::Cut(reason),
                     },
-                    ended = serving.as_mut() => return Ended::Http(ended),
+                    ended = observed => return Ended::Http(ended),
                 }
             }
         }
