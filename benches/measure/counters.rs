@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use rustix::process::{Pid, Signal, kill_process};
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -23,12 +24,17 @@ impl Method {
     pub fn choose() -> Self {
         let output = Command::new("perf").args(["stat", "-x,", "-e", "instructions:u,instructions:k", "true"]).output();
         let counts = output.is_ok_and(|output| output.status.success() && parse(&String::from_utf8_lossy(&output.stderr)).is_some());
-        let found = |tool: &str| Command::new(tool).arg("--help").output().is_ok_and(|output| output.status.success());
         match () {
             () if counts => Self::Perf,
-            () if found("valgrind") && found("vgdb") => Self::Callgrind,
+            () if Self::has_callgrind() => Self::Callgrind,
             () => Self::Nothing,
         }
+    }
+
+    /// Whether valgrind and its remote control are installed.
+    pub fn has_callgrind() -> bool {
+        let found = |tool: &str| Command::new(tool).arg("--help").output().is_ok_and(|output| output.status.success());
+        found("valgrind") && found("vgdb")
     }
 
     /// What the report says of it.
@@ -69,7 +75,7 @@ impl Perf {
         let mut command = Command::new("perf");
         command.args(["stat", "-x,", "-e", "instructions:u,instructions:k", "-p", &id.to_string()]).stderr(Stdio::piped());
         let child = command.spawn().context("perf stat")?;
-        // It does not say when it has begun; an idle sidecar adds next to nothing meanwhile.
+        // It does not say when it has begun; an idle proxy adds next to nothing meanwhile.
         tokio::time::sleep(Duration::from_millis(500)).await;
         Ok(Self(child))
     }
@@ -100,19 +106,20 @@ pub fn interrupt(child: &Child) -> anyhow::Result<()> {
     Ok(kill_process(id, Signal::INT)?)
 }
 
-/// A sidecar under callgrind.
+/// A proxy under callgrind.
 pub struct Callgrind {
     id: u32,
     dump: PathBuf,
+    dumps: u32,
 }
 
 impl Callgrind {
-    /// Runs `binary` under callgrind on the sidecar's core, not counting yet.
-    pub fn command(binary: &Path, dump: &Path) -> Command {
-        let mut command = super::process::pinned(Path::new("valgrind"));
+    /// Runs a program, with the words that it begins with, under callgrind on the proxy's core, not counting yet.
+    pub fn command<W: AsRef<OsStr>>(words: impl IntoIterator<Item = W>, dump: &Path) -> Command {
+        let mut command = super::process::pinned(["valgrind"]);
         // valgrind counts each byte of `rep movsb` as an instruction; a processor does not.
         command.env("GLIBC_TUNABLES", "glibc.cpu.hwcaps=-ERMS").args(["--quiet", "--tool=callgrind", "--instr-atstart=no"]);
-        command.arg(format!("--callgrind-out-file={}", dump.display())).arg(binary);
+        command.arg(format!("--callgrind-out-file={}", dump.display())).args(words);
         command
     }
 
@@ -121,23 +128,31 @@ impl Callgrind {
     /// # Errors
     /// vgdb cannot reach it.
     pub fn attach(id: u32, dump: &Path) -> anyhow::Result<Self> {
-        let callgrind = Self { id, dump: dump.to_owned() };
+        let callgrind = Self { id, dump: dump.to_owned(), dumps: 0 };
         callgrind.tell(&["instrumentation", "on"])?;
         Ok(callgrind)
     }
 
-    /// Stops counting.
+    /// What was counted since the last time, or since it was attached.
     ///
     /// # Errors
     /// vgdb cannot reach it, or it wrote no counts.
-    pub fn finish(self) -> anyhow::Result<Instructions> {
-        let first = self.dump.with_extension("out.1");
-        let _ = fs::remove_file(&first);
+    pub fn counted(&mut self) -> anyhow::Result<Instructions> {
+        self.dumps += 1;
+        let file = self.dump.with_extension(format!("out.{}", self.dumps));
+        let _ = fs::remove_file(&file);
         self.tell(&["dump"])?;
-        self.tell(&["instrumentation", "off"])?;
-        let text = fs::read_to_string(&first).with_context(|| first.display().to_string())?;
+        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
         let totals = text.lines().rev().find_map(|line| line.strip_prefix("totals: ")).context("callgrind wrote no totals")?;
         Ok(Instructions { user: totals.trim().parse()?, kernel: None })
+    }
+
+    /// Counts no more.
+    ///
+    /// # Errors
+    /// vgdb cannot reach it.
+    pub fn stop(self) -> anyhow::Result<()> {
+        self.tell(&["instrumentation", "off"])
     }
 
     fn tell(&self, words: &[&str]) -> anyhow::Result<()> {

@@ -1,15 +1,22 @@
 //! What the measured sidecar is configured with: everything on, 100 rules, the deciding one last.
 
-use crate::load::app;
+use super::Program;
 use anyhow::Context as _;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use tempfile::TempDir;
 
 /// Who the client is.
 pub const CLIENT: &str = "spiffe://bench.example/ns/web/sa/frontend";
+/// A caller that nobody allows.
+pub const STRANGER: &str = "spiffe://bench.example/ns/web/sa/stranger";
+/// Whom the sidecar serves.
+pub const SERVER: &str = "spiffe://bench.example/ns/shop/sa/orders";
+/// What the client asks for: the last rule decides.
+pub const PATH: &str = "/api/v100/orders/17";
 
 const RULES: usize = 100;
 
@@ -28,15 +35,14 @@ pub struct Setting {
 }
 
 impl Setting {
-    /// Starts the app and writes configuration and policy.
+    /// Writes configuration and policy for a sidecar in front of `app`.
     ///
     /// # Errors
-    /// The app cannot be started, a file cannot be written.
-    pub fn new(sink: Sink) -> anyhow::Result<Self> {
+    /// A file cannot be written.
+    pub fn new(listen: SocketAddr, app: SocketAddr, sink: Sink) -> anyhow::Result<Self> {
         let setting = Self { dir: tempfile::tempdir().context("a directory for the sidecar")? };
-        let app = app::start(CLIENT)?;
         fs::write(setting.dir.path().join("policy.toml"), policy())?;
-        fs::write(setting.configuration(), setting.text(app, sink))?;
+        fs::write(setting.configuration(), setting.text(listen, app, sink))?;
         Ok(setting)
     }
 
@@ -45,12 +51,24 @@ impl Setting {
         self.dir.path().join("countersign.toml")
     }
 
+    /// The sidecar as a program to measure.
+    ///
+    /// # Errors
+    /// The binary does not say its version.
+    pub fn program(&self, binary: &Path, address: SocketAddr) -> anyhow::Result<Program> {
+        let output = Command::new(binary).arg("--version").output().with_context(|| binary.display().to_string())?;
+        let version = String::from_utf8_lossy(&output.stdout);
+        let name = format!("Countersign {}", version.split_whitespace().nth(1).context("the binary's version")?);
+        let words = vec![binary.into(), "run".into(), "--config".into(), self.configuration().into()];
+        Ok(Program { name, words, address, dir: self.dir.path().to_owned(), decides: true })
+    }
+
     /// The directory of the development CA.
     pub fn certificates(&self) -> PathBuf {
         self.dir.path().join("certs-dev")
     }
 
-    fn text(&self, app: SocketAddr, sink: Sink) -> String {
+    fn text(&self, listen: SocketAddr, app: SocketAddr, sink: Sink) -> String {
         let dir = self.dir.path().display();
         let sink = match sink {
             Sink::File => format!("sink = \"file\"\ndir = \"{dir}/decisions\""),
@@ -58,7 +76,7 @@ impl Setting {
         };
         format!(
             r#"[workload]
-id = "spiffe://bench.example/ns/shop/sa/orders"
+id = "{SERVER}"
 dns_names = ["localhost"]
 
 [runtime]
@@ -79,7 +97,7 @@ domain = "bench.example"
 source = "dev"
 
 [inbound]
-listen = "127.0.0.1:0"
+listen = "{listen}"
 app = "http://{app}"
 
 [policy]

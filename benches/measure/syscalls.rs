@@ -1,4 +1,4 @@
-//! System calls, counted by strace, which slows the sidecar down: more requests are waiting whenever it looks.
+//! System calls, counted by strace, which slows the proxy down: more requests are waiting whenever it looks.
 
 use super::counters::interrupt;
 use anyhow::Context as _;
@@ -13,10 +13,24 @@ use tokio::time::Instant;
 #[derive(Debug, Clone, Default)]
 pub struct Calls(pub BTreeMap<String, f64>);
 
+/// Calls that move bytes.
+const IO: [&str; 12] =
+    ["read", "readv", "recvfrom", "recvmsg", "write", "writev", "sendto", "sendmsg", "sendmmsg", "splice", "sendfile", "pread64"];
+
 impl Calls {
     /// For one request of so many.
     pub fn per(self, requests: u64) -> Self {
         Self(self.0.into_iter().map(|(name, count)| (name, count / requests as f64)).collect())
+    }
+
+    /// Those that move bytes.
+    pub fn io(&self) -> f64 {
+        self.0.iter().filter(|(name, _)| IO.contains(&name.as_str())).map(|(_, count)| count).sum()
+    }
+
+    /// All of them.
+    pub fn all(&self) -> f64 {
+        self.0.values().sum()
     }
 }
 

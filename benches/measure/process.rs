@@ -1,12 +1,12 @@
 //! A process from outside: cores, CPU time, memory.
 
 use anyhow::Context as _;
+use std::ffi::OsStr;
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-/// The sidecar's core, and that of load and app.
+/// The proxy's core, and that of load and app.
 const CORES: (&str, &str) = ("0", "1");
 
 /// The clock tick of /proc: 100 Hz on every Linux that is in use.
@@ -22,10 +22,10 @@ pub fn pin_self() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs a program on the sidecar's core.
-pub fn pinned(program: &Path) -> Command {
-    let mut command = Command::new("taskset");
-    command.arg("-c").arg(CORES.0).arg(program);
+/// Runs a program, with the words that it begins with, on the proxy's core; it is killed when this process ends in whatever way.
+pub fn pinned<W: AsRef<OsStr>>(words: impl IntoIterator<Item = W>) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL", "taskset", "-c", CORES.0]).args(words);
     command
 }
 
