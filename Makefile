@@ -1,4 +1,4 @@
-.PHONY: test lint doc dev bench soak
+.PHONY: test lint doc dev bench soak fuzz image
 
 # All tests, documentation examples included; installs curl and python3 where they are missing.
 test:
@@ -25,3 +25,11 @@ soak:
 bench:
 	cargo build --profile dist
 	COUNTERSIGN=$(abspath $(or $(CARGO_TARGET_DIR),target))/dist/countersign BENCH_OUT=$(abspath $(or $(CARGO_TARGET_DIR),target))/bench cargo bench --bench instructions
+
+# Every parser under the fuzzer, FUZZ_SECONDS each (600); FUZZ_KEEP=1 adds what it found to tests/corpus.
+fuzz:
+	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) tests/fuzz/run
+
+# The container image, built and tried with the Docker engine that is there.
+image:
+	deploy/image/try

@@ -19,6 +19,8 @@ mod settings;
 mod shard;
 
 pub use admission::Admission;
+#[cfg(feature = "testing")]
+pub use headers::client_cert;
 pub use outbound::{Destinations, destinations};
 pub use settings::{App, IdentityHeader, Inbound, Outbound, OutboundProtocol};
 pub use shard::{Listener, Plan, Shard};
