@@ -8,6 +8,7 @@ mod mortal;
 mod pool;
 mod route;
 mod settings;
+mod switch;
 
 pub use dial::{Dialer, OwnListeners};
 pub use error::UpstreamError;
@@ -15,3 +16,4 @@ pub use lease::{Lease, Protocol};
 pub use pool::{AppPool, PeerPools, PoolKey};
 pub use route::{Route, Routes};
 pub use settings::{Address, Settings};
+pub use switch::{Stream, Switched};
