@@ -41,4 +41,6 @@ mod support;
 mod two_uri_sans_rejected;
 mod unreachable_peer_does_not_queue;
 mod unread_uploads_get_their_answer;
+mod upgrades_begin_with_the_answer;
+mod websockets_pass_unchanged;
 mod wrong_peer_identity_sends_nothing;
