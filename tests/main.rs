@@ -38,6 +38,7 @@ mod slow_head_times_out;
 mod spoofed_identity_headers_replaced;
 mod stalled_readers_are_cut;
 mod support;
+mod tunnels_end;
 mod two_uri_sans_rejected;
 mod unreachable_peer_does_not_queue;
 mod unread_uploads_get_their_answer;
