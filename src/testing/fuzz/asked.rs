@@ -98,7 +98,8 @@ impl Asked {
             escapes: if bit(1) { Escapes::Opaque } else { Escapes::Reject },
             ..Strictness::default()
         };
-        let version = [Version::HTTP_11, Version::HTTP_2, Version::HTTP_10, Version::HTTP_11].get(usize::from(options >> 2 & 3)).copied()?;
+        let version =
+            [Version::HTTP_11, Version::HTTP_2, Version::HTTP_10, Version::HTTP_11].get(usize::from(options >> 2 & 3)).copied()?;
         let listener = if bit(4) { Listener::Outbound } else { Listener::Inbound };
         Some(Self { method, uri, version, headers, strictness, listener })
     }

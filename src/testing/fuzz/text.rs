@@ -61,7 +61,8 @@ fn decides(table: Arc<Table>) {
     let headers = HeaderMap::from_iter([(http::header::HOST, HeaderValue::from_static("orders.internal"))]);
     let snapshot = Some(table);
     for target in ["/", "/api/v1/orders", "/api/v1/orders/17", "/admin/x", "/a/b/c/"] {
-        let request = canonicalize(&Method::GET, &Uri::from_static(target), Version::HTTP_11, &headers, &Strictness::default(), Listener::Inbound);
+        let request =
+            canonicalize(&Method::GET, &Uri::from_static(target), Version::HTTP_11, &headers, &Strictness::default(), Listener::Inbound);
         let request = request.expect("a plain request");
         let verdict = || match policy::decide(&snapshot, &caller, &request, now) {
             Ok(permit) => (true, permit.facts().reason, permit.facts().rule.clone()),

@@ -73,7 +73,8 @@ fn one_element(leaf: Leaf, principal: Principal) {
         ("URI", uri.as_str()),
     ];
     let read = elements(&text).unwrap_or_else(|| panic!("{text:?} is not well-formed"));
-    let read: Vec<Vec<(&str, &str)>> = read.iter().map(|pairs| pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()).collect();
+    let read: Vec<Vec<(&str, &str)>> =
+        read.iter().map(|pairs| pairs.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()).collect();
     assert_eq!(read, [expected.to_vec()], "{text:?}");
 }
 
