@@ -42,6 +42,13 @@ pub struct Begun {
     pub instant: Instant,
 }
 
+impl Begun {
+    /// Nanoseconds until now; a decision takes less than the four seconds that fit.
+    pub fn nanos(&self) -> u32 {
+        u32::try_from(self.instant.elapsed().as_nanos()).unwrap_or(u32::MAX)
+    }
+}
+
 /// What is refused, and how.
 pub struct Refusal {
     /// The answer's status.
@@ -69,11 +76,11 @@ impl Downstream {
         Begun { wall: self.shard.plan.clock.now(), instant: Instant::now() }
     }
 
-    /// A record of a decision that was made now.
-    pub fn decision(&self, begun: Begun, verdict: Verdict, facts: Facts, request: Option<CanonicalRequest>) -> Decision {
+    /// A record of a decision that took `decide_ns` nanoseconds.
+    pub fn decision(&self, begun: Begun, decide_ns: u32, verdict: Verdict, facts: Facts, request: Option<CanonicalRequest>) -> Decision {
         Decision {
             at: begun.wall,
-            id: self.shard.recorder.id(),
+            id: self.shard.recorder.id(begun.wall),
             direction: self.direction,
             verdict,
             facts,
@@ -81,7 +88,7 @@ impl Downstream {
             target: None,
             request,
             method: None,
-            decide_ns: u32::try_from(begun.instant.elapsed().as_nanos()).unwrap_or(u32::MAX),
+            decide_ns,
             outcome: Outcome::default(),
         }
     }
@@ -97,7 +104,7 @@ impl Downstream {
         }
         metrics.responded(status.as_u16());
         let reason = facts.reason;
-        let mut record = self.decision(begun, Verdict::Deny, facts, request);
+        let mut record = self.decision(begun, begun.nanos(), Verdict::Deny, facts, request);
         record.method = method;
         record.outcome = Outcome { status: status.as_u16(), total_us: micros(begun.instant.elapsed()), ..Outcome::default() };
         let id = record.id;
@@ -207,7 +214,9 @@ impl Downstream {
             Reason::Malformed(_) => metrics.malformed.increment(1),
             _ => metrics.refused.increment(1),
         }
-        let mut record = self.decision(self.begin(), Verdict::Deny, Facts::without_rule(reason, &self.shard.policy.current()), None);
+        let begun = self.begin();
+        let facts = Facts::without_rule(reason, &self.shard.policy.current());
+        let mut record = self.decision(begun, begun.nanos(), Verdict::Deny, facts, None);
         record.outcome.status = status;
         self.shard.recorder.deny(record);
     }
@@ -236,7 +245,7 @@ impl Drop for Owed<'_> {
     fn drop(&mut self) {
         if self.owes.get() == Owes::Downstream {
             let facts = Facts::without_rule(Reason::Refused("client_closed"), &self.downstream.shard.policy.current());
-            let mut record = self.downstream.decision(self.begun, Verdict::Deny, facts, None);
+            let mut record = self.downstream.decision(self.begun, self.begun.nanos(), Verdict::Deny, facts, None);
             record.method = Some(self.method.clone());
             record.outcome.total_us = micros(self.begun.instant.elapsed());
             self.downstream.shard.recorder.deny(record);

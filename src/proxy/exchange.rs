@@ -14,9 +14,12 @@ use std::time::{Duration, Instant};
 /// A request that is still open after this is recorded twice: once open, once ended.
 const RECORDED_OPEN: Duration = Duration::from_secs(5);
 
+/// Handler, upload and download are three tasks at most; whoever else is noted is stale.
+const WAKERS: usize = 4;
+
 /// One request that was allowed and has not ended. Shared by its handler, its two bodies and the sweep.
 pub struct Exchange {
-    decision: RefCell<Option<Box<Decision>>>,
+    decision: RefCell<Option<Decision>>,
     source: std::net::SocketAddr,
     begun: Instant,
     begun_tick: Millis,
@@ -34,7 +37,7 @@ pub struct Exchange {
     recorded_open: Cell<bool>,
     ended: Cell<Option<(&'static str, Millis)>>,
     cut: Cell<bool>,
-    wakers: RefCell<Vec<Waker>>,
+    wakers: RefCell<[Option<Waker>; WAKERS]>,
     bytes_in: Cell<u64>,
     bytes_out: Cell<u64>,
     complete: Cell<bool>,
@@ -50,9 +53,7 @@ impl Exchange {
     pub fn end(&self, reason: &'static str, now: Millis) {
         if self.ended.get().is_none() {
             self.ended.set(Some((reason, now.max(1))));
-            for waker in self.wakers.borrow_mut().drain(..) {
-                waker.wake();
-            }
+            self.wakers.take().into_iter().flatten().for_each(Waker::wake);
         }
     }
 
@@ -65,12 +66,11 @@ impl Exchange {
     /// Notes who has to be woken by [`Exchange::end`].
     pub fn watch(&self, cx: &Context<'_>) {
         let mut wakers = self.wakers.borrow_mut();
-        if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            // Handler, upload and download: three tasks at most. More are stale.
-            if wakers.len() >= 8 {
-                wakers.remove(0);
+        if !wakers.iter().flatten().any(|waker| waker.will_wake(cx.waker())) {
+            wakers.rotate_right(1);
+            if let Some(newest) = wakers.first_mut() {
+                *newest = Some(cx.waker().clone());
             }
-            wakers.push(cx.waker().clone());
         }
     }
 
@@ -157,7 +157,7 @@ impl Exchange {
 
     /// Calls `look` with the decision while it is open.
     pub fn with_decision<R>(&self, look: impl FnOnce(&Decision) -> R) -> Option<R> {
-        self.decision.borrow().as_deref().map(look)
+        self.decision.borrow().as_ref().map(look)
     }
 
     /// A copy of the record for a request that has been open for long; once.
@@ -166,7 +166,7 @@ impl Exchange {
             return None;
         }
         self.recorded_open.set(true);
-        let mut decision = self.decision.borrow().as_deref().cloned()?;
+        let mut decision = self.decision.borrow().as_ref().cloned()?;
         decision.outcome.phase = Some("open");
         decision.outcome.total_us = micros(self.begun.elapsed());
         Some(decision)
@@ -221,7 +221,7 @@ impl ExchangeGuard {
         let direction = decision.direction;
         let exchange = Rc::new(Exchange {
             source: decision.caller.source,
-            decision: RefCell::new(Some(Box::new(decision))),
+            decision: RefCell::new(Some(decision)),
             begun,
             begun_tick: now,
             last_byte: Cell::new(now),
@@ -283,8 +283,8 @@ impl Drop for ExchangeGuard {
             exchange.end("response_ended", self.shard.now());
         }
         match decision.verdict {
-            Verdict::Allow => self.shard.recorder.allow(*decision),
-            Verdict::Deny => self.shard.recorder.deny(*decision),
+            Verdict::Allow => self.shard.recorder.allow(decision),
+            Verdict::Deny => self.shard.recorder.deny(decision),
         }
     }
 }

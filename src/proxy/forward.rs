@@ -13,9 +13,10 @@ use http::uri::{Authority, Parts, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use hyper::body::Incoming;
+use pin_project_lite::pin_project;
 use std::future::Future;
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 /// Forwards a permitted request to the app.
 ///
@@ -31,10 +32,9 @@ pub async fn to_app(
     drop(permit);
     let shard = guard.shard().clone();
     let timeouts = shard.timeouts();
-    let mut outgoing = Some(outgoing(&request, headers, upload));
+    let mut outgoing = outgoing(&request, headers, upload);
     loop {
-        let Some(next) = outgoing.take() else { return Err((Failure::UnaskedStatus, guard)) };
-        let lease = match unless_ended(&guard, shard.app.lease(&timeouts)).await {
+        let mut lease = match unless_ended(&guard, shard.app.lease(&timeouts)).await {
             Ok(Ok(lease)) => lease,
             Ok(Err(error)) => return Err((Failure::App(error), guard)),
             Err(ended) => return Err((ended, guard)),
@@ -42,13 +42,13 @@ pub async fn to_app(
         if !lease.reused {
             shard.inbound_metrics.dials.increment(1);
         }
-        match send(&guard, lease, next).await {
-            Sent::Response(response, lease) => return deliver(*response, lease, guard, &request.method),
-            Sent::Unused(request) => {
+        match send(&guard, &mut lease, outgoing).await {
+            Ok(response) => return deliver(response, lease, guard, &request.method),
+            Err(Unanswered::Unused(request)) => {
                 shard.inbound_metrics.replaced.increment(1);
-                outgoing = Some(*request);
+                outgoing = *request;
             }
-            Sent::Failed(failure) => return Err((failure, guard)),
+            Err(Unanswered::Failed(failure)) => return Err((failure, guard)),
         }
     }
 }
@@ -80,11 +80,10 @@ pub async fn to_peer(
     let Some(mut endpoint) = endpoints.next() else {
         return Err((Failure::Peer(UpstreamError::NoAddress(route.name.clone())), guard));
     };
-    let mut outgoing = Some(outgoing(&request, headers, upload));
+    let mut outgoing = outgoing(&request, headers, upload);
     loop {
-        let Some(next) = outgoing.take() else { return Err((Failure::UnaskedStatus, guard)) };
         let key = key(endpoint);
-        let lease = match unless_ended(&guard, shard.peers.lease(&key, request.host(), &tls, &timeouts)).await {
+        let mut lease = match unless_ended(&guard, shard.peers.lease(&key, request.host(), &tls, &timeouts)).await {
             Ok(Ok(lease)) => lease,
             Ok(Err(error)) => {
                 // Recorded for each endpoint: one that is not who it must be shall not hide behind another that is.
@@ -92,7 +91,6 @@ pub async fn to_peer(
                 let Some(another) = endpoints.next() else { return Err((Failure::Peer(error), guard)) };
                 shard.outbound_metrics.retries.increment(1);
                 endpoint = another;
-                outgoing = Some(next);
                 continue;
             }
             Err(ended) => return Err((ended, guard)),
@@ -102,16 +100,16 @@ pub async fn to_peer(
             shard.outbound_metrics.handshakes_ok.increment(1);
         }
         let next = match lease.protocol() {
-            Protocol::Http1 => for_http1(next, &request),
-            Protocol::Http2 => for_http2(next, &request),
+            Protocol::Http1 => for_http1(outgoing, &request),
+            Protocol::Http2 => for_http2(outgoing, &request),
         };
-        match send(&guard, lease, next).await {
-            Sent::Response(response, lease) => return deliver(*response, lease, guard, &request.method),
-            Sent::Unused(request) => {
+        match send(&guard, &mut lease, next).await {
+            Ok(response) => return deliver(response, lease, guard, &request.method),
+            Err(Unanswered::Unused(request)) => {
                 shard.outbound_metrics.replaced.increment(1);
-                outgoing = Some(*request);
+                outgoing = *request;
             }
-            Sent::Failed(failure) => return Err((failure, guard)),
+            Err(Unanswered::Failed(failure)) => return Err((failure, guard)),
         }
     }
 }
@@ -164,33 +162,30 @@ fn for_http2(mut outgoing: Request<Upload>, request: &CanonicalRequest) -> Reque
     outgoing
 }
 
-enum Sent {
-    Response(Box<Response<Incoming>>, Lease<Upload>),
+/// Why there is no response.
+enum Unanswered {
     /// No byte was written on a connection that had been pooled.
     Unused(Box<Request<Upload>>),
     Failed(Failure),
 }
 
-async fn send(guard: &ExchangeGuard, mut lease: Lease<Upload>, request: Request<Upload>) -> Sent {
+async fn send(guard: &ExchangeGuard, lease: &mut Lease<Upload>, request: Request<Upload>) -> Result<Response<Incoming>, Unanswered> {
     match unless_ended(guard, lease.send(request)).await {
         Err(ended) => {
             // Perhaps only this answer takes long, perhaps nobody is there any more: the next request dials and knows.
             if matches!(ended, Failure::Ended("response_head_timeout")) {
                 lease.discard();
             }
-            Sent::Failed(ended)
+            Err(Unanswered::Failed(ended))
         }
-        Ok(Ok(response)) => Sent::Response(Box::new(response), lease),
-        Ok(Err(mut error)) => {
-            let message = error.take_message();
-            match message {
-                Some(request) if lease.reused => {
-                    lease.discard();
-                    Sent::Unused(Box::new(request))
-                }
-                _ => Sent::Failed(not_answered(guard, lease.alert(), error.into_error())),
+        Ok(Ok(response)) => Ok(response),
+        Ok(Err(mut error)) => match error.take_message() {
+            Some(request) if lease.reused => {
+                lease.discard();
+                Err(Unanswered::Unused(Box::new(request)))
             }
-        }
+            _ => Err(Unanswered::Failed(not_answered(guard, lease.alert(), error.into_error()))),
+        },
     }
 }
 
@@ -230,18 +225,33 @@ fn deliver(
     Ok(Response::from_parts(parts, Download::Passing(Box::new(body))))
 }
 
+pin_project! {
+    /// See [`unless_ended`]. A type of its own, since an `async fn` would hold the future twice.
+    struct UnlessEnded<'g, F> {
+        guard: &'g ExchangeGuard,
+        #[pin]
+        future: F,
+    }
+}
+
 /// Waits for `future` unless the exchange is ended first.
-async fn unless_ended<F: Future>(guard: &ExchangeGuard, future: F) -> Result<F::Output, Failure> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|cx| {
-        if let Some(reason) = guard.exchange.ended() {
+fn unless_ended<F: Future>(guard: &ExchangeGuard, future: F) -> UnlessEnded<'_, F> {
+    UnlessEnded { guard, future }
+}
+
+impl<F: Future> Future for UnlessEnded<'_, F> {
+    type Output = Result<F::Output, Failure>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let exchange = &this.guard.exchange;
+        if let Some(reason) = exchange.ended() {
             return Poll::Ready(Err(Failure::Ended(reason)));
         }
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
-            return Poll::Ready(Ok(output));
+        let outcome = this.future.poll(cx);
+        if outcome.is_pending() {
+            exchange.watch(cx);
         }
-        guard.exchange.watch(cx);
-        Poll::Pending
-    })
-    .await
+        outcome.map(Ok)
+    }
 }

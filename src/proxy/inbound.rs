@@ -123,7 +123,8 @@ fn refused(
     claimed: Option<Claimed>,
 ) {
     shard.inbound_metrics.handshake_failed(label);
-    let (at, id) = (shard.plan.clock.now(), shard.recorder.id());
+    let at = shard.plan.clock.now();
+    let id = shard.recorder.id(at);
     let direction = Direction::Inbound;
     shard.recorder.handshake(RefusedHandshake { at, id, direction, source, local_port, reason, claimed, server_name: None });
     if !shard.recorder.is_settled() {
@@ -145,7 +146,7 @@ async fn decide_and_forward(peer: Rc<Peer>, request: Request<Incoming>, begun: B
             return downstream.refuse(begun, *refusal);
         }
     };
-    let record = downstream.decision(begun, Verdict::Allow, permit.facts().clone(), Some(canonical.clone()));
+    let decide_ns = begun.nanos();
     let (hop, share) = match admit(shard, &parts.headers, in_flight).await {
         Ok(admitted) => admitted,
         Err((status, reason)) => {
@@ -154,6 +155,7 @@ async fn decide_and_forward(peer: Rc<Peer>, request: Request<Incoming>, begun: B
         }
     };
     count_allowed(shard, permit.facts());
+    let record = downstream.decision(begun, decide_ns, Verdict::Allow, permit.facts().clone(), Some(canonical.clone()));
     let id = record.id;
     let guard = ExchangeGuard::open(shard, &downstream.connection, record, begun.instant, shard.timeouts().response_head, share);
     owes.set(Owes::Exchange(id));

@@ -131,8 +131,7 @@ async fn route_and_forward(
         return downstream.refuse_because(begun, StatusCode::LOOP_DETECTED, "loop", canonical);
     };
     let permit = policy::permit_route(Arc::clone(&destination.rule), &shard.policy.current());
-    let mut record = downstream.decision(begun, Verdict::Allow, permit.facts().clone(), Some(canonical.clone()));
-    record.target = Some(Arc::clone(&destination.target));
+    let decide_ns = begun.nanos();
     let share = match shard.plan.admission.outbound() {
         Ok(share) if shard.recorder.reserve().await.is_ok() => share,
         refused => {
@@ -142,6 +141,8 @@ async fn route_and_forward(
         }
     };
     shard.outbound_metrics.allowed.increment(1);
+    let mut record = downstream.decision(begun, decide_ns, Verdict::Allow, permit.facts().clone(), Some(canonical.clone()));
+    record.target = Some(Arc::clone(&destination.target));
     let id = record.id;
     let response_head = route.response_head.unwrap_or(shard.timeouts().response_head);
     let guard = ExchangeGuard::open(shard, &downstream.connection, record, begun.instant, response_head, share);
@@ -167,9 +168,10 @@ pub fn handshake_failed(shard: &Shard, route: &Route, host: &str, error: &Upstre
     let UpstreamError::Handshake(error) = error else { return };
     let (ConnectError::IdentityMismatch { refused, .. } | ConnectError::Refused(refused)) = &**error else { return };
     tracing::warn!(upstream = route.name, expected = route.expected.0.as_str(), %error, "a peer was refused");
+    let at = shard.plan.clock.now();
     shard.recorder.handshake(RefusedHandshake {
-        at: shard.plan.clock.now(),
-        id: shard.recorder.id(),
+        at,
+        id: shard.recorder.id(at),
         direction: Direction::Outbound,
         source,
         local_port: 0,

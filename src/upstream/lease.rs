@@ -6,8 +6,12 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
+use pin_project_lite::pin_project;
 use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
@@ -110,7 +114,7 @@ impl<B> Lease<B> {
     }
 
     /// Gives the connection up: it took no request, so nobody else shall try it.
-    pub fn discard(self) {
+    pub fn discard(&self) {
         if let Form::Http2(shared) = &self.form {
             shared.dead.set(true);
         }
@@ -130,23 +134,37 @@ impl<B> Lease<B> {
 }
 
 impl<B: Body + 'static> Lease<B> {
-    /// Sends a request.
+    /// Sends a request; the future waits for its response.
     ///
     /// # Errors
     /// With the request inside when no byte of it was written, so that it may go elsewhere.
-    pub async fn send(&mut self, request: Request<B>) -> Result<Response<Incoming>, TrySendError<Request<B>>> {
+    pub fn send(&mut self, request: Request<B>) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<B>>>> + use<B> {
         match &mut self.form {
-            Form::Http1(Some(idle)) => {
-                // A new connection becomes ready when its task first runs.
-                let _ = idle.sender.ready().await;
-                idle.sender.try_send_request(request).await
-            }
-            Form::Http1(None) => std::future::pending().await,
-            Form::Http2(shared) => {
-                let mut sender = shared.sender.clone();
-                let _ = sender.ready().await;
-                sender.try_send_request(request).await
-            }
+            Form::Http1(Some(idle)) => Sending::Http1 { response: idle.sender.try_send_request(request) },
+            Form::Http1(None) => Sending::Never,
+            Form::Http2(shared) => Sending::Http2 { response: shared.sender.clone().try_send_request(request) },
+        }
+    }
+}
+
+pin_project! {
+    /// A request under way on either form of connection.
+    #[project = SendingProjection]
+    enum Sending<One, Two> {
+        Http1 { #[pin] response: One },
+        Http2 { #[pin] response: Two },
+        Never,
+    }
+}
+
+impl<One: Future, Two: Future<Output = One::Output>> Future for Sending<One, Two> {
+    type Output = One::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<One::Output> {
+        match self.project() {
+            SendingProjection::Http1 { response } => response.poll(cx),
+            SendingProjection::Http2 { response } => response.poll(cx),
+            SendingProjection::Never => Poll::Pending,
         }
     }
 }

@@ -136,9 +136,14 @@ where
     /// # Errors
     /// Nothing could be dialled.
     pub async fn lease(&self, timeouts: &Timeouts) -> Result<Lease<B>, UpstreamError> {
-        if let Some(lease) = self.pool.take(Instant::now(), timeouts.app_pool_idle) {
-            return Ok(lease);
+        match self.pool.take(Instant::now(), timeouts.app_pool_idle) {
+            Some(lease) => Ok(lease),
+            // Boxed: a dial is large, and most requests find a pooled connection.
+            None => Box::pin(self.dial(timeouts)).await,
         }
+    }
+
+    async fn dial(&self, timeouts: &Timeouts) -> Result<Lease<B>, UpstreamError> {
         let idle = match &self.address {
             AppAddress::Tcp(address) => self.dialer.app_tcp(*address, timeouts).await?,
             AppAddress::Unix(path) => self.dialer.app_unix(path, timeouts).await?,
@@ -178,10 +183,22 @@ where
     /// Nothing could be dialled.
     pub async fn lease(&self, key: &PoolKey, host: &str, tls: &TlsState, timeouts: &Timeouts) -> Result<Lease<B>, UpstreamError> {
         let pool = self.pool(key);
-        if let Some(lease) = pool.take(Instant::now(), timeouts.pool_idle) {
-            return Ok(lease);
+        let now = Instant::now();
+        match pool.take(now, timeouts.pool_idle) {
+            Some(lease) => Ok(lease),
+            None => Box::pin(self.dial(pool, now, key, host, tls, timeouts)).await,
         }
-        let asked = Instant::now();
+    }
+
+    async fn dial(
+        &self,
+        pool: Rc<Pool<B>>,
+        asked: Instant,
+        key: &PoolKey,
+        host: &str,
+        tls: &TlsState,
+        timeouts: &Timeouts,
+    ) -> Result<Lease<B>, UpstreamError> {
         let mut turn = None;
         if pool.speaks.get() != Some(Protocol::Http1) {
             turn = pool.dialling.acquire().await.ok();
