@@ -23,6 +23,8 @@ mod shard;
 
 pub use admission::Admission;
 pub use app_check::{AppCheck, AppCheckWatch};
+#[cfg(feature = "testing")]
+pub use headers::client_cert;
 pub use outbound::{Destinations, destinations};
 pub use settings::{App, IdentityHeader, Inbound, Outbound, OutboundProtocol};
 pub use shard::{Listener, Plan, Shard};
