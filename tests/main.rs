@@ -26,6 +26,7 @@ mod less_loaded_endpoint_is_chosen;
 mod library_refusals_are_recorded;
 mod loops_are_refused;
 mod messages_pass_unchanged;
+mod names_need_no_c_library;
 mod own_expiry_cuts_connection;
 mod panics_are_contained;
 mod peer_connections_end_with_certificates;
