@@ -1,14 +1,10 @@
 //! Messages that a server must take for malformed, or need not: RFC 9113, sections 8.1 to 8.6.
 
-use crate::support::app::{App, full};
 use crate::support::conformance::Expect::{self, Connection, Ignored, Malformed, Status, Stream};
-use crate::support::conformance::{Case, Conformance, Target, case, headers};
+use crate::support::conformance::{Bodies, Case, Conformance, Target, case, headers};
 use crate::support::raw_http2::code::*;
 use crate::support::raw_http2::{Outcome, block, flag, frame, kind};
-use crate::support::{ALICE, Raw, Setup, eventually};
-use http::Response;
-use http_body_util::BodyExt as _;
-use std::sync::{Arc, Mutex};
+use crate::support::{ALICE, Raw, Setup};
 
 /// What is malformed after it was a request: the record is the request's.
 const MALFORMED_LATE: Expect = Stream(1, PROTOCOL_ERROR);
@@ -35,18 +31,7 @@ async fn framing() {
 /// A body that is not as long as declared is malformed (section 8.1.1): the app never takes it for whole.
 #[tokio::test]
 async fn a_body_of_another_length_than_declared_is_not_whole() {
-    let whole = Arc::<Mutex<Vec<(String, bool)>>>::default();
-    let ends = Arc::clone(&whole);
-    let app = App::serve(move |request| {
-        let ends = Arc::clone(&ends);
-        async move {
-            let path = request.uri().path().to_owned();
-            let ended = request.into_body().collect().await.is_ok();
-            ends.lock().unwrap().push((path, ended));
-            Response::new(full("read"))
-        }
-    })
-    .await;
+    let (app, bodies) = Bodies::app().await;
     let mut setup = Setup::new();
     let sidecar = setup.start(&app).await;
     let mut connection = Raw::http2(sidecar.inbound(), &setup.cert(ALICE)).await;
@@ -66,9 +51,9 @@ async fn a_body_of_another_length_than_declared_is_not_whole() {
     }
     connection.send([length(9, "/exact"), frame(kind::DATA, 0, 9, b"ab"), frame(kind::DATA, end, 9, b"cd")].concat()).await;
     assert_eq!(connection.response(9).await.status, 200);
-    let all = eventually("the end of every body", async || Some(whole.lock().unwrap().clone()).filter(|ends| ends.len() == 5)).await;
-    for (path, ended) in all {
-        assert_eq!(ended, path == "/exact", "{path}");
+    assert_eq!(bodies.of("/exact").await.as_deref(), Some(&b"abcd"[..]));
+    for path in ["/shorter", "/longer", "/longer-at-once", "/shorter-with-trailers"] {
+        assert_eq!(bodies.of(path).await, None, "{path}");
     }
 }
 

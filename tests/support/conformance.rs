@@ -3,13 +3,18 @@
 //! Every case has a connection of its own. Whatever it sends must not reach the backend where its path begins with `/bad`, and where the connection
 //! goes on, the next request on it is answered. What was refused before it was a request is in the decision log, once.
 
-use super::app::App;
+use super::app::{App, full};
+use super::raw::RawHttp1;
 use super::raw_http2::code::PROTOCOL_ERROR;
 use super::raw_http2::{Outcome, RawHttp2, block, flag, frame, kind};
 use super::{ALICE, PATIENCE, Raw, Remote, Setup, Sidecar, eventually};
+use bytes::Bytes;
 use countersign::testing::pki::TestCert;
-use http::HeaderMap;
+use http::{HeaderMap, Response};
+use http_body_util::{BodyExt as _, Collected};
 use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use tokio::time::timeout;
 
 /// Flags of HEADERS that are a whole request.
@@ -136,6 +141,14 @@ impl Conformance {
         }
     }
 
+    /// A connection that speaks HTTP/1.1.
+    pub async fn connect_http1(&self, target: Target) -> RawHttp1 {
+        match target {
+            Target::Inbound => Raw::http1(self.sidecar.inbound(), &self.cert).await,
+            Target::Outbound => Raw::app_http1(self.sidecar.outbound()).await,
+        }
+    }
+
     /// Waits for a request to this path and query at the backend; gives its header.
     pub async fn got(&self, target: Target, path: &str) -> HeaderMap {
         match target {
@@ -146,8 +159,15 @@ impl Conformance {
 
     /// The paths that reached a backend.
     pub fn seen(&self) -> Vec<String> {
-        let app = self.app.seen().into_iter().map(|seen| seen.target);
-        app.chain(self.remote.asked().into_iter().map(|asked| asked.target)).collect()
+        [Target::Inbound, Target::Outbound].map(|target| self.seen_by(target)).concat()
+    }
+
+    /// The paths that reached the backend of this listener, in their order.
+    pub fn seen_by(&self, target: Target) -> Vec<String> {
+        match target {
+            Target::Inbound => self.app.seen().into_iter().map(|seen| seen.target).collect(),
+            Target::Outbound => self.remote.asked().into_iter().map(|asked| asked.target).collect(),
+        }
     }
 
     /// Holds all cases of a table against both listeners; panics with all that do not hold.
@@ -218,6 +238,37 @@ impl Conformance {
             Some(frame) => Err(format!("{frame:?} as well")),
             None => Ok(()),
         }
+    }
+}
+
+/// The bodies that an app has read, by path; `None`: one that broke off.
+#[derive(Clone, Default)]
+pub struct Bodies(Arc<Mutex<BTreeMap<String, Option<Bytes>>>>);
+
+impl Bodies {
+    /// An app that reads every body to its end before it answers.
+    pub async fn app() -> (App, Self) {
+        let bodies = Self::default();
+        let reading = bodies.clone();
+        let app = App::serve(move |request| {
+            let (path, reading) = (request.uri().path().to_owned(), reading.clone());
+            async move {
+                let body = request.into_body().collect().await.ok().map(Collected::to_bytes);
+                reading.0.lock().unwrap().insert(path, body);
+                Response::new(full("read"))
+            }
+        });
+        (app.await, bodies)
+    }
+
+    /// The paths whose bodies were read to their end so far.
+    pub fn whole(&self) -> Vec<String> {
+        self.0.lock().unwrap().iter().filter(|(_, body)| body.is_some()).map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Waits for the end of the body of the request for this path.
+    pub async fn of(&self, path: &str) -> Option<Bytes> {
+        eventually(&format!("the end of the body of {path}"), async || self.0.lock().unwrap().get(path).cloned()).await
     }
 }
 
