@@ -1,4 +1,4 @@
-.PHONY: test lint doc dev bench compare guard soak
+.PHONY: test lint doc dev bench compare guard soak fuzz image
 
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
@@ -38,3 +38,11 @@ compare:
 guard:
 	.ci/needs valgrind
 	cargo bench --locked --bench guard
+
+# Every parser under the fuzzer, FUZZ_SECONDS each (600); FUZZ_KEEP=1 adds what it found to tests/corpus.
+fuzz:
+	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) tests/fuzz/run
+
+# The container image, built and tried with the Docker engine that is there.
+image:
+	deploy/image/try

@@ -30,6 +30,13 @@ impl<S> Marked<S> {
     }
 }
 
+impl<S> Marked<S> {
+    /// The stream alone, and what of `ahead` nobody has read.
+    pub fn into_inner(self) -> (S, Bytes) {
+        (self.stream, self.ahead)
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Marked<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();

@@ -18,7 +18,7 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 /// HTTP/2 flow-control windows: what a client may send before we read. One stream is enough for a fast upload inside a VPC.
 const STREAM_WINDOW: u32 = 256 << 10;
@@ -59,24 +59,31 @@ where
             if limits.head_fields != 100 {
                 builder.max_headers(limits.head_fields);
             }
-            let mut serving = pin!(builder.serve_connection(io, service));
-            loop {
+            let mut serving = builder.serve_connection(io, service);
+            let ended = loop {
                 tokio::select! {
                     biased;
                     told = told(connection) => match told {
                         Close::Graceful => {
                             // hyper closes without another look: what has come in the meantime is looked at first, and begins a request.
-                            if let Poll::Ready(ended) = poll_fn(|cx| Poll::Ready(serving.as_mut().poll(cx))).await {
-                                return Ended::Http(ended);
+                            if let Poll::Ready(ended) = poll_fn(|cx| Poll::Ready(std::pin::Pin::new(&mut serving).poll(cx))).await {
+                                break ended;
                             }
                             if connection.activity.is_idle() {
-                                serving.as_mut().graceful_shutdown();
+                                std::pin::Pin::new(&mut serving).graceful_shutdown();
                             }
                         }
                         Close::Cut(reason) => return Ended::Cut(reason),
                     },
-                    ended = serving.as_mut() => return Ended::Http(ended),
+                    ended = &mut serving => break ended,
                 }
+            };
+            match ended {
+                Ok(()) => {
+                    let http1::Parts { io, read_buf, .. } = serving.into_parts();
+                    unless_cut(connection, after_http(connection, io.into_inner(), read_buf)).await
+                }
+                Err(error) => Ended::Http(Err(error)),
             }
         }
         Speaks::Http2 => {
@@ -88,7 +95,8 @@ where
                 .initial_connection_window_size(CONNECTION_WINDOW)
                 .max_send_buf_size(SEND_BUFFER)
                 .max_pending_accept_reset_streams(H2_PENDING_RESETS)
-                .max_local_error_reset_streams(H2_STREAM_ERRORS);
+                .max_local_error_reset_streams(H2_STREAM_ERRORS)
+                .enable_connect_protocol();
             let mut serving = pin!(builder.serve_connection(io, service));
             loop {
                 let observed = poll_fn(|cx| {
@@ -105,6 +113,28 @@ where
                     ended = observed => return Ended::Http(ended),
                 }
             }
+        }
+    }
+}
+
+/// What follows the last message of an HTTP/1.1 connection: the tunnel that a request asked for, or the end. hyper leaves that to us also where an
+/// `Upgrade` was not answered with 101.
+async fn after_http<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection, mut io: Marked<S>, early: Bytes) {
+    let Some(tunnel) = connection.switched() else { return drop(io.shutdown().await) };
+    let (stream, unread) = io.into_inner();
+    let early = if early.is_empty() { unread } else { early };
+    tunnel.run(stream, early).await;
+}
+
+async fn unless_cut(connection: &Connection, rest: impl Future<Output = ()>) -> Ended {
+    let mut rest = pin!(rest);
+    loop {
+        tokio::select! {
+            biased;
+            told = told(connection) => if let Close::Cut(reason) = told {
+                return Ended::Cut(reason);
+            },
+            () = rest.as_mut() => return Ended::Http(Ok(())),
         }
     }
 }

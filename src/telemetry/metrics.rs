@@ -50,7 +50,9 @@ names! {
     counter WOULD_DENY = "countersign_would_deny_total", (Unit::Count), "Requests that a shadow rule or table would have denied.";
     gauge CONNECTIONS = "countersign_connections", (Unit::Count), "Open connections by direction.";
     gauge IN_FLIGHT = "countersign_requests_in_flight", (Unit::Count), "Requests between decision and end, by direction.";
-    histogram DURATION = "countersign_request_duration_seconds", (Unit::Seconds), "From the decision to the end of the response, by direction.";
+    gauge TUNNELS = "countersign_tunnels", (Unit::Count), "Open tunnels (WebSocket and other upgrades) by direction.";
+    counter TUNNELS_ENDED = "countersign_tunnels_ended_total", (Unit::Count), "Tunnels that ended, by direction and reason (client_closed, app_closed, peer_closed, tunnel_idle, expired, ...).";
+    histogram DURATION = "countersign_request_duration_seconds", (Unit::Seconds), "From the decision to the end of the response, by direction; tunnels are not in it.";
     counter PANICS = "countersign_panics_total", (Unit::Count), "Panics that were contained.";
     counter ACCEPT_ERRORS = "countersign_accept_errors_total", (Unit::Count), "Errors of accept(2), each followed by a pause.";
     counter ROTATIONS = "countersign_rotations_total", (Unit::Count), "Certificate renewals by result (ok, failed).";
@@ -161,6 +163,8 @@ pub struct DataPath {
     pub would_deny: Counter,
     /// [`CONNECTIONS`].
     pub connections: Gauge,
+    /// [`TUNNELS`].
+    pub tunnels: Gauge,
     /// [`DURATION`].
     pub duration: Histogram,
     direction: &'static str,
@@ -184,6 +188,7 @@ impl DataPath {
             trailers_dropped: counter!(TRAILERS_DROPPED, "direction" => direction),
             would_deny: counter!(WOULD_DENY, "direction" => direction),
             connections: gauge!(CONNECTIONS, "direction" => direction),
+            tunnels: gauge!(TUNNELS, "direction" => direction),
             duration: histogram!(DURATION, "direction" => direction),
             direction,
         }
@@ -204,6 +209,11 @@ impl DataPath {
     /// Counts a connection that we ended.
     pub fn cut(&self, reason: &'static str) {
         counter!(CUTS, "direction" => self.direction, "reason" => reason).increment(1);
+    }
+
+    /// Counts a tunnel that ended.
+    pub fn tunnel_ended(&self, reason: &'static str) {
+        counter!(TUNNELS_ENDED, "direction" => self.direction, "reason" => reason).increment(1);
     }
 
     /// Counts a handshake that failed; `result` is its closed label.

@@ -2,6 +2,7 @@
 
 use super::lease::{Idle, Protocol, Shared};
 use super::mortal::{Alert, Mortal};
+use super::switch::drive;
 use super::{PoolKey, UpstreamError};
 use crate::runtime::clock::Clock;
 use crate::runtime::limits::Timeouts;
@@ -16,6 +17,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 /// How much earlier than the peer's graceful end we stop using a connection, so that the two never meet.
@@ -50,6 +52,15 @@ pub struct Dialer {
     pub head_bytes: usize,
 }
 
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Requests, one after the other.
+    Requests,
+    /// One request that asks to switch protocols.
+    Switch,
+}
+
 /// A connection to a peer, ready for requests.
 pub(super) enum Dialled<B> {
     Http1(Idle<B>),
@@ -58,27 +69,34 @@ pub(super) enum Dialled<B> {
 
 impl Dialer {
     /// Dials the app over TCP.
-    pub(super) async fn app_tcp<B>(&self, address: SocketAddr, timeouts: &Timeouts) -> Result<Idle<B>, UpstreamError>
+    pub(super) async fn app_tcp<B>(&self, address: SocketAddr, purpose: Purpose, timeouts: &Timeouts) -> Result<Idle<B>, UpstreamError>
     where
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
     {
         let stream = self.tcp(address, timeouts.connect).await?;
-        self.http1(stream, "app connection", Alert::default()).await
+        self.http1(stream, "app connection", purpose, Alert::default(), None).await
     }
 
     /// Dials the app over a Unix socket.
-    pub(super) async fn app_unix<B>(&self, path: &Path, timeouts: &Timeouts) -> Result<Idle<B>, UpstreamError>
+    pub(super) async fn app_unix<B>(&self, path: &Path, purpose: Purpose, timeouts: &Timeouts) -> Result<Idle<B>, UpstreamError>
     where
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
     {
         let connected = timeout(timeouts.connect, UnixStream::connect(path)).await;
         let stream = connected.map_err(|_| UpstreamError::ConnectTimeout(timeouts.connect))?;
         let stream = stream.map_err(|error| UpstreamError::Connect(Arc::new(error)))?;
-        self.http1(stream, "app connection", Alert::default()).await
+        self.http1(stream, "app connection", purpose, Alert::default(), None).await
     }
 
     /// Dials a peer and verifies who it is.
-    pub(super) async fn peer<B>(&self, tls: &TlsState, key: &PoolKey, host: &str, timeouts: &Timeouts) -> Result<Dialled<B>, UpstreamError>
+    pub(super) async fn peer<B>(
+        &self,
+        tls: &TlsState,
+        key: &PoolKey,
+        host: &str,
+        purpose: Purpose,
+        timeouts: &Timeouts,
+    ) -> Result<Dialled<B>, UpstreamError>
     where
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static,
     {
@@ -94,7 +112,7 @@ impl Dialer {
         } else if key.offer == Offer::Http2 {
             Err(UpstreamError::NoHttp2)
         } else {
-            let mut idle = self.http1(stream, "peer connection", alert).await?;
+            let mut idle = self.http1(stream, "peer connection", purpose, alert, Some(ends)).await?;
             idle.retire = idle.retire.min(self.retire(ends, timeouts));
             Ok(Dialled::Http1(idle))
         }
@@ -110,7 +128,14 @@ impl Dialer {
         Ok(stream)
     }
 
-    async fn http1<S, B>(&self, stream: S, name: &'static str, alert: Alert) -> Result<Idle<B>, UpstreamError>
+    async fn http1<S, B>(
+        &self,
+        stream: S,
+        name: &'static str,
+        purpose: Purpose,
+        alert: Alert,
+        ends: Option<SystemTime>,
+    ) -> Result<Idle<B>, UpstreamError>
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
@@ -119,8 +144,16 @@ impl Dialer {
         builder.max_buf_size(self.head_bytes.max(8 << 10));
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| UpstreamError::Http(Arc::new(error)))?;
         // The end of a connection is told to whoever has a request on it; here there is nobody to tell.
-        let task = spawn_local(name, connection).abort_handle();
-        Ok(Idle::new(sender, task, alert, self.oldest()))
+        let (task, switched) = match purpose {
+            Purpose::Requests => (spawn_local(name, connection), None),
+            Purpose::Switch => {
+                let (to, switched) = oneshot::channel();
+                (spawn_local(name, drive(connection, ends, to)), Some(switched))
+            }
+        };
+        let mut idle = Idle::new(sender, task.abort_handle(), alert, self.oldest());
+        idle.switched = switched;
+        Ok(idle)
     }
 
     async fn http2<S, B>(&self, stream: S, alert: Alert, ends: SystemTime, timeouts: &Timeouts) -> Result<Rc<Shared<B>>, UpstreamError>

@@ -9,6 +9,7 @@ mod names;
 mod pool;
 mod route;
 mod settings;
+mod switch;
 
 pub use dial::{Dialer, OwnListeners};
 pub use error::UpstreamError;
@@ -17,3 +18,4 @@ pub use names::{Answer, Name, Names, Report, Resolver, Snapshot, System, Unresol
 pub use pool::{AppPool, PeerPools, PoolKey};
 pub use route::{Endpoint, Route, Routes};
 pub use settings::{Address, Settings};
+pub use switch::{Stream, Switched};

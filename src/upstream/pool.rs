@@ -1,7 +1,7 @@
 //! A shard's connections to the app and to peers.
 
 use super::balance::Load;
-use super::dial::Dialled;
+use super::dial::{Dialled, Purpose};
 use super::lease::{Idle, Lease, Protocol, Shared};
 use super::{Dialer, UpstreamError};
 use crate::runtime::limits::Timeouts;
@@ -143,6 +143,14 @@ where
         Self { address: AppAddress::Unix(path), dialer, pool: Pool::new() }
     }
 
+    /// A connection of its own for a request that asks to switch protocols; it does not come into the pool.
+    ///
+    /// # Errors
+    /// Nothing could be dialled.
+    pub async fn lease_to_switch(&self, timeouts: &Timeouts) -> Result<Lease<B>, UpstreamError> {
+        Ok(Lease::http1(self.dial(Purpose::Switch, timeouts).await?, &self.pool, false))
+    }
+
     /// A connection: pooled, or dialled now.
     ///
     /// # Errors
@@ -151,11 +159,14 @@ where
         if let Some(lease) = self.pool.take(Instant::now(), timeouts.app_pool_idle) {
             return Ok(lease);
         }
-        let idle = match &self.address {
-            AppAddress::Tcp(address) => self.dialer.app_tcp(*address, timeouts).await?,
-            AppAddress::Unix(path) => self.dialer.app_unix(path, timeouts).await?,
-        };
-        Ok(Lease::http1(idle, &self.pool, false))
+        Ok(Lease::http1(self.dial(Purpose::Requests, timeouts).await?, &self.pool, false))
+    }
+
+    async fn dial(&self, purpose: Purpose, timeouts: &Timeouts) -> Result<Idle<B>, UpstreamError> {
+        match &self.address {
+            AppAddress::Tcp(address) => self.dialer.app_tcp(*address, purpose, timeouts).await,
+            AppAddress::Unix(path) => self.dialer.app_unix(path, purpose, timeouts).await,
+        }
     }
 
     /// Whether there is nothing to expire.
@@ -208,7 +219,7 @@ where
                 turn = None;
             }
         }
-        let dialled = self.dialer.peer(tls, key, host, timeouts).await;
+        let dialled = self.dialer.peer(tls, key, host, Purpose::Requests, timeouts).await;
         let dialled = dialled.inspect_err(|error| drop(pool.failed.replace(Some((Instant::now(), error.clone())))))?;
         pool.failed.take();
         pool.speaks.set(Some(dialled.protocol()));
@@ -221,6 +232,18 @@ where
         };
         drop(turn);
         Ok(lease)
+    }
+
+    /// A connection of its own to `key`, which offers HTTP/1.1 alone, for a request that asks to switch protocols; it does not come into the pool.
+    ///
+    /// # Errors
+    /// Nothing could be dialled.
+    pub async fn lease_to_switch(&self, key: &PoolKey, host: &str, tls: &TlsState, timeouts: &Timeouts) -> Result<Lease<B>, UpstreamError> {
+        let pool = self.pool(key);
+        match self.dialer.peer(tls, key, host, Purpose::Switch, timeouts).await? {
+            Dialled::Http1(idle) => Ok(Lease::http1(idle, &pool, false)),
+            Dialled::Http2(_) => Err(UpstreamError::NoHttp1),
+        }
     }
 
     /// What speaks against dialling or using `key` now, for balancing.

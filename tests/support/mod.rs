@@ -16,6 +16,7 @@ pub mod remote;
 pub mod setup;
 pub mod sidecar;
 pub mod streaming;
+pub mod websocket;
 
 pub use app::App;
 pub use client::{Peer, get};
