@@ -107,6 +107,7 @@ paths = ["/always/{{id}}"]
 id = "streams"
 effect = "allow"
 from = {{ spiffe = ["{CLIENT}"] }}
+methods = ["GET", "POST"]
 paths = ["/streams/{{kind}}"]
 
 [[rule]]
