@@ -30,6 +30,7 @@ mod http2_messages;
 mod http2_streams;
 mod in_flight_limits_shed;
 mod large_bodies_stream_in_constant_memory;
+mod latencies_begin_when_requests_are_due;
 mod less_loaded_endpoint_is_chosen;
 mod library_refusals_are_recorded;
 mod loops_are_refused;
