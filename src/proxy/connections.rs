@@ -71,6 +71,8 @@ pub struct Connection {
     born: Millis,
     closing: Cell<Option<Millis>>,
     told: Cell<Option<Close>>,
+    /// A cut is in the record of at least one request.
+    accounted: Cell<bool>,
     waker: Cell<Option<Waker>>,
     exchanges: RefCell<Vec<Rc<Exchange>>>,
     /// What an HTTP/1.1 connection goes on as once the 101 is out.
@@ -99,7 +101,9 @@ impl Connection {
     pub fn tell(&self, close: Close) {
         if let Close::Cut(reason) = close {
             let now = self.activity.now();
-            self.exchanges.borrow().iter().for_each(|exchange| exchange.cut(reason, now));
+            let exchanges = self.exchanges.borrow();
+            exchanges.iter().for_each(|exchange| exchange.cut(reason, now));
+            self.accounted.set(self.accounted.get() || !exchanges.is_empty());
         }
         if !matches!(self.told.get(), Some(Close::Cut(_))) {
             self.told.set(Some(close));
@@ -107,6 +111,11 @@ impl Connection {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
+    }
+
+    /// Whether a cut is in the record of at least one request.
+    pub fn is_accounted(&self) -> bool {
+        self.accounted.get()
     }
 
     /// The requests that a cut would cost: those that are open, and a response that is decided and not yet sent.
@@ -183,6 +192,10 @@ impl Connection {
         if self.activity.blocked_since().is_some_and(|since| now.saturating_sub(since) >= millis(timeouts.body_idle)) {
             return Some(Close::Cut("body_idle"));
         }
+        let block = self.activity.http2().and_then(|http2| http2.block_since());
+        if block.is_some_and(|since| now.saturating_sub(since) >= millis(timeouts.head)) {
+            return Some(Close::Cut("head"));
+        }
         let since = now.saturating_sub(self.activity.since());
         let closing = self.closing.get().map_or(0, |at| now.saturating_sub(at));
         match self.activity.doing() {
@@ -246,6 +259,7 @@ impl Connections {
             born: now,
             closing: Cell::new(None),
             told: Cell::new(None),
+            accounted: Cell::new(false),
             waker: Cell::new(None),
             exchanges: RefCell::default(),
             tunnel: Cell::new(None),

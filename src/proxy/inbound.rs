@@ -66,7 +66,7 @@ pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16)
             peer.downstream.answer(request, |request, begun, owes| decide_and_forward(deciding, request, begun, owes)).await
         }
     };
-    let ended = serve(stream, Bytes::new(), speaks, &guard.connection, &shard.plan.limits, handle).await;
+    let ended = serve(stream, Bytes::new(), speaks, &peer.downstream, &shard.plan.limits, handle).await;
     peer.downstream.finished(speaks, ended);
     drop(permit);
 }

@@ -77,7 +77,7 @@ pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16)
             downstream.answer(request, |request, begun, owes| route_and_forward(routing, strictness, request, begun, owes)).await
         }
     };
-    let ended = serve(stream, ahead, speaks, &guard.connection, &shard.plan.limits, handle).await;
+    let ended = serve(stream, ahead, speaks, &downstream, &shard.plan.limits, handle).await;
     downstream.finished(speaks, ended);
     drop(permit);
 }

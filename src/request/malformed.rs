@@ -43,6 +43,8 @@ pub enum Malformed {
     Http1Parse,
     /// The HTTP/1 head is larger than the limit.
     Http1TooLarge,
+    /// The HTTP/2 header list is larger than the limit.
+    HeadBytes,
     /// The HTTP/2 library reset the stream.
     H2Stream,
     /// The HTTP/2 library closed the connection.
@@ -72,6 +74,7 @@ impl Malformed {
             Self::HeadFields => "head_fields",
             Self::Http1Parse => "http1_parse",
             Self::Http1TooLarge => "http1_too_large",
+            Self::HeadBytes => "head_bytes",
             Self::H2Stream => "h2_stream",
             Self::H2Connection => "h2_connection",
         }
@@ -81,7 +84,7 @@ impl Malformed {
     pub fn status(self) -> u16 {
         match self {
             Self::Connect => 405,
-            Self::HeadFields | Self::Http1TooLarge => 431,
+            Self::HeadFields | Self::HeadBytes | Self::Http1TooLarge => 431,
             Self::ConnectProtocol | Self::TransferEncoding => 501,
             _ => 400,
         }

@@ -9,6 +9,8 @@ pub mod client;
 pub mod curl;
 pub mod expiry;
 pub mod frames;
+pub mod raw;
+pub mod raw_http2;
 pub mod remote;
 pub mod setup;
 pub mod sidecar;
@@ -17,6 +19,7 @@ pub mod websocket;
 
 pub use app::App;
 pub use client::{Peer, get};
+pub use raw::Raw;
 pub use remote::Remote;
 pub use setup::{ALICE, BOB, Setup, policy};
 pub use sidecar::Sidecar;

@@ -6,7 +6,9 @@ use http::{HeaderMap, HeaderValue, header};
 fn fields(connection: &[&str], upgrade: &[&str]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, values) in [(header::CONNECTION, connection), (header::UPGRADE, upgrade)] {
-        values.iter().for_each(|value| drop(headers.append(name.clone(), HeaderValue::from_str(value).unwrap())));
+        for value in values {
+            headers.append(name.clone(), HeaderValue::from_str(value).unwrap());
+        }
     }
     headers
 }
