@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod admin_tcp_is_read_only;
+mod app_check_rules_readiness;
 mod app_down_is_502;
 mod bad_certificate_file_keeps_old;
 mod bad_policy_keeps_old;
@@ -12,6 +13,7 @@ mod denials_are_in_the_ring_before_the_response;
 mod dev_root_refused_in_production;
 mod drain_finishes_in_flight;
 mod drain_waits_for_handshakes;
+mod exposed_app_is_reported;
 mod extended_connect;
 mod foreign_trust_domain_rejected;
 mod full_disk_is_loud;
@@ -20,6 +22,7 @@ mod head_with_two_lengths_is_answered;
 mod header_bytes_pass_unchanged;
 mod in_flight_limits_shed;
 mod large_bodies_stream_in_constant_memory;
+mod less_loaded_endpoint_is_chosen;
 mod library_refusals_are_recorded;
 mod loops_are_refused;
 mod messages_pass_unchanged;
@@ -46,6 +49,9 @@ mod two_uri_sans_rejected;
 mod unreachable_peer_does_not_queue;
 mod unread_uploads_get_their_answer;
 mod upgrades_begin_with_the_answer;
+mod upstream_names_follow_dns;
+mod upstream_names_outlive_dns;
+mod upstream_names_reload;
 mod websockets_pass_two_sidecars;
 mod websockets_pass_unchanged;
 mod wrong_peer_identity_sends_nothing;

@@ -58,7 +58,7 @@ impl Failure {
             "max_body" => StatusCode::PAYLOAD_TOO_LARGE,
             "policy_changed" => StatusCode::FORBIDDEN,
             "client_closed" => StatusCode::BAD_REQUEST,
-            "no_certificate" => StatusCode::SERVICE_UNAVAILABLE,
+            "no_certificate" | "peer_no_address" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_GATEWAY,
         }
     }

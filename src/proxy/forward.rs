@@ -9,7 +9,8 @@ use crate::audit::Direction;
 use crate::policy::Permit;
 use crate::request::CanonicalRequest;
 use crate::tls::Offer;
-use crate::upstream::{Lease, PoolKey, Protocol, Route, UpstreamError, balance};
+use crate::upstream::balance::{Attempts, Counts};
+use crate::upstream::{Endpoint, Lease, PoolKey, Protocol, Route, UpstreamError};
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::uri::{Authority, Parts, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
@@ -87,15 +88,11 @@ pub async fn to_peer(
         return Err((Failure::Peer(UpstreamError::NoHttp1), guard));
     }
     let Some(tls) = shard.tls.current() else { return Err((Failure::Peer(UpstreamError::NoCertificate), guard)) };
-    let key = |endpoint: &crate::upstream::Address| PoolKey {
-        endpoint: endpoint.clone(),
-        expected: route.expected.clone(),
-        generation: tls.generation,
-        offer,
-    };
-    let order = balance::order(&route.endpoints, |endpoint| shard.peers.in_use(&key(endpoint)));
-    let mut endpoints = order.into_iter().take(route.retries as usize + 1);
-    let Some(mut endpoint) = endpoints.next() else {
+    let key =
+        |endpoint: &Endpoint| PoolKey { endpoint: endpoint.address, expected: route.expected.clone(), generation: tls.generation, offer };
+    let load = |endpoint: &Endpoint| shard.peers.load(&key(endpoint));
+    let mut attempts = Attempts::new(&route.endpoints, route.retries);
+    let Some(mut endpoint) = attempts.first(load) else {
         return Err((Failure::Peer(UpstreamError::NoAddress(route.name.clone())), guard));
     };
     let mut outgoing = Some(outgoing(&request, headers, upload, asked.as_deref()));
@@ -111,8 +108,13 @@ pub async fn to_peer(
             Ok(Err(error)) => {
                 // Recorded for each endpoint: one that is not who it must be shall not hide behind another that is.
                 outbound::handshake_failed(&shard, route, request.host(), &error, guard.exchange.source());
-                let Some(another) = endpoints.next() else { return Err((Failure::Peer(error), guard)) };
-                shard.outbound_metrics.retries.increment(1);
+                if let Some(name) = &endpoint.name {
+                    name.doubt();
+                }
+                let Some((another, counts)) = attempts.next(&error, load) else { return Err((Failure::Peer(error), guard)) };
+                if counts == Counts::AsRetry {
+                    shard.outbound_metrics.retries.increment(1);
+                }
                 endpoint = another;
                 outgoing = Some(next);
                 continue;

@@ -3,6 +3,7 @@
 
 mod activity;
 mod admission;
+mod app_check;
 mod body;
 mod connections;
 mod downstream;
@@ -23,6 +24,9 @@ mod tunnel;
 mod upgrade;
 
 pub use admission::Admission;
+pub use app_check::{AppCheck, AppCheckWatch};
+#[cfg(feature = "testing")]
+pub use headers::client_cert;
 pub use outbound::{Destinations, destinations};
 pub use settings::{App, IdentityHeader, Inbound, Outbound, OutboundProtocol};
 pub use shard::{Listener, Plan, Shard};

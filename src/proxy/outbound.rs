@@ -14,7 +14,7 @@ use crate::policy::{self, Caller, RuleFacts, Verdict};
 use crate::request::{self, Strictness, canonicalize};
 use crate::runtime::listener::Incoming as Arrived;
 use crate::tls::ConnectError;
-use crate::upstream::{Address, Route, Routes, Settings, UpstreamError};
+use crate::upstream::{Address, Route, Routes, Settings, Snapshot, UpstreamError};
 use bytes::{Bytes, BytesMut};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
@@ -38,10 +38,10 @@ pub struct Destination {
     target: Arc<Target>,
 }
 
-/// The routes of a configuration.
-pub fn destinations(upstreams: &[Settings]) -> Destinations {
-    Routes::new(upstreams, |host, route| {
-        let port = route.endpoints.first().map_or(0, |endpoint| match endpoint {
+/// The routes of a configuration, with the addresses that its names have now.
+pub fn destinations(upstreams: &[Settings], names: &Snapshot) -> Destinations {
+    Routes::new(upstreams, names, |host, upstream, route| {
+        let port = upstream.addresses.first().map_or(0, |address| match address {
             Address::Socket(address) => address.port(),
             Address::Name(_, port) => *port,
         });

@@ -62,8 +62,12 @@ where
             let mut serving = builder.serve_connection(io, service);
             match http1_messages(&mut serving, connection).await {
                 Ended::Http(Ok(())) => {
-                    let http1::Parts { io, read_buf, .. } = serving.into_parts();
-                    unless_cut(connection, after_http1(connection, io.into_inner(), read_buf)).await
+                    // In a place of its own: a connection that idles shall not be larger for what may follow.
+                    let rest = {
+                        let http1::Parts { io, read_buf, .. } = serving.into_parts();
+                        Box::pin(after_http1(connection, io.into_inner(), read_buf))
+                    };
+                    unless_cut(connection, rest).await
                 }
                 ended => ended,
             }
@@ -135,8 +139,7 @@ async fn after_http1<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection,
     tunnel.run(stream, early).await;
 }
 
-async fn unless_cut(connection: &Connection, rest: impl Future<Output = ()>) -> Ended {
-    let mut rest = pin!(rest);
+async fn unless_cut(connection: &Connection, mut rest: Pin<Box<impl Future<Output = ()>>>) -> Ended {
     loop {
         tokio::select! {
             biased;

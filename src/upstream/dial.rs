@@ -3,7 +3,7 @@
 use super::lease::{Idle, Protocol, Shared};
 use super::mortal::{Alert, Mortal};
 use super::switch::drive;
-use super::{Address, PoolKey, UpstreamError};
+use super::{PoolKey, UpstreamError};
 use crate::runtime::clock::Clock;
 use crate::runtime::limits::Timeouts;
 use crate::runtime::tasks::{LocalExecutor, spawn_local};
@@ -73,7 +73,7 @@ impl Dialer {
     where
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
     {
-        let stream = self.tcp(&[address], timeouts.connect).await?;
+        let stream = self.tcp(address, timeouts.connect).await?;
         self.http1(stream, "app connection", purpose, Alert::default(), None).await
     }
 
@@ -100,8 +100,7 @@ impl Dialer {
     where
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static,
     {
-        let addresses = resolve(&key.endpoint, timeouts.connect).await?;
-        let stream = self.tcp(&addresses, timeouts.connect).await?;
+        let stream = self.tcp(key.endpoint, timeouts.connect).await?;
         let handshake = crate::tls::connect(tls, &key.expected, key.offer, host, stream);
         let shaken = timeout(timeouts.handshake, handshake).await.map_err(|_| UpstreamError::HandshakeTimeout(timeouts.handshake))?;
         let Connected { stream, peer, channel } = shaken.map_err(|error| UpstreamError::Handshake(Arc::new(error)))?;
@@ -119,21 +118,14 @@ impl Dialer {
         }
     }
 
-    async fn tcp(&self, addresses: &[SocketAddr], limit: Duration) -> Result<TcpStream, UpstreamError> {
-        let mut last = UpstreamError::NoAddress("the endpoint".into());
-        let deadline = Instant::now() + limit;
-        for address in addresses {
-            match tokio::time::timeout_at(deadline, TcpStream::connect(address)).await {
-                Err(_) => return Err(UpstreamError::ConnectTimeout(limit)),
-                Ok(Err(error)) => last = UpstreamError::Connect(Arc::new(error)),
-                Ok(Ok(stream)) if self.own.answer(&stream) => return Err(UpstreamError::Loop),
-                Ok(Ok(stream)) => {
-                    stream.set_nodelay(true).map_err(|error| UpstreamError::Connect(Arc::new(error)))?;
-                    return Ok(stream);
-                }
-            }
+    async fn tcp(&self, address: SocketAddr, limit: Duration) -> Result<TcpStream, UpstreamError> {
+        let connected = timeout(limit, TcpStream::connect(address)).await.map_err(|_| UpstreamError::ConnectTimeout(limit))?;
+        let stream = connected.map_err(|error| UpstreamError::Connect(Arc::new(error)))?;
+        if self.own.answer(&stream) {
+            return Err(UpstreamError::Loop);
         }
-        Err(last)
+        stream.set_nodelay(true).map_err(|error| UpstreamError::Connect(Arc::new(error)))?;
+        Ok(stream)
     }
 
     async fn http1<S, B>(
@@ -188,18 +180,6 @@ impl Dialer {
         let left = ends.duration_since(self.clock.now()).unwrap_or_default();
         let grace = timeouts.drain_grace.min(left / 10);
         Instant::now() + left.saturating_sub(grace).saturating_sub(RETIRE_EARLIER.min(left / 10))
-    }
-}
-
-async fn resolve(address: &Address, limit: Duration) -> Result<Vec<SocketAddr>, UpstreamError> {
-    match address {
-        Address::Socket(address) => Ok(vec![*address]),
-        Address::Name(name, port) => {
-            let lookup = timeout(limit, tokio::net::lookup_host((name.as_str(), *port))).await;
-            let found = lookup.map_err(|_| UpstreamError::ConnectTimeout(limit))?;
-            let found: Vec<_> = found.map_err(|_| UpstreamError::NoAddress(name.clone()))?.collect();
-            if found.is_empty() { Err(UpstreamError::NoAddress(name.clone())) } else { Ok(found) }
-        }
     }
 }
 

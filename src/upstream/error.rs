@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Why no connection to an endpoint could be had. No application byte was written, so another endpoint may be tried.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum UpstreamError {
-    /// The name has no address now. Trying again helps once it has.
+    /// No name of the upstream has an address now; the process log says why. Trying again helps once one has.
     #[error("{0} has no address")]
     NoAddress(String),
     /// The connect call failed. Trying again helps once something listens there.

@@ -1,8 +1,9 @@
 //! A shard's connections to the app and to peers.
 
+use super::balance::Load;
 use super::dial::{Dialled, Purpose};
 use super::lease::{Idle, Lease, Protocol, Shared};
-use super::{Address, Dialer, UpstreamError};
+use super::{Dialer, UpstreamError};
 use crate::runtime::limits::Timeouts;
 use crate::tls::{ExpectedPeer, Offer, TlsState};
 use http_body::Body;
@@ -21,11 +22,15 @@ const STREAMS: usize = 100;
 /// Idle HTTP/1.1 connections kept to one endpoint by one shard.
 const IDLE: usize = 256;
 
+/// For how long an endpoint that could not be reached is the last choice: long enough that not every request finds out anew, short enough to be back
+/// soon after it listens again.
+const UNREACHABLE: Duration = Duration::from_secs(5);
+
 /// What a connection to a peer is kept by: nothing crosses from one identity, credential or endpoint to another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PoolKey {
     /// Where.
-    pub endpoint: Address,
+    pub endpoint: SocketAddr,
     /// Who must be there.
     pub expected: Arc<ExpectedPeer>,
     /// Our own credential and trust.
@@ -96,6 +101,13 @@ impl<B> Pool<B> {
 
     fn failed_since(&self, asked: Instant) -> Option<UpstreamError> {
         self.failed.borrow().as_ref().filter(|(at, _)| *at >= asked).map(|(_, error)| error.clone())
+    }
+
+    /// Whether the last dial found nobody, a moment ago.
+    fn is_unreachable(&self) -> bool {
+        let failed = self.failed.borrow();
+        let Some((at, error)) = failed.as_ref() else { return false };
+        matches!(error, UpstreamError::Connect(_) | UpstreamError::ConnectTimeout(_)) && at.elapsed() < UNREACHABLE
     }
 
     fn is_empty(&self) -> bool {
@@ -209,6 +221,7 @@ where
         }
         let dialled = self.dialer.peer(tls, key, host, Purpose::Requests, timeouts).await;
         let dialled = dialled.inspect_err(|error| drop(pool.failed.replace(Some((Instant::now(), error.clone())))))?;
+        pool.failed.take();
         pool.speaks.set(Some(dialled.protocol()));
         let lease = match dialled {
             Dialled::Http1(idle) => Lease::http1(idle, &pool, false),
@@ -233,9 +246,11 @@ where
         }
     }
 
-    /// How many requests use `key` now, for balancing.
-    pub fn in_use(&self, key: &PoolKey) -> usize {
-        self.pools.borrow().get(key).map_or(0, |pool| pool.in_use.get())
+    /// What speaks against dialling or using `key` now, for balancing.
+    pub fn load(&self, key: &PoolKey) -> Load {
+        let pools = self.pools.borrow();
+        let pool = pools.get(key);
+        Load { unreachable: pool.is_some_and(|pool| pool.is_unreachable()), in_use: pool.map_or(0, |pool| pool.in_use.get()) }
     }
 
     /// Whether there is nothing to expire.
@@ -253,7 +268,7 @@ where
             }
             pool.expire(now, timeouts.pool_idle);
             // Somebody who dials holds the pool, and what is dialled comes into it.
-            !pool.is_empty() || Rc::strong_count(pool) > 1
+            !pool.is_empty() || pool.is_unreachable() || Rc::strong_count(pool) > 1
         });
     }
 

@@ -7,6 +7,7 @@
 pub mod app;
 pub mod client;
 pub mod curl;
+pub mod dns;
 pub mod expiry;
 pub mod frames;
 pub mod raw;
@@ -19,6 +20,7 @@ pub mod websocket;
 
 pub use app::App;
 pub use client::{Peer, get};
+pub use dns::Dns;
 pub use raw::Raw;
 pub use remote::Remote;
 pub use setup::{ALICE, BOB, Setup, policy};
