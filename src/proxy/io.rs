@@ -28,9 +28,7 @@ impl<S> Marked<S> {
         let observer = activity.http2().map(|_| Box::new(Observer::new()));
         Self { stream, activity, ahead, eof: false, shut: false, observer }
     }
-}
 
-impl<S> Marked<S> {
     /// The stream alone, and what of `ahead` nobody has read.
     pub fn into_inner(self) -> (S, Bytes) {
         (self.stream, self.ahead)
