@@ -11,11 +11,11 @@ use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
@@ -60,30 +60,16 @@ where
                 builder.max_headers(limits.head_fields);
             }
             let mut serving = builder.serve_connection(io, service);
-            let ended = loop {
-                tokio::select! {
-                    biased;
-                    told = told(connection) => match told {
-                        Close::Graceful => {
-                            // hyper closes without another look: what has come in the meantime is looked at first, and begins a request.
-                            if let Poll::Ready(ended) = poll_fn(|cx| Poll::Ready(std::pin::Pin::new(&mut serving).poll(cx))).await {
-                                break ended;
-                            }
-                            if connection.activity.is_idle() {
-                                std::pin::Pin::new(&mut serving).graceful_shutdown();
-                            }
-                        }
-                        Close::Cut(reason) => return Ended::Cut(reason),
-                    },
-                    ended = &mut serving => break ended,
+            match http1_messages(&mut serving, connection).await {
+                Ended::Http(Ok(())) => {
+                    // In a place of its own: a connection that idles shall not be larger for what may follow.
+                    let rest = {
+                        let http1::Parts { io, read_buf, .. } = serving.into_parts();
+                        Box::pin(after_http1(connection, io.into_inner(), read_buf))
+                    };
+                    unless_cut(connection, rest).await
                 }
-            };
-            match ended {
-                Ok(()) => {
-                    let http1::Parts { io, read_buf, .. } = serving.into_parts();
-                    unless_cut(connection, after_http(connection, io.into_inner(), read_buf)).await
-                }
-                Err(error) => Ended::Http(Err(error)),
+                ended => ended,
             }
         }
         Speaks::Http2 => {
@@ -117,17 +103,43 @@ where
     }
 }
 
+/// Drives an HTTP/1.1 connection to the end of its last message.
+async fn http1_messages<I, S>(serving: &mut http1::Connection<I, S>, connection: &Connection) -> Ended
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
+    S: HttpService<Incoming, ResBody = Download, Error = Infallible>,
+{
+    let mut serving = Pin::new(serving);
+    loop {
+        tokio::select! {
+            biased;
+            told = told(connection) => match told {
+                Close::Graceful => {
+                    // hyper closes without another look: what has come in the meantime is looked at first, and begins a request.
+                    if let Poll::Ready(ended) = poll_fn(|cx| Poll::Ready(serving.as_mut().poll(cx))).await {
+                        return Ended::Http(ended);
+                    }
+                    if connection.activity.is_idle() {
+                        serving.as_mut().graceful_shutdown();
+                    }
+                }
+                Close::Cut(reason) => return Ended::Cut(reason),
+            },
+            ended = serving.as_mut() => return Ended::Http(ended),
+        }
+    }
+}
+
 /// What follows the last message of an HTTP/1.1 connection: the tunnel that a request asked for, or the end. hyper leaves that to us also where an
 /// `Upgrade` was not answered with 101.
-async fn after_http<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection, mut io: Marked<S>, early: Bytes) {
+async fn after_http1<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection, mut io: Marked<S>, early: Bytes) {
     let Some(tunnel) = connection.switched() else { return drop(io.shutdown().await) };
     let (stream, unread) = io.into_inner();
     let early = if early.is_empty() { unread } else { early };
     tunnel.run(stream, early).await;
 }
 
-async fn unless_cut(connection: &Connection, rest: impl Future<Output = ()>) -> Ended {
-    let mut rest = pin!(rest);
+async fn unless_cut(connection: &Connection, mut rest: Pin<Box<impl Future<Output = ()>>>) -> Ended {
     loop {
         tokio::select! {
             biased;

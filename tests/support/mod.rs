@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod client;
+pub mod conformance;
 pub mod curl;
 pub mod dns;
 pub mod expiry;
