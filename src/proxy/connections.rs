@@ -6,6 +6,7 @@
 
 use super::activity::{Activity, CoarseClock, Doing, Millis, Speaks, millis};
 use super::exchange::Exchange;
+use super::tunnel::Tunnel;
 use crate::policy::Caller;
 use crate::runtime::limits::Timeouts;
 use std::cell::{Cell, RefCell};
@@ -74,6 +75,8 @@ pub struct Connection {
     accounted: Cell<bool>,
     waker: Cell<Option<Waker>>,
     exchanges: RefCell<Vec<Rc<Exchange>>>,
+    /// What an HTTP/1.1 connection goes on as once the 101 is out.
+    tunnel: Cell<Option<Box<Tunnel>>>,
 }
 
 impl Connection {
@@ -143,6 +146,16 @@ impl Connection {
         if self.exchanges.borrow().is_empty() {
             self.activity.set(Doing::Idle);
         }
+    }
+
+    /// Once its last response is out, the connection goes on as `tunnel`.
+    pub fn switch(&self, tunnel: Tunnel) {
+        self.tunnel.set(Some(Box::new(tunnel)));
+    }
+
+    /// The tunnel as which the connection goes on.
+    pub fn switched(&self) -> Option<Box<Tunnel>> {
+        self.tunnel.take()
     }
 
     /// Begins the graceful end: HTTP/2 says GOAWAY at once, HTTP/1.1 with its next response or after a second of idleness.
@@ -216,6 +229,8 @@ pub struct ConnectionGuard {
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.connections.open.borrow_mut().remove(&self.id);
+        // A tunnel that nobody came for holds the connection that holds it.
+        drop(self.connection.switched());
     }
 }
 
@@ -247,6 +262,7 @@ impl Connections {
             accounted: Cell::new(false),
             waker: Cell::new(None),
             exchanges: RefCell::default(),
+            tunnel: Cell::new(None),
         });
         self.open.borrow_mut().insert(id, Rc::clone(&connection));
         self.stir();

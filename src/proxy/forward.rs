@@ -3,11 +3,14 @@
 use super::body::{Download, Passing, Upload};
 use super::error::Failure;
 use super::exchange::ExchangeGuard;
+use super::upgrade::Asked;
 use super::{headers, outbound};
 use crate::audit::Direction;
 use crate::policy::Permit;
 use crate::request::CanonicalRequest;
-use crate::upstream::{Lease, PoolKey, Protocol, Route, UpstreamError, balance};
+use crate::tls::Offer;
+use crate::upstream::balance::{Attempts, Counts};
+use crate::upstream::{Endpoint, Lease, PoolKey, Protocol, Route, UpstreamError};
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::uri::{Authority, Parts, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
@@ -28,13 +31,18 @@ pub async fn to_app(
     headers: HeaderMap,
     upload: Upload,
     guard: ExchangeGuard,
+    asked: Option<Box<Asked>>,
 ) -> Result<Response<Download>, (Failure, ExchangeGuard)> {
     drop(permit);
     let shard = guard.shard().clone();
     let timeouts = shard.timeouts();
-    let mut outgoing = outgoing(&request, headers, upload);
+    let mut outgoing = outgoing(&request, headers, upload, asked.as_deref());
     loop {
-        let mut lease = match unless_ended(&guard, shard.app.lease(&timeouts)).await {
+        let leased = match asked {
+            None => unless_ended(&guard, shard.app.lease(&timeouts)).await,
+            Some(_) => unless_ended(&guard, Box::pin(shard.app.lease_to_switch(&timeouts))).await,
+        };
+        let mut lease = match leased {
             Ok(Ok(lease)) => lease,
             Ok(Err(error)) => return Err((Failure::App(error), guard)),
             Err(ended) => return Err((ended, guard)),
@@ -43,7 +51,12 @@ pub async fn to_app(
             shard.inbound_metrics.dials.increment(1);
         }
         match send(&guard, &mut lease, outgoing).await {
-            Ok(response) => return deliver(response, lease, guard, &request.method),
+            Ok(response) => {
+                return match asked {
+                    None => deliver(response, lease, guard, &request.method),
+                    Some(asked) => Box::pin(asked.answered(response, lease, guard, &request)).await,
+                };
+            }
             Err(Unanswered::Unused(request)) => {
                 shard.inbound_metrics.replaced.increment(1);
                 outgoing = *request;
@@ -64,32 +77,43 @@ pub async fn to_peer(
     headers: HeaderMap,
     upload: Upload,
     guard: ExchangeGuard,
+    asked: Option<Box<Asked>>,
 ) -> Result<Response<Download>, (Failure, ExchangeGuard)> {
     drop(permit);
     let shard = guard.shard().clone();
     let timeouts = shard.timeouts();
+    // Protocols are switched on HTTP/1.1 alone, and not on a connection that negotiated something else.
+    let offer = if asked.is_some() { Offer::Http1 } else { route.offer };
+    if offer == Offer::Http1 && route.offer == Offer::Http2 {
+        return Err((Failure::Peer(UpstreamError::NoHttp1), guard));
+    }
     let Some(tls) = shard.tls.current() else { return Err((Failure::Peer(UpstreamError::NoCertificate), guard)) };
-    let key = |endpoint: &crate::upstream::Address| PoolKey {
-        endpoint: endpoint.clone(),
-        expected: route.expected.clone(),
-        generation: tls.generation,
-        offer: route.offer,
-    };
-    let order = balance::order(&route.endpoints, |endpoint| shard.peers.in_use(&key(endpoint)));
-    let mut endpoints = order.into_iter().take(route.retries as usize + 1);
-    let Some(mut endpoint) = endpoints.next() else {
+    let key =
+        |endpoint: &Endpoint| PoolKey { endpoint: endpoint.address, expected: route.expected.clone(), generation: tls.generation, offer };
+    let load = |endpoint: &Endpoint| shard.peers.load(&key(endpoint));
+    let mut attempts = Attempts::new(&route.endpoints, route.retries);
+    let Some(mut endpoint) = attempts.first(load) else {
         return Err((Failure::Peer(UpstreamError::NoAddress(route.name.clone())), guard));
     };
-    let mut outgoing = outgoing(&request, headers, upload);
+    let mut outgoing = outgoing(&request, headers, upload, asked.as_deref());
     loop {
         let key = key(endpoint);
-        let mut lease = match unless_ended(&guard, shard.peers.lease(&key, request.host(), &tls, &timeouts)).await {
+        let leased = match asked {
+            None => unless_ended(&guard, shard.peers.lease(&key, request.host(), &tls, &timeouts)).await,
+            Some(_) => unless_ended(&guard, Box::pin(shard.peers.lease_to_switch(&key, request.host(), &tls, &timeouts))).await,
+        };
+        let mut lease = match leased {
             Ok(Ok(lease)) => lease,
             Ok(Err(error)) => {
                 // Recorded for each endpoint: one that is not who it must be shall not hide behind another that is.
                 outbound::handshake_failed(&shard, route, request.host(), &error, guard.exchange.source());
-                let Some(another) = endpoints.next() else { return Err((Failure::Peer(error), guard)) };
-                shard.outbound_metrics.retries.increment(1);
+                if let Some(name) = &endpoint.name {
+                    name.doubt();
+                }
+                let Some((another, counts)) = attempts.next(&error, load) else { return Err((Failure::Peer(error), guard)) };
+                if counts == Counts::AsRetry {
+                    shard.outbound_metrics.retries.increment(1);
+                }
                 endpoint = another;
                 continue;
             }
@@ -104,7 +128,12 @@ pub async fn to_peer(
             Protocol::Http2 => for_http2(outgoing, &request),
         };
         match send(&guard, &mut lease, next).await {
-            Ok(response) => return deliver(response, lease, guard, &request.method),
+            Ok(response) => {
+                return match asked {
+                    None => deliver(response, lease, guard, &request.method),
+                    Some(asked) => Box::pin(asked.answered(response, lease, guard, &request)).await,
+                };
+            }
             Err(Unanswered::Unused(request)) => {
                 shard.outbound_metrics.replaced.increment(1);
                 outgoing = *request;
@@ -115,7 +144,10 @@ pub async fn to_peer(
 }
 
 /// What goes on the next leg: exactly what was decided on, framed by us.
-fn outgoing(request: &CanonicalRequest, mut headers: HeaderMap, upload: Upload) -> Request<Upload> {
+fn outgoing(request: &CanonicalRequest, mut headers: HeaderMap, upload: Upload, asked: Option<&Asked>) -> Request<Upload> {
+    if let Some(asked) = asked {
+        asked.ask(&mut headers);
+    }
     frame(&mut headers, &upload);
     let mut outgoing = Request::new(upload);
     *outgoing.method_mut() = request.method.clone();
@@ -205,7 +237,11 @@ fn not_answered(guard: &ExchangeGuard, alert: Option<&'static str>, error: hyper
     Failure::Response { reason, source: error }
 }
 
-fn deliver(
+/// The response as the client gets it, its body passed on as it comes.
+///
+/// # Errors
+/// It is a 1xx, which cannot be one.
+pub fn deliver(
     response: Response<Incoming>,
     lease: Lease<Upload>,
     guard: ExchangeGuard,
@@ -227,7 +263,7 @@ fn deliver(
 
 pin_project! {
     /// See [`unless_ended`]. A type of its own, since an `async fn` would hold the future twice.
-    struct UnlessEnded<'g, F> {
+    pub struct UnlessEnded<'g, F> {
         guard: &'g ExchangeGuard,
         #[pin]
         future: F,
@@ -235,7 +271,7 @@ pin_project! {
 }
 
 /// Waits for `future` unless the exchange is ended first.
-fn unless_ended<F: Future>(guard: &ExchangeGuard, future: F) -> UnlessEnded<'_, F> {
+pub fn unless_ended<F: Future>(guard: &ExchangeGuard, future: F) -> UnlessEnded<'_, F> {
     UnlessEnded { guard, future }
 }
 
