@@ -7,8 +7,8 @@ use super::{headers, outbound};
 use crate::audit::Direction;
 use crate::policy::Permit;
 use crate::request::CanonicalRequest;
-use crate::upstream::{Lease, PoolKey, Protocol, Route, UpstreamError, balance};
-use http::header::{HOST, TRANSFER_ENCODING};
+use crate::upstream::{Address, Lease, PoolKey, Protocol, Route, UpstreamError, balance, is_unprocessed};
+use http::header::{CONNECTION, HOST, TRAILER, TRANSFER_ENCODING};
 use http::uri::{Authority, Parts, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
@@ -42,13 +42,19 @@ pub async fn to_app(
         if !lease.reused {
             shard.inbound_metrics.dials.increment(1);
         }
+        let next = match lease.protocol() {
+            Protocol::Http1 => next,
+            // In the clear, and said so: servers refuse a scheme that is not their connection's.
+            Protocol::Http2 if request.authority.is_some() => for_http2(next, &request, Scheme::HTTP),
+            Protocol::Http2 => return Err((Failure::NoAuthority, guard)),
+        };
         match send(&guard, lease, next).await {
             Sent::Response(response, lease) => return deliver(*response, lease, guard, &request.method),
             Sent::Unused(request) => {
                 shard.inbound_metrics.replaced.increment(1);
                 outgoing = Some(*request);
             }
-            Sent::Failed(failure) => return Err((failure, guard)),
+            Sent::Unprocessed(failure) | Sent::Failed(failure) => return Err((failure, guard)),
         }
     }
 }
@@ -69,29 +75,33 @@ pub async fn to_peer(
     let shard = guard.shard().clone();
     let timeouts = shard.timeouts();
     let Some(tls) = shard.tls.current() else { return Err((Failure::Peer(UpstreamError::NoCertificate), guard)) };
-    let key = |endpoint: &crate::upstream::Address| PoolKey {
+    let key = |endpoint: &Address| PoolKey {
         endpoint: endpoint.clone(),
         expected: route.expected.clone(),
         generation: tls.generation,
         offer: route.offer,
     };
     let order = balance::order(&route.endpoints, |endpoint| shard.peers.in_use(&key(endpoint)));
-    let mut endpoints = order.into_iter().take(route.retries as usize + 1);
-    let Some(mut endpoint) = endpoints.next() else {
-        return Err((Failure::Peer(UpstreamError::NoAddress(route.name.clone())), guard));
-    };
+    let mut tries = Tries { order, at: 0, left: route.retries };
+    if tries.left > 0 {
+        guard.exchange.may_repeat();
+    }
     let mut outgoing = Some(outgoing(&request, headers, upload));
     loop {
         let Some(next) = outgoing.take() else { return Err((Failure::UnaskedStatus, guard)) };
+        let Some(endpoint) = tries.endpoint() else {
+            return Err((Failure::Peer(UpstreamError::NoAddress(route.name.clone())), guard));
+        };
         let key = key(endpoint);
         let lease = match unless_ended(&guard, shard.peers.lease(&key, request.host(), &tls, &timeouts)).await {
             Ok(Ok(lease)) => lease,
             Ok(Err(error)) => {
                 // Recorded for each endpoint: one that is not who it must be shall not hide behind another that is.
                 outbound::handshake_failed(&shard, route, request.host(), &error, guard.exchange.source());
-                let Some(another) = endpoints.next() else { return Err((Failure::Peer(error), guard)) };
+                if !tries.another() {
+                    return Err((Failure::Peer(error), guard));
+                }
                 shard.outbound_metrics.retries.increment(1);
-                endpoint = another;
                 outgoing = Some(next);
                 continue;
             }
@@ -103,17 +113,62 @@ pub async fn to_peer(
         }
         let next = match lease.protocol() {
             Protocol::Http1 => for_http1(next, &request),
-            Protocol::Http2 => for_http2(next, &request),
+            Protocol::Http2 => for_http2(next, &request, Scheme::HTTPS),
         };
+        let spare = (tries.left > 0).then(|| head_of(&next));
         match send(&guard, lease, next).await {
             Sent::Response(response, lease) => return deliver(*response, lease, guard, &request.method),
             Sent::Unused(request) => {
                 shard.outbound_metrics.replaced.increment(1);
                 outgoing = Some(*request);
             }
+            Sent::Unprocessed(failure) => {
+                let again = spare.zip(Upload::again(&guard)).filter(|_| tries.again());
+                let Some((head, upload)) = again else { return Err((failure, guard)) };
+                shard.outbound_metrics.retries.increment(1);
+                outgoing = Some(head.map(|()| upload));
+            }
             Sent::Failed(failure) => return Err((failure, guard)),
         }
     }
+}
+
+/// The endpoints of a request, in their order, and how many more of them it may try.
+struct Tries<'r> {
+    order: Vec<&'r Address>,
+    at: usize,
+    left: u32,
+}
+
+impl<'r> Tries<'r> {
+    fn endpoint(&self) -> Option<&'r Address> {
+        self.order.get(self.at).copied()
+    }
+
+    /// Goes on to an endpoint that was not tried yet.
+    fn another(&mut self) -> bool {
+        self.at + 1 < self.order.len() && self.again()
+    }
+
+    /// Goes on to the next endpoint, or round to the first: one that declined a stream may take the next, on another connection.
+    fn again(&mut self) -> bool {
+        if self.left == 0 {
+            return false;
+        }
+        self.left -= 1;
+        self.at = (self.at + 1) % self.order.len().max(1);
+        true
+    }
+}
+
+/// What is kept of a request that may be sent once more.
+fn head_of(request: &Request<Upload>) -> Request<()> {
+    let mut head = Request::new(());
+    *head.method_mut() = request.method().clone();
+    *head.uri_mut() = request.uri().clone();
+    *head.version_mut() = request.version();
+    *head.headers_mut() = request.headers().clone();
+    head
 }
 
 /// What goes on the next leg: exactly what was decided on, framed by us.
@@ -126,9 +181,9 @@ fn outgoing(request: &CanonicalRequest, mut headers: HeaderMap, upload: Upload) 
     outgoing
 }
 
-/// A body of unknown length is framed on purpose, whatever the method: HTTP/1.1 would drop it after GET.
+/// A body of unknown length is framed on purpose, whatever the method: HTTP/1.1 would drop it after GET. One with trailers has to be chunked.
 fn frame(headers: &mut HeaderMap, upload: &Upload) {
-    if !upload.is_end_stream() && upload.size_hint().exact().is_none() {
+    if !upload.is_end_stream() && (upload.size_hint().exact().is_none() || headers.contains_key(TRAILER)) {
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
 }
@@ -145,16 +200,18 @@ fn for_http1(outgoing: Request<Upload>, request: &CanonicalRequest) -> Request<U
     if let Some(authority) = &request.authority {
         parts.headers.insert(HOST, authority.header_value().clone());
     }
+    headers::nominate_te(&mut parts.headers);
     frame(&mut parts.headers, &upload);
     Request::from_parts(parts, upload)
 }
 
 /// HTTP/2 wants scheme and authority in the target, and frames by itself.
-fn for_http2(mut outgoing: Request<Upload>, request: &CanonicalRequest) -> Request<Upload> {
+fn for_http2(mut outgoing: Request<Upload>, request: &CanonicalRequest, scheme: Scheme) -> Request<Upload> {
     outgoing.headers_mut().remove(TRANSFER_ENCODING);
+    outgoing.headers_mut().remove(CONNECTION);
     outgoing.headers_mut().remove(HOST);
     let mut parts = Parts::default();
-    parts.scheme = Some(Scheme::HTTPS);
+    parts.scheme = Some(scheme);
     parts.authority = request.authority.as_ref().and_then(|authority| Authority::try_from(authority.header_value().as_bytes()).ok());
     parts.path_and_query = Some(request.target.clone());
     if let Ok(uri) = Uri::from_parts(parts) {
@@ -168,15 +225,16 @@ enum Sent {
     Response(Box<Response<Incoming>>, Lease<Upload>),
     /// No byte was written on a connection that had been pooled.
     Unused(Box<Request<Upload>>),
+    /// The other side did nothing with the request: it says so, or no byte was written.
+    Unprocessed(Failure),
     Failed(Failure),
 }
 
 async fn send(guard: &ExchangeGuard, mut lease: Lease<Upload>, request: Request<Upload>) -> Sent {
     match unless_ended(guard, lease.send(request)).await {
         Err(ended) => {
-            // Perhaps only this answer takes long, perhaps nobody is there any more: the next request dials and knows.
-            if matches!(ended, Failure::Ended("response_head_timeout")) {
-                lease.discard();
+            if matches!(ended, Failure::Ended("response_head_timeout" | "deadline_exceeded")) {
+                lease.give_up();
             }
             Sent::Failed(ended)
         }
@@ -188,7 +246,12 @@ async fn send(guard: &ExchangeGuard, mut lease: Lease<Upload>, request: Request<
                     lease.discard();
                     Sent::Unused(Box::new(request))
                 }
-                _ => Sent::Failed(not_answered(guard, lease.alert(), error.into_error())),
+                unsent => {
+                    let error = error.into_error();
+                    let unprocessed = unsent.is_some() || is_unprocessed(&error);
+                    let failure = not_answered(guard, lease.alert(), error);
+                    if unprocessed { Sent::Unprocessed(failure) } else { Sent::Failed(failure) }
+                }
             }
         }
     }

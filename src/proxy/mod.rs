@@ -9,6 +9,7 @@ mod downstream;
 mod error;
 mod exchange;
 mod forward;
+mod grpc;
 mod headers;
 mod inbound;
 mod io;

@@ -58,6 +58,7 @@ impl<'h> Seen<'h> {
                 }
             }
             "connection" => self.note_connection(value.as_bytes())?,
+            "expect" if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => return Err(Malformed::Expect),
             "upgrade" => self.upgrade |= !value.as_bytes().eq_ignore_ascii_case(b"h2c"),
             _ => {}
         }

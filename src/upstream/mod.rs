@@ -8,10 +8,12 @@ mod mortal;
 mod pool;
 mod route;
 mod settings;
+mod settle;
+mod unread;
 
 pub use dial::{Dialer, OwnListeners};
-pub use error::UpstreamError;
+pub use error::{UpstreamError, is_refused, is_unprocessed};
 pub use lease::{Lease, Protocol};
-pub use pool::{AppPool, PeerPools, PoolKey};
+pub use pool::{AppAddress, AppPool, PeerPools, PoolKey};
 pub use route::{Route, Routes};
 pub use settings::{Address, Settings};

@@ -15,9 +15,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Streams on one HTTP/2 connection before another one is dialled: what servers commonly allow.
-const STREAMS: usize = 100;
-
 /// Idle HTTP/1.1 connections kept to one endpoint by one shard.
 const IDLE: usize = 256;
 
@@ -46,11 +43,12 @@ pub(super) struct Pool<B> {
 }
 
 impl<B> Pool<B> {
-    fn new() -> Rc<Self> {
+    /// `speaks`: what is known of the other side.
+    fn new(speaks: Option<Protocol>) -> Rc<Self> {
         Rc::new(Self {
             idle: RefCell::default(),
             shared: RefCell::default(),
-            speaks: Cell::new(None),
+            speaks: Cell::new(speaks),
             dialling: tokio::sync::Semaphore::new(1),
             failed: RefCell::default(),
             in_use: Cell::new(0),
@@ -76,7 +74,7 @@ impl<B> Pool<B> {
     fn take(self: &Rc<Self>, now: Instant, longest: Duration) -> Option<Lease<B>> {
         let mut shared = self.shared.borrow_mut();
         shared.retain(|connection| connection.streams.get() > 0 || connection.usable(now, longest));
-        let roomy = shared.iter().filter(|connection| connection.usable(now, longest) && connection.streams.get() < STREAMS);
+        let roomy = shared.iter().filter(|connection| connection.usable(now, longest) && connection.is_roomy());
         if let Some(connection) = roomy.min_by_key(|connection| connection.streams.get()) {
             return Some(Lease::http2(connection, self, true));
         }
@@ -87,6 +85,42 @@ impl<B> Pool<B> {
             }
         }
         None
+    }
+
+    /// A connection: pooled, or what `dial` gives. Concurrent requests share one HTTP/2 dial, and its failure.
+    async fn lease<F>(self: &Rc<Self>, longest: Duration, dial: impl FnOnce() -> F) -> Result<Lease<B>, UpstreamError>
+    where
+        F: Future<Output = Result<Dialled<B>, UpstreamError>>,
+    {
+        if let Some(lease) = self.take(Instant::now(), longest) {
+            return Ok(lease);
+        }
+        let asked = Instant::now();
+        let mut turn = None;
+        if self.speaks.get() != Some(Protocol::Http1) {
+            turn = self.dialling.acquire().await.ok();
+            if let Some(lease) = self.take(Instant::now(), longest) {
+                return Ok(lease);
+            }
+            // Those who waited for a dial share its failure: each would otherwise dial on its own, one after the other.
+            if let Some(error) = self.failed_since(asked) {
+                return Err(error);
+            }
+            if self.speaks.get() == Some(Protocol::Http1) {
+                turn = None;
+            }
+        }
+        let dialled = dial().await.inspect_err(|error| drop(self.failed.replace(Some((Instant::now(), error.clone())))))?;
+        self.speaks.set(Some(dialled.protocol()));
+        let lease = match dialled {
+            Dialled::Http1(idle) => Lease::http1(idle, self, false),
+            Dialled::Http2(shared) => {
+                self.shared.borrow_mut().push(Rc::clone(&shared));
+                Lease::http2(&shared, self, false)
+            }
+        };
+        drop(turn);
+        Ok(lease)
     }
 
     fn expire(&self, now: Instant, longest: Duration) {
@@ -105,30 +139,28 @@ impl<B> Pool<B> {
 
 /// Where the app is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum AppAddress {
+pub enum AppAddress {
+    /// Over TCP.
     Tcp(SocketAddr),
+    /// Over a Unix socket.
     Unix(PathBuf),
 }
 
-/// A shard's connections to the app: HTTP/1.1.
+/// A shard's connections to the app.
 pub struct AppPool<B> {
     address: AppAddress,
+    protocol: Protocol,
     dialer: Dialer,
     pool: Rc<Pool<B>>,
 }
 
 impl<B> AppPool<B>
 where
-    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static,
 {
-    /// A pool for an app that listens on TCP.
-    pub fn tcp(address: SocketAddr, dialer: Dialer) -> Self {
-        Self { address: AppAddress::Tcp(address), dialer, pool: Pool::new() }
-    }
-
-    /// A pool for an app that listens on a Unix socket.
-    pub fn unix(path: PathBuf, dialer: Dialer) -> Self {
-        Self { address: AppAddress::Unix(path), dialer, pool: Pool::new() }
+    /// A pool for an app that listens at `address` and speaks `protocol`: HTTP/2 with prior knowledge, without TLS.
+    pub fn new(address: AppAddress, protocol: Protocol, dialer: Dialer) -> Self {
+        Self { address, protocol, dialer, pool: Pool::new(Some(protocol)) }
     }
 
     /// A connection: pooled, or dialled now.
@@ -136,14 +168,7 @@ where
     /// # Errors
     /// Nothing could be dialled.
     pub async fn lease(&self, timeouts: &Timeouts) -> Result<Lease<B>, UpstreamError> {
-        if let Some(lease) = self.pool.take(Instant::now(), timeouts.app_pool_idle) {
-            return Ok(lease);
-        }
-        let idle = match &self.address {
-            AppAddress::Tcp(address) => self.dialer.app_tcp(*address, timeouts).await?,
-            AppAddress::Unix(path) => self.dialer.app_unix(path, timeouts).await?,
-        };
-        Ok(Lease::http1(idle, &self.pool, false))
+        self.pool.lease(timeouts.app_pool_idle, || self.dialer.app(&self.address, self.protocol, timeouts)).await
     }
 
     /// Whether there is nothing to expire.
@@ -172,42 +197,12 @@ where
         Self { dialer, pools: RefCell::default() }
     }
 
-    /// A connection to `key`: pooled, or dialled with `tls`, whose generation is the key's. Concurrent requests share one HTTP/2 dial, and its failure.
+    /// A connection to `key`: pooled, or dialled with `tls`, whose generation is the key's.
     ///
     /// # Errors
     /// Nothing could be dialled.
     pub async fn lease(&self, key: &PoolKey, host: &str, tls: &TlsState, timeouts: &Timeouts) -> Result<Lease<B>, UpstreamError> {
-        let pool = self.pool(key);
-        if let Some(lease) = pool.take(Instant::now(), timeouts.pool_idle) {
-            return Ok(lease);
-        }
-        let asked = Instant::now();
-        let mut turn = None;
-        if pool.speaks.get() != Some(Protocol::Http1) {
-            turn = pool.dialling.acquire().await.ok();
-            if let Some(lease) = pool.take(Instant::now(), timeouts.pool_idle) {
-                return Ok(lease);
-            }
-            // Those who waited for a dial share its failure: each would otherwise dial on its own, one after the other.
-            if let Some(error) = pool.failed_since(asked) {
-                return Err(error);
-            }
-            if pool.speaks.get() == Some(Protocol::Http1) {
-                turn = None;
-            }
-        }
-        let dialled = self.dialer.peer(tls, key, host, timeouts).await;
-        let dialled = dialled.inspect_err(|error| drop(pool.failed.replace(Some((Instant::now(), error.clone())))))?;
-        pool.speaks.set(Some(dialled.protocol()));
-        let lease = match dialled {
-            Dialled::Http1(idle) => Lease::http1(idle, &pool, false),
-            Dialled::Http2(shared) => {
-                pool.shared.borrow_mut().push(Rc::clone(&shared));
-                Lease::http2(&shared, &pool, false)
-            }
-        };
-        drop(turn);
-        Ok(lease)
+        self.pool(key).lease(timeouts.pool_idle, || self.dialer.peer(tls, key, host, timeouts)).await
     }
 
     /// How many requests use `key` now, for balancing.
@@ -238,7 +233,7 @@ where
         if let Some(pool) = self.pools.borrow().get(key) {
             return Rc::clone(pool);
         }
-        let pool = Pool::new();
+        let pool = Pool::new(None);
         self.pools.borrow_mut().insert(key.clone(), Rc::clone(&pool));
         pool
     }
