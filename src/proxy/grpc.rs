@@ -25,7 +25,8 @@ impl Speech {
     /// What the sender of this head speaks.
     pub fn of(method: &Method, headers: &HeaderMap) -> Self {
         // Every gRPC call is a POST: the others are not looked at.
-        if *method == Method::POST && headers.get(CONTENT_TYPE).is_some_and(|value| ContentType::of(value.as_bytes()) == ContentType::Grpc) {
+        if *method == Method::POST && headers.get(CONTENT_TYPE).is_some_and(|value| ContentType::of(value.as_bytes()) == ContentType::Grpc)
+        {
             Self::Grpc
         } else {
             Self::Http

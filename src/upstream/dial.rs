@@ -138,7 +138,8 @@ impl Dialer {
     {
         let mut builder = http1::Builder::new();
         builder.max_buf_size(self.head_bytes.max(8 << 10));
-        let (sender, connection) = builder.handshake(TokioIo::new(Unread::new(stream))).await.map_err(|error| UpstreamError::Http(Arc::new(error)))?;
+        let (sender, connection) =
+            builder.handshake(TokioIo::new(Unread::new(stream))).await.map_err(|error| UpstreamError::Http(Arc::new(error)))?;
         // The end of a connection is told to whoever has a request on it; here there is nobody to tell.
         let task = spawn_local(name, connection).abort_handle();
         Ok(Idle::new(sender, task, alert, self.oldest()))
