@@ -4,7 +4,7 @@ use crate::support::app::{AppBody, full};
 use crate::support::client::post;
 use crate::support::raw_http2::{RawFrame, code, kind, setting};
 use crate::support::{ALICE, App, Peer, Raw, RawServer, Setup, Sidecar, within};
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -17,7 +17,8 @@ use tokio::net::UnixListener;
 use tokio::sync::watch;
 
 async fn echo(request: Request<Incoming>) -> Response<AppBody> {
-    let from = request.headers()["x-countersign-peer"].clone();
+    // The check of the app's health has no peer.
+    let from = request.headers().get("x-countersign-peer").cloned().unwrap_or(HeaderValue::from_static(""));
     Response::builder().header("x-from", from).body(request.into_body().boxed_unsync()).unwrap()
 }
 
@@ -70,6 +71,8 @@ async fn over_a_unix_socket() {
             }
         });
         setup.set("inbound.app", &format!("'unix:{}'", path.display())).set("inbound.app_protocol", &format!("'{protocol}'"));
+        // It is asked for its health in its own protocol too: nothing is ready before.
+        setup.set("health.app_check", "'/healthz'");
         let sidecar = Sidecar::start(&setup).await;
         for mut peer in Peer::both(sidecar.inbound(), &setup.cert(ALICE)).await {
             let answer = peer.send(post("/echo", "text")).await.unwrap();

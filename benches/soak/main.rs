@@ -16,7 +16,8 @@ mod setting;
 
 use certificates::Certificates;
 use flips::Flips;
-use load::{Load, Pace, Protocol, Sidecar, Slots, Tally, Until, Wallet};
+use http::uri::PathAndQuery;
+use load::{Check, Load, Offer, Pace, Protocol, Sidecar, Slots, Tally, Target, Until, Wallet};
 use report::Report;
 use setting::Setting;
 use std::process::ExitCode;
@@ -48,17 +49,20 @@ async fn soak() -> anyhow::Result<bool> {
     let rate = load::number("SOAK_RATE", 2_500)?.max(1);
     let setting = Setting::new()?;
     let sidecar = Sidecar::start(setting.command(), Duration::from_secs(20)).await?;
-    let wallet = Wallet::open(&setting.certificates(), setting::CLIENT, setting::VALIDITY)?;
+    let wallet = Wallet::open(&setting.certificates(), setting::CLIENT, setting::VALIDITY, Offer::All)?;
     println!("soak: {seconds} s, {rate} requests/s in each of HTTP/1.1 and HTTP/2, certificates of {:?}", setting::VALIDITY);
 
     let before = Counters::read(&sidecar).await?;
     let end = Instant::now() + Duration::from_secs(seconds);
     let (http1, http2) = (Rc::new(Tally::default()), Rc::new(Tally::default()));
     let loads = async {
-        let load = |streams| Load { streams, pace: Pace::Open(rate as f64), until: Until::Time(end) };
-        let first = Slots::new(sidecar.inbound, &wallet, Protocol::Http1, HTTP1);
-        let second = Slots::new(sidecar.inbound, &wallet, Protocol::Http2, HTTP2.0);
-        tokio::join!(first.drive("/always/1", load(1), &http1), second.drive("/always/2", load(HTTP2.1), &http2));
+        let load = |streams| Load { streams, pace: Pace::Open(rate as f64), check: Check::Nonce, until: Until::Time(end) };
+        let first = Rc::new(Slots::new(Target::mutual(sidecar.inbound, &wallet, Protocol::Http1), HTTP1));
+        let second = Rc::new(Slots::new(Target::mutual(sidecar.inbound, &wallet, Protocol::Http2), HTTP2.0));
+        tokio::join!(
+            first.drive(PathAndQuery::from_static("/always/1"), load(1), &http1),
+            second.drive(PathAndQuery::from_static("/always/2"), load(HTTP2.1), &http2)
+        );
     };
     let (flips, certificates) = (Flips::default(), Certificates::default());
     let busy = async {

@@ -33,7 +33,7 @@ impl Setting {
     /// The app cannot be started, a file cannot be written.
     pub fn new() -> anyhow::Result<Self> {
         let setting = Self { dir: tempfile::tempdir().context("a directory for the sidecar")? };
-        let app = app::start(CLIENT)?;
+        let app = app::start(Some(CLIENT))?;
         setting.write_policy(0, Effect::Allow)?;
         fs::write(setting.at("countersign.toml"), setting.configuration(app))?;
         Ok(setting)

@@ -1,7 +1,8 @@
 //! What a connection is doing, in marks on the shard's coarse clock: left by its reader, its writer and its requests, read by the sweep.
 
+use super::http2::Http2;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -75,7 +76,10 @@ pub struct Activity {
     write_blocked: AtomicU64,
     /// Bytes of the HTTP/2 preface that are still missing; HTTP/1.1 has none.
     preface: AtomicU64,
+    /// The client sends no more.
+    ended: AtomicBool,
     speaks: Speaks,
+    http2: Option<Box<Http2>>,
 }
 
 impl Activity {
@@ -89,7 +93,9 @@ impl Activity {
             since: AtomicU64::new(now),
             write_blocked: AtomicU64::new(0),
             preface: AtomicU64::new(preface),
+            ended: AtomicBool::new(false),
             speaks,
+            http2: (speaks == Speaks::Http2).then(Box::default),
         })
     }
 
@@ -106,6 +112,21 @@ impl Activity {
             }
             _ => {}
         }
+    }
+
+    /// The client sends no more.
+    pub fn ended(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the client sends no more.
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
+    }
+
+    /// What is known of its frames; HTTP/2 only.
+    pub fn http2(&self) -> Option<&Http2> {
+        self.http2.as_deref()
     }
 
     /// Bytes went out.

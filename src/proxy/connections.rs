@@ -6,6 +6,7 @@
 
 use super::activity::{Activity, CoarseClock, Doing, Millis, Speaks, millis};
 use super::exchange::Exchange;
+use super::tunnel::Tunnel;
 use crate::policy::Caller;
 use crate::runtime::limits::Timeouts;
 use std::cell::{Cell, RefCell};
@@ -70,8 +71,12 @@ pub struct Connection {
     born: Millis,
     closing: Cell<Option<Millis>>,
     told: Cell<Option<Close>>,
+    /// A cut is in the record of at least one request.
+    accounted: Cell<bool>,
     waker: Cell<Option<Waker>>,
     exchanges: RefCell<Vec<Rc<Exchange>>>,
+    /// What an HTTP/1.1 connection goes on as once the 101 is out.
+    tunnel: Cell<Option<Box<Tunnel>>>,
 }
 
 impl Connection {
@@ -96,7 +101,9 @@ impl Connection {
     pub fn tell(&self, close: Close) {
         if let Close::Cut(reason) = close {
             let now = self.activity.now();
-            self.exchanges.borrow().iter().for_each(|exchange| exchange.cut(reason, now));
+            let exchanges = self.exchanges.borrow();
+            exchanges.iter().for_each(|exchange| exchange.cut(reason, now));
+            self.accounted.set(self.accounted.get() || !exchanges.is_empty());
         }
         if !matches!(self.told.get(), Some(Close::Cut(_))) {
             self.told.set(Some(close));
@@ -104,6 +111,11 @@ impl Connection {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
+    }
+
+    /// Whether a cut is in the record of at least one request.
+    pub fn is_accounted(&self) -> bool {
+        self.accounted.get()
     }
 
     /// The requests that a cut would cost: those that are open, and a response that is decided and not yet sent.
@@ -134,6 +146,16 @@ impl Connection {
         if self.exchanges.borrow().is_empty() {
             self.activity.set(Doing::Idle);
         }
+    }
+
+    /// Once its last response is out, the connection goes on as `tunnel`.
+    pub fn switch(&self, tunnel: Tunnel) {
+        self.tunnel.set(Some(Box::new(tunnel)));
+    }
+
+    /// The tunnel as which the connection goes on.
+    pub fn switched(&self) -> Option<Box<Tunnel>> {
+        self.tunnel.take()
     }
 
     /// Begins the graceful end: HTTP/2 says GOAWAY at once, HTTP/1.1 with its next response or after a second of idleness.
@@ -170,6 +192,10 @@ impl Connection {
         if self.activity.blocked_since().is_some_and(|since| now.saturating_sub(since) >= millis(timeouts.body_idle)) {
             return Some(Close::Cut("body_idle"));
         }
+        let block = self.activity.http2().and_then(|http2| http2.block_since());
+        if block.is_some_and(|since| now.saturating_sub(since) >= millis(timeouts.head)) {
+            return Some(Close::Cut("head"));
+        }
         let since = now.saturating_sub(self.activity.since());
         let closing = self.closing.get().map_or(0, |at| now.saturating_sub(at));
         match self.activity.doing() {
@@ -203,6 +229,8 @@ pub struct ConnectionGuard {
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.connections.open.borrow_mut().remove(&self.id);
+        // A tunnel that nobody came for holds the connection that holds it.
+        drop(self.connection.switched());
     }
 }
 
@@ -231,8 +259,10 @@ impl Connections {
             born: now,
             closing: Cell::new(None),
             told: Cell::new(None),
+            accounted: Cell::new(false),
             waker: Cell::new(None),
             exchanges: RefCell::default(),
+            tunnel: Cell::new(None),
         });
         self.open.borrow_mut().insert(id, Rc::clone(&connection));
         self.stir();

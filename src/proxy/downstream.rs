@@ -2,9 +2,10 @@
 
 use super::activity::Speaks;
 use super::body::Download;
-use super::connections::Connection;
+use super::connections::{Close, Connection};
 use super::exchange::micros;
 use super::grpc::Speech;
+use super::http2::{Http2, Refused};
 use super::respond;
 use super::serve::Ended;
 use super::shard::Shard;
@@ -149,25 +150,72 @@ impl Downstream {
         self.connection.answered();
         // What is left of a request's body after our own answer is not read: nothing can follow it.
         let unread = !bodiless && matches!(response.body(), Download::Own(_));
-        if (unread || self.connection.is_closing()) && version != Version::HTTP_2 {
+        let ends = (unread || self.connection.is_closing()) && response.status() != StatusCode::SWITCHING_PROTOCOLS;
+        if ends && version != Version::HTTP_2 {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }
 
-    /// The end of the connection: what the HTTP library refused by itself is recorded with the caller.
+    /// Looks at what the HTTP/2 library has done by itself, when it has nothing more to do. Costs a good connection three loads.
+    pub fn observe(&self, ended: bool) {
+        let activity = &self.connection.activity;
+        let Some(http2) = activity.http2() else { return };
+        if http2.flooded() {
+            self.connection.tell(Close::Cut("h2_flood"));
+        }
+        // While the client takes nothing, the library may not have read what came.
+        if (ended || activity.blocked_since().is_none())
+            && let Some(Refused { malformed, too_large, too_many }) = http2.settle()
+        {
+            (0..malformed).for_each(|_| self.unseen(Reason::Malformed(Malformed::H2Stream), 0));
+            (0..too_large).for_each(|_| self.unseen(Reason::Malformed(Malformed::HeadBytes), 431));
+            (0..too_many).for_each(|_| self.unseen(Reason::Refused("h2_streams"), 0));
+        }
+    }
+
+    /// The end of the connection: what the HTTP library refused by itself, and what we cut for the client's sake, is recorded with the caller.
     pub fn finished(&self, speaks: Speaks, ended: Ended) {
+        let http2 = self.connection.activity.http2();
+        if let Ended::Cut(_) = ended {
+            self.observe(true);
+        }
+        match ended {
+            Ended::Cut(reason) => self.cut(reason),
+            Ended::Http(_) if http2.is_some_and(Http2::flooded) => self.cut("h2_flood"),
+            Ended::Http(Err(error)) if error.is_parse_too_large() => self.unseen(Reason::Malformed(Malformed::Http1TooLarge), 431),
+            Ended::Http(Err(error)) if error.is_parse() => self.unseen(Reason::Malformed(Malformed::Http1Parse), 400),
+            Ended::Http(_) if http2.is_some_and(Http2::failed) => self.unseen(Reason::Malformed(Malformed::H2Connection), 0),
+            Ended::Http(Err(error)) if speaks == Speaks::Http2 && is_protocol_error(&error) => {
+                self.unseen(Reason::Malformed(Malformed::H2Connection), 0);
+            }
+            // A CONNECT that declares a body: the library ends the connection and says nothing.
+            Ended::Http(Ok(()))
+                if http2.is_some_and(Http2::lost) && !self.connection.is_closing() && !self.connection.activity.has_ended() =>
+            {
+                self.unseen(Reason::Malformed(Malformed::H2Connection), 0);
+            }
+            Ended::Http(_) => {}
+        }
+    }
+
+    /// A connection that we cut. What a client did to it is recorded; where requests were open, their records say it.
+    fn cut(&self, reason: &'static str) {
+        self.shard.metrics(self.direction).cut(reason);
+        let always = matches!(reason, "head" | "h2_flood");
+        if always || (reason == "body_idle" && !self.connection.is_accounted()) {
+            self.unseen(Reason::Refused(reason), 0);
+        }
+    }
+
+    /// Records what was refused before it was a request of ours: no path, no decision header.
+    fn unseen(&self, reason: Reason, status: u16) {
         let metrics = self.shard.metrics(self.direction);
-        let (reason, status) = match ended {
-            Ended::Cut(reason) => return metrics.cut(reason),
-            Ended::Http(Ok(())) => return,
-            Ended::Http(Err(error)) if error.is_parse_too_large() => ("malformed:http1_too_large", 431),
-            Ended::Http(Err(error)) if error.is_parse() => ("malformed:http1_parse", 400),
-            Ended::Http(Err(error)) if speaks == Speaks::Http2 && is_protocol_error(&error) => ("malformed:h2_connection", 0),
-            Ended::Http(Err(_)) => return,
-        };
-        metrics.malformed.increment(1);
-        let facts = Facts::without_rule(Reason::Refused(reason), &self.shard.policy.current());
+        match reason {
+            Reason::Malformed(_) => metrics.malformed.increment(1),
+            _ => metrics.refused.increment(1),
+        }
+        let facts = Facts::without_rule(reason, &self.shard.policy.current());
         let mut record = self.decision(self.begin(Speech::Http), Verdict::Deny, facts, None);
         record.outcome.status = status;
         self.shard.recorder.deny(record);

@@ -29,9 +29,12 @@ pub enum Failure {
     /// The app speaks HTTP/2, and the HTTP/1.0 request names no host, which HTTP/2 cannot leave out.
     #[error("no host to send to an HTTP/2 app")]
     NoAuthority,
-    /// The answer was a 101 or another 1xx that nobody asked for.
+    /// The answer was a 101 that nobody asked for, or to something that nobody asked for.
     #[error("a response with a status that nobody asked for")]
     UnaskedStatus,
+    /// A WebSocket that HTTP/2 asked for: the other side answered 2xx without switching protocols, or without proof that it read the key.
+    #[error("the other side did not switch protocols as it must")]
+    NotSwitched,
 }
 
 impl Failure {
@@ -39,6 +42,7 @@ impl Failure {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::App(UpstreamError::Loop) | Self::Peer(UpstreamError::Loop) => "loop",
+            Self::App(UpstreamError::NoHttp1) => "app_no_http1",
             Self::App(_) => "app_unreachable",
             Self::Peer(error) => error.reason(),
             Self::PeerRefusedUs(_) => "peer_refused_us",
@@ -46,6 +50,7 @@ impl Failure {
             Self::Ended(reason) => reason,
             Self::NoAuthority => "host_missing",
             Self::UnaskedStatus => "unasked_status",
+            Self::NotSwitched => "not_switched",
         }
     }
 
@@ -58,7 +63,7 @@ impl Failure {
             "max_body" => StatusCode::PAYLOAD_TOO_LARGE,
             "policy_changed" => StatusCode::FORBIDDEN,
             "client_closed" | "host_missing" => StatusCode::BAD_REQUEST,
-            "no_certificate" => StatusCode::SERVICE_UNAVAILABLE,
+            "no_certificate" | "peer_no_address" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_GATEWAY,
         }
     }

@@ -1,6 +1,7 @@
-//! The I/O wrapper of a downstream connection: leaves marks for the sweep, and gives back bytes that were read ahead.
+//! The I/O wrapper of a downstream connection: leaves marks for the sweep, looks at HTTP/2 frames, and gives back bytes that were read ahead.
 
 use super::activity::Activity;
+use super::http2::{CALM, Observer};
 use bytes::{Buf, Bytes};
 use std::io;
 use std::pin::Pin;
@@ -17,16 +18,26 @@ pub struct Marked<S> {
     eof: bool,
     /// We send no more.
     shut: bool,
+    /// HTTP/2 only.
+    observer: Option<Box<Observer>>,
 }
 
 impl<S> Marked<S> {
     /// Wraps `stream`; `ahead` was read from it before and comes first.
     pub fn new(stream: S, activity: Arc<Activity>, ahead: Bytes) -> Self {
-        Self { stream, activity, ahead, eof: false, shut: false }
+        let observer = activity.http2().map(|_| Box::new(Observer::new()));
+        Self { stream, activity, ahead, eof: false, shut: false, observer }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Marked<S> {
+impl<S> Marked<S> {
+    /// The stream alone, and what of `ahead` nobody has read.
+    pub fn into_inner(self) -> (S, Bytes) {
+        (self.stream, self.ahead)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Marked<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         if self.ahead.is_empty() {
@@ -39,8 +50,16 @@ impl<S: AsyncRead + Unpin> AsyncRead for Marked<S> {
         let bytes = buffer.filled().len() - before;
         if bytes > 0 {
             self.activity.read(bytes);
+            let Self { observer, activity, .. } = &mut *self;
+            if let (Some(observer), Some(http2)) = (observer, activity.http2()) {
+                observer.read(buffer.filled().get(before..).unwrap_or_default(), http2, activity.now());
+                if http2.flooded() {
+                    return self.calm(cx);
+                }
+            }
         } else if buffer.remaining() > 0 {
             self.eof = true;
+            self.activity.ended();
         }
         Poll::Ready(Ok(()))
     }
@@ -53,12 +72,38 @@ impl<S: AsyncWrite + Unpin> Marked<S> {
             Poll::Pending => self.activity.write_blocked(),
         }
     }
+
+    /// Says why the connection ends, if it can be said at once; nothing of it is read any more.
+    fn calm(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.observer.as_ref().is_some_and(|observer| observer.is_between()) {
+            let _ = Pin::new(&mut self.stream).poll_write(cx, &CALM);
+            let _ = Pin::new(&mut self.stream).poll_flush(cx);
+        }
+        Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
+    }
+
+    /// Looks at the frames of what went out. What could not is looked at as well: the refusals in it are as real.
+    fn observe<'b>(&mut self, outcome: &Poll<io::Result<usize>>, pieces: impl Iterator<Item = &'b [u8]>) {
+        let Self { observer: Some(observer), activity, .. } = self else { return };
+        let Some(http2) = activity.http2() else { return };
+        let mut left = match outcome {
+            Poll::Pending => return,
+            Poll::Ready(Ok(bytes)) => *bytes,
+            Poll::Ready(Err(_)) => usize::MAX,
+        };
+        for piece in pieces {
+            let went = piece.get(..left).unwrap_or(piece);
+            left -= went.len();
+            observer.wrote(went, http2, activity.now());
+        }
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Marked<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.mark(&outcome);
+        self.observe(&outcome, std::iter::once(bytes));
         outcome
     }
 
@@ -94,6 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Marked<S> {
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
         self.mark(&outcome);
+        self.observe(&outcome, bytes.iter().map(|piece| &**piece));
         outcome
     }
 }

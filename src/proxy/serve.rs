@@ -3,8 +3,9 @@
 use super::activity::Speaks;
 use super::body::Download;
 use super::connections::{Close, Connection};
+use super::downstream::Downstream;
 use super::io::Marked;
-use crate::runtime::limits::Limits;
+use crate::runtime::limits::{H2_PENDING_RESETS, H2_STREAM_ERRORS, Limits};
 use crate::runtime::tasks::LocalExecutor;
 use bytes::Bytes;
 use http::{Request, Response};
@@ -15,10 +16,9 @@ use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 /// HTTP/2 flow-control windows: what a client may send before we read. One stream is enough for a fast upload inside a VPC.
 const STREAM_WINDOW: u32 = 256 << 10;
@@ -37,14 +37,18 @@ pub enum Ended {
 }
 
 /// Serves `stream` with `handle` until it ends. `ahead` was read from it before.
-pub async fn serve<S, H, F>(stream: S, ahead: Bytes, speaks: Speaks, connection: &Rc<Connection>, limits: &Limits, handle: H) -> Ended
+pub async fn serve<S, H, F>(stream: S, ahead: Bytes, speaks: Speaks, downstream: &Downstream, limits: &Limits, handle: H) -> Ended
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
     H: Fn(Request<Incoming>) -> F,
     F: Future<Output = Response<Download>> + 'static,
 {
+    let connection = &downstream.connection;
     let io = TokioIo::new(Marked::new(stream, Arc::clone(&connection.activity), ahead));
     let service = service_fn(|request| {
+        if let Some(http2) = connection.activity.http2() {
+            http2.handled();
+        }
         let response = handle(request);
         async move { Ok::<_, Infallible>(response.await) }
     });
@@ -55,24 +59,31 @@ where
             if limits.head_fields != 100 {
                 builder.max_headers(limits.head_fields);
             }
-            let mut serving = pin!(builder.serve_connection(io, service));
-            loop {
+            let mut serving = builder.serve_connection(io, service);
+            let ended = loop {
                 tokio::select! {
                     biased;
                     told = told(connection) => match told {
                         Close::Graceful => {
                             // hyper closes without another look: what has come in the meantime is looked at first, and begins a request.
-                            if let Poll::Ready(ended) = poll_fn(|cx| Poll::Ready(serving.as_mut().poll(cx))).await {
-                                return Ended::Http(ended);
+                            if let Poll::Ready(ended) = poll_fn(|cx| Poll::Ready(std::pin::Pin::new(&mut serving).poll(cx))).await {
+                                break ended;
                             }
                             if connection.activity.is_idle() {
-                                serving.as_mut().graceful_shutdown();
+                                std::pin::Pin::new(&mut serving).graceful_shutdown();
                             }
                         }
                         Close::Cut(reason) => return Ended::Cut(reason),
                     },
-                    ended = serving.as_mut() => return Ended::Http(ended),
+                    ended = &mut serving => break ended,
                 }
+            };
+            match ended {
+                Ok(()) => {
+                    let http1::Parts { io, read_buf, .. } = serving.into_parts();
+                    unless_cut(connection, after_http(connection, io.into_inner(), read_buf)).await
+                }
+                Err(error) => Ended::Http(Err(error)),
             }
         }
         Speaks::Http2 => {
@@ -82,18 +93,48 @@ where
                 .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
                 .initial_stream_window_size(STREAM_WINDOW)
                 .initial_connection_window_size(CONNECTION_WINDOW)
-                .max_send_buf_size(SEND_BUFFER);
+                .max_send_buf_size(SEND_BUFFER)
+                .max_pending_accept_reset_streams(H2_PENDING_RESETS)
+                .max_local_error_reset_streams(H2_STREAM_ERRORS)
+                .enable_connect_protocol();
             let mut serving = pin!(builder.serve_connection(io, service));
             loop {
+                let observed = poll_fn(|cx| {
+                    let ended = serving.as_mut().poll(cx);
+                    downstream.observe(ended.is_ready());
+                    ended
+                });
                 tokio::select! {
                     biased;
                     told = told(connection) => match told {
                         Close::Graceful => serving.as_mut().graceful_shutdown(),
                         Close::Cut(reason) => return Ended::Cut(reason),
                     },
-                    ended = serving.as_mut() => return Ended::Http(ended),
+                    ended = observed => return Ended::Http(ended),
                 }
             }
+        }
+    }
+}
+
+/// What follows the last message of an HTTP/1.1 connection: the tunnel that a request asked for, or the end. hyper leaves that to us also where an
+/// `Upgrade` was not answered with 101.
+async fn after_http<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection, mut io: Marked<S>, early: Bytes) {
+    let Some(tunnel) = connection.switched() else { return drop(io.shutdown().await) };
+    let (stream, unread) = io.into_inner();
+    let early = if early.is_empty() { unread } else { early };
+    tunnel.run(stream, early).await;
+}
+
+async fn unless_cut(connection: &Connection, rest: impl Future<Output = ()>) -> Ended {
+    let mut rest = pin!(rest);
+    loop {
+        tokio::select! {
+            biased;
+            told = told(connection) => if let Close::Cut(reason) = told {
+                return Ended::Cut(reason);
+            },
+            () = rest.as_mut() => return Ended::Http(Ok(())),
         }
     }
 }

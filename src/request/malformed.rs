@@ -13,9 +13,11 @@ pub enum Malformed {
     AbsoluteScheme,
     /// The HTTP/2 `:scheme` does not fit the listener: `https` on the TLS one, `http` on the plain one.
     Scheme,
-    /// CONNECT, plain or extended.
+    /// A plain CONNECT.
     Connect,
-    /// A request to change the protocol (other than to `h2c`, which is ignored).
+    /// An extended CONNECT for another protocol than `websocket` (RFC 8441).
+    ConnectProtocol,
+    /// `Connection` names `Upgrade`, and that is no list of protocols.
     Upgrade,
     /// The path is refused.
     Path(PathError),
@@ -43,6 +45,8 @@ pub enum Malformed {
     Http1Parse,
     /// The HTTP/1 head is larger than the limit.
     Http1TooLarge,
+    /// The HTTP/2 header list is larger than the limit.
+    HeadBytes,
     /// The HTTP/2 library reset the stream.
     H2Stream,
     /// The HTTP/2 library closed the connection.
@@ -58,6 +62,7 @@ impl Malformed {
             Self::AbsoluteScheme => "absolute_scheme",
             Self::Scheme => "scheme",
             Self::Connect => "connect",
+            Self::ConnectProtocol => "connect_protocol",
             Self::Upgrade => "upgrade",
             Self::Path(error) => path_code(error),
             Self::HostMissing => "host_missing",
@@ -72,6 +77,7 @@ impl Malformed {
             Self::HeadFields => "head_fields",
             Self::Http1Parse => "http1_parse",
             Self::Http1TooLarge => "http1_too_large",
+            Self::HeadBytes => "head_bytes",
             Self::H2Stream => "h2_stream",
             Self::H2Connection => "h2_connection",
         }
@@ -80,10 +86,10 @@ impl Malformed {
     /// The status of the refusal: 400, 405, 417, 431 or 501.
     pub fn status(self) -> u16 {
         match self {
-            Self::Connect | Self::Upgrade => 405,
+            Self::Connect => 405,
             Self::Expect => 417,
-            Self::HeadFields | Self::Http1TooLarge => 431,
-            Self::TransferEncoding => 501,
+            Self::HeadFields | Self::HeadBytes | Self::Http1TooLarge => 431,
+            Self::ConnectProtocol | Self::TransferEncoding => 501,
             _ => 400,
         }
     }

@@ -2,6 +2,27 @@
 
 use std::time::Duration;
 
+/// Streams that a client resets before they reach us, of one HTTP/2 connection at one moment: more end it (GOAWAY, ENHANCE_YOUR_CALM). A client whose
+/// requests time out all together resets what it has open, and we may look late.
+pub const H2_PENDING_RESETS: usize = 100;
+
+/// Streams that a client makes us reset by errors of its own, in the life of one HTTP/2 connection: more end it. A good client makes none.
+pub const H2_STREAM_ERRORS: usize = 100;
+
+/// What the frames of an HTTP/2 client may cost before they bring something on: a frame that carries neither a request nor a body costs 1, and each
+/// response head or piece of body that we send gives 4 back. A client that has spent it all is cut as `h2_flood`. 10,000: a good client spends a handful.
+pub const H2_CREDIT: u64 = 10_000;
+
+/// How much of [`H2_CREDIT`] comes back each second. 1,000: as many PINGs take one percent of a core.
+pub const H2_CREDIT_PER_SECOND: u64 = 1_000;
+
+/// What a stream costs that the client resets, or makes us reset: 2,000 at once and 200 a second, beside those that our answers pay for. Each may have
+/// cost a decision and a connection to the app; a client with 256 streams and a hanging app resets as many each time that they time out.
+pub const H2_RESET_COST: u64 = 5;
+
+/// What a SETTINGS frame costs: it may touch every open stream.
+pub const H2_SETTINGS_COST: u64 = 10;
+
 /// `[limits]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
@@ -59,6 +80,8 @@ pub struct Timeouts {
     pub body_idle: Duration,
     /// No byte either way on an open request. Default 1 h; zero: never.
     pub stream_idle: Duration,
+    /// No byte either way in a tunnel: a WebSocket, or whatever else a connection was upgraded to. Default 10 min.
+    pub tunnel_idle: Duration,
     /// From the last request byte to the response head. Default 60 s; zero: never.
     pub response_head: Duration,
     /// From the connect call to a connected socket. Default 2 s; the handshake that follows has `handshake`.
@@ -82,6 +105,7 @@ impl Default for Timeouts {
             app_pool_idle: s(1),
             body_idle: s(30),
             stream_idle: s(3_600),
+            tunnel_idle: s(600),
             response_head: s(60),
             connect: s(2),
             pre_drain: s(3),

@@ -4,8 +4,9 @@ use super::lease::{Idle, Protocol, Shared};
 use super::mortal::{Alert, Mortal};
 use super::pool::AppAddress;
 use super::settle::{Settling, UNSETTLED, settled};
+use super::switch::drive;
 use super::unread::Unread;
-use super::{Address, PoolKey, UpstreamError};
+use super::{PoolKey, UpstreamError};
 use crate::runtime::clock::Clock;
 use crate::runtime::limits::Timeouts;
 use crate::runtime::tasks::spawn_local;
@@ -20,6 +21,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 /// How much earlier than the peer's graceful end we stop using a connection, so that the two never meet.
@@ -54,6 +56,15 @@ pub struct Dialer {
     pub head_bytes: usize,
 }
 
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Requests, one after the other.
+    Requests,
+    /// One request that asks to switch protocols.
+    Switch,
+}
+
 /// A connection to a peer, ready for requests.
 pub(super) enum Dialled<B> {
     Http1(Idle<B>),
@@ -62,40 +73,52 @@ pub(super) enum Dialled<B> {
 
 impl Dialer {
     /// Dials the app, which speaks `protocol`.
-    pub(super) async fn app<B>(&self, address: &AppAddress, protocol: Protocol, timeouts: &Timeouts) -> Result<Dialled<B>, UpstreamError>
+    pub(super) async fn app<B>(
+        &self,
+        address: &AppAddress,
+        protocol: Protocol,
+        purpose: Purpose,
+        timeouts: &Timeouts,
+    ) -> Result<Dialled<B>, UpstreamError>
     where
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static,
     {
         match address {
-            AppAddress::Tcp(address) => self.speak(self.tcp(&[*address], timeouts.connect).await?, protocol, timeouts).await,
+            AppAddress::Tcp(address) => self.speak(self.tcp(*address, timeouts.connect).await?, protocol, purpose, timeouts).await,
             AppAddress::Unix(path) => {
                 let connected = timeout(timeouts.connect, UnixStream::connect(path)).await;
                 let stream = connected.map_err(|_| UpstreamError::ConnectTimeout(timeouts.connect))?;
                 let stream = stream.map_err(|error| UpstreamError::Connect(Arc::new(error)))?;
-                self.speak(stream, protocol, timeouts).await
+                self.speak(stream, protocol, purpose, timeouts).await
             }
         }
     }
 
-    async fn speak<S, B>(&self, stream: S, protocol: Protocol, timeouts: &Timeouts) -> Result<Dialled<B>, UpstreamError>
+    async fn speak<S, B>(&self, stream: S, protocol: Protocol, purpose: Purpose, timeouts: &Timeouts) -> Result<Dialled<B>, UpstreamError>
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static,
     {
         let (name, alert) = ("app connection", Alert::default());
         match protocol {
-            Protocol::Http1 => self.http1(stream, name, alert).await.map(Dialled::Http1),
+            Protocol::Http1 => self.http1(stream, name, purpose, alert, None).await.map(Dialled::Http1),
             Protocol::Http2 => self.http2(stream, name, alert, self.oldest(), timeouts.connect).await.map(Dialled::Http2),
         }
     }
 
     /// Dials a peer and verifies who it is.
-    pub(super) async fn peer<B>(&self, tls: &TlsState, key: &PoolKey, host: &str, timeouts: &Timeouts) -> Result<Dialled<B>, UpstreamError>
+    pub(super) async fn peer<B>(
+        &self,
+        tls: &TlsState,
+        key: &PoolKey,
+        host: &str,
+        purpose: Purpose,
+        timeouts: &Timeouts,
+    ) -> Result<Dialled<B>, UpstreamError>
     where
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static,
     {
-        let addresses = resolve(&key.endpoint, timeouts.connect).await?;
-        let stream = self.tcp(&addresses, timeouts.connect).await?;
+        let stream = self.tcp(key.endpoint, timeouts.connect).await?;
         let handshake = crate::tls::connect(tls, &key.expected, key.offer, host, stream);
         let shaken = timeout(timeouts.handshake, handshake).await.map_err(|_| UpstreamError::HandshakeTimeout(timeouts.handshake))?;
         let Connected { stream, peer, channel } = shaken.map_err(|error| UpstreamError::Handshake(Arc::new(error)))?;
@@ -108,41 +131,52 @@ impl Dialer {
         } else if key.offer == Offer::Http2 {
             Err(UpstreamError::NoHttp2)
         } else {
-            let mut idle = self.http1(stream, "peer connection", alert).await?;
+            let mut idle = self.http1(stream, "peer connection", purpose, alert, Some(ends)).await?;
             idle.retire = idle.retire.min(self.retire(ends, timeouts));
             Ok(Dialled::Http1(idle))
         }
     }
 
-    async fn tcp(&self, addresses: &[SocketAddr], limit: Duration) -> Result<TcpStream, UpstreamError> {
-        let mut last = UpstreamError::NoAddress("the endpoint".into());
-        let deadline = Instant::now() + limit;
-        for address in addresses {
-            match tokio::time::timeout_at(deadline, TcpStream::connect(address)).await {
-                Err(_) => return Err(UpstreamError::ConnectTimeout(limit)),
-                Ok(Err(error)) => last = UpstreamError::Connect(Arc::new(error)),
-                Ok(Ok(stream)) if self.own.answer(&stream) => return Err(UpstreamError::Loop),
-                Ok(Ok(stream)) => {
-                    stream.set_nodelay(true).map_err(|error| UpstreamError::Connect(Arc::new(error)))?;
-                    return Ok(stream);
-                }
-            }
+    async fn tcp(&self, address: SocketAddr, limit: Duration) -> Result<TcpStream, UpstreamError> {
+        let connected = timeout(limit, TcpStream::connect(address)).await.map_err(|_| UpstreamError::ConnectTimeout(limit))?;
+        let stream = connected.map_err(|error| UpstreamError::Connect(Arc::new(error)))?;
+        if self.own.answer(&stream) {
+            return Err(UpstreamError::Loop);
         }
-        Err(last)
+        stream.set_nodelay(true).map_err(|error| UpstreamError::Connect(Arc::new(error)))?;
+        Ok(stream)
     }
 
-    async fn http1<S, B>(&self, stream: S, name: &'static str, alert: Alert) -> Result<Idle<B>, UpstreamError>
+    async fn http1<S, B>(
+        &self,
+        stream: S,
+        name: &'static str,
+        purpose: Purpose,
+        alert: Alert,
+        ends: Option<SystemTime>,
+    ) -> Result<Idle<B>, UpstreamError>
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
     {
         let mut builder = http1::Builder::new();
         builder.max_buf_size(self.head_bytes.max(8 << 10));
-        let (sender, connection) =
-            builder.handshake(TokioIo::new(Unread::new(stream))).await.map_err(|error| UpstreamError::Http(Arc::new(error)))?;
+        let failed = |error| UpstreamError::Http(Arc::new(error));
         // The end of a connection is told to whoever has a request on it; here there is nobody to tell.
-        let task = spawn_local(name, connection).abort_handle();
-        Ok(Idle::new(sender, task, alert, self.oldest()))
+        let (sender, task, switched) = match purpose {
+            Purpose::Requests => {
+                let (sender, connection) = builder.handshake(TokioIo::new(Unread::new(stream))).await.map_err(failed)?;
+                (sender, spawn_local(name, connection), None)
+            }
+            Purpose::Switch => {
+                let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(failed)?;
+                let (to, switched) = oneshot::channel();
+                (sender, spawn_local(name, drive(connection, ends, to)), Some(switched))
+            }
+        };
+        let mut idle = Idle::new(sender, task.abort_handle(), alert, self.oldest());
+        idle.switched = switched;
+        Ok(idle)
     }
 
     /// Begins HTTP/2; done when the other side has said, within `limit`, how many streams it takes.
@@ -191,18 +225,6 @@ impl Dialer {
         let left = ends.duration_since(self.clock.now()).unwrap_or_default();
         let grace = timeouts.drain_grace.min(left / 10);
         Instant::now() + left.saturating_sub(grace).saturating_sub(RETIRE_EARLIER.min(left / 10))
-    }
-}
-
-async fn resolve(address: &Address, limit: Duration) -> Result<Vec<SocketAddr>, UpstreamError> {
-    match address {
-        Address::Socket(address) => Ok(vec![*address]),
-        Address::Name(name, port) => {
-            let lookup = timeout(limit, tokio::net::lookup_host((name.as_str(), *port))).await;
-            let found = lookup.map_err(|_| UpstreamError::ConnectTimeout(limit))?;
-            let found: Vec<_> = found.map_err(|_| UpstreamError::NoAddress(name.clone()))?.collect();
-            if found.is_empty() { Err(UpstreamError::NoAddress(name.clone())) } else { Ok(found) }
-        }
     }
 }
 

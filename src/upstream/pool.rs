@@ -1,8 +1,9 @@
 //! A shard's connections to the app and to peers.
 
-use super::dial::Dialled;
+use super::balance::Load;
+use super::dial::{Dialled, Purpose};
 use super::lease::{Idle, Lease, Protocol, Shared};
-use super::{Address, Dialer, UpstreamError};
+use super::{Dialer, UpstreamError};
 use crate::runtime::limits::Timeouts;
 use crate::tls::{ExpectedPeer, Offer, TlsState};
 use http_body::Body;
@@ -18,11 +19,15 @@ use tokio::time::Instant;
 /// Idle HTTP/1.1 connections kept to one endpoint by one shard.
 const IDLE: usize = 256;
 
+/// For how long an endpoint that could not be reached is the last choice: long enough that not every request finds out anew, short enough to be back
+/// soon after it listens again.
+const UNREACHABLE: Duration = Duration::from_secs(5);
+
 /// What a connection to a peer is kept by: nothing crosses from one identity, credential or endpoint to another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PoolKey {
     /// Where.
-    pub endpoint: Address,
+    pub endpoint: SocketAddr,
     /// Who must be there.
     pub expected: Arc<ExpectedPeer>,
     /// Our own credential and trust.
@@ -111,6 +116,7 @@ impl<B> Pool<B> {
             }
         }
         let dialled = dial().await.inspect_err(|error| drop(self.failed.replace(Some((Instant::now(), error.clone())))))?;
+        self.failed.take();
         self.speaks.set(Some(dialled.protocol()));
         let lease = match dialled {
             Dialled::Http1(idle) => Lease::http1(idle, self, false),
@@ -130,6 +136,13 @@ impl<B> Pool<B> {
 
     fn failed_since(&self, asked: Instant) -> Option<UpstreamError> {
         self.failed.borrow().as_ref().filter(|(at, _)| *at >= asked).map(|(_, error)| error.clone())
+    }
+
+    /// Whether the last dial found nobody, a moment ago.
+    fn is_unreachable(&self) -> bool {
+        let failed = self.failed.borrow();
+        let Some((at, error)) = failed.as_ref() else { return false };
+        matches!(error, UpstreamError::Connect(_) | UpstreamError::ConnectTimeout(_)) && at.elapsed() < UNREACHABLE
     }
 
     fn is_empty(&self) -> bool {
@@ -163,12 +176,23 @@ where
         Self { address, protocol, dialer, pool: Pool::new(Some(protocol)) }
     }
 
+    /// A connection of its own for a request that asks to switch protocols; it does not come into the pool.
+    ///
+    /// # Errors
+    /// Nothing could be dialled.
+    pub async fn lease_to_switch(&self, timeouts: &Timeouts) -> Result<Lease<B>, UpstreamError> {
+        if self.protocol == Protocol::Http2 {
+            return Err(UpstreamError::NoHttp1);
+        }
+        own(&self.pool, self.dialer.app(&self.address, self.protocol, Purpose::Switch, timeouts).await?)
+    }
+
     /// A connection: pooled, or dialled now.
     ///
     /// # Errors
     /// Nothing could be dialled.
     pub async fn lease(&self, timeouts: &Timeouts) -> Result<Lease<B>, UpstreamError> {
-        self.pool.lease(timeouts.app_pool_idle, || self.dialer.app(&self.address, self.protocol, timeouts)).await
+        self.pool.lease(timeouts.app_pool_idle, || self.dialer.app(&self.address, self.protocol, Purpose::Requests, timeouts)).await
     }
 
     /// Whether there is nothing to expire.
@@ -202,12 +226,23 @@ where
     /// # Errors
     /// Nothing could be dialled.
     pub async fn lease(&self, key: &PoolKey, host: &str, tls: &TlsState, timeouts: &Timeouts) -> Result<Lease<B>, UpstreamError> {
-        self.pool(key).lease(timeouts.pool_idle, || self.dialer.peer(tls, key, host, timeouts)).await
+        self.pool(key).lease(timeouts.pool_idle, || self.dialer.peer(tls, key, host, Purpose::Requests, timeouts)).await
     }
 
-    /// How many requests use `key` now, for balancing.
-    pub fn in_use(&self, key: &PoolKey) -> usize {
-        self.pools.borrow().get(key).map_or(0, |pool| pool.in_use.get())
+    /// A connection of its own to `key`, which offers HTTP/1.1 alone, for a request that asks to switch protocols; it does not come into the pool.
+    ///
+    /// # Errors
+    /// Nothing could be dialled.
+    pub async fn lease_to_switch(&self, key: &PoolKey, host: &str, tls: &TlsState, timeouts: &Timeouts) -> Result<Lease<B>, UpstreamError> {
+        let pool = self.pool(key);
+        own(&pool, self.dialer.peer(tls, key, host, Purpose::Switch, timeouts).await?)
+    }
+
+    /// What speaks against dialling or using `key` now, for balancing.
+    pub fn load(&self, key: &PoolKey) -> Load {
+        let pools = self.pools.borrow();
+        let pool = pools.get(key);
+        Load { unreachable: pool.is_some_and(|pool| pool.is_unreachable()), in_use: pool.map_or(0, |pool| pool.in_use.get()) }
     }
 
     /// Whether there is nothing to expire.
@@ -225,7 +260,7 @@ where
             }
             pool.expire(now, timeouts.pool_idle);
             // Somebody who dials holds the pool, and what is dialled comes into it.
-            !pool.is_empty() || Rc::strong_count(pool) > 1
+            !pool.is_empty() || pool.is_unreachable() || Rc::strong_count(pool) > 1
         });
     }
 
@@ -236,5 +271,13 @@ where
         let pool = Pool::new(None);
         self.pools.borrow_mut().insert(key.clone(), Rc::clone(&pool));
         pool
+    }
+}
+
+/// A connection that nobody else gets.
+fn own<B>(pool: &Rc<Pool<B>>, dialled: Dialled<B>) -> Result<Lease<B>, UpstreamError> {
+    match dialled {
+        Dialled::Http1(idle) => Ok(Lease::http1(idle, pool, false)),
+        Dialled::Http2(_) => Err(UpstreamError::NoHttp1),
     }
 }

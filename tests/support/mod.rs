@@ -7,6 +7,7 @@
 pub mod app;
 pub mod client;
 pub mod curl;
+pub mod dns;
 pub mod expiry;
 pub mod frames;
 pub mod grpc;
@@ -17,9 +18,11 @@ pub mod remote;
 pub mod setup;
 pub mod sidecar;
 pub mod streaming;
+pub mod websocket;
 
 pub use app::App;
 pub use client::{Peer, get};
+pub use dns::Dns;
 pub use raw::Raw;
 pub use raw_server::RawServer;
 pub use remote::Remote;
