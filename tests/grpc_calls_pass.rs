@@ -82,13 +82,14 @@ async fn metadata_and_failures() {
     }
 }
 
-#[tokio::test]
+/// In threads: to compress takes a while, and meanwhile the app must answer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn large_and_compressed_messages() {
     let ways = Ways::open().await;
+    let blob: Vec<u8> = (0..8 << 20).map(|at: u32| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     for (way, client) in ways.clients() {
         for (kind, mut client) in [("plain", client.clone()), ("compressed", client.compressed())] {
-            let blob: Vec<u8> = (0..8 << 20).map(|at: u32| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-            let note = Note { text: kind.into(), blob, number: 1 };
+            let note = Note { text: kind.into(), blob: blob.clone(), number: 1 };
             assert!(client.echo(note.clone()).await.unwrap() == note, "{way} {kind}");
             let many = note.clone();
             let sum = within("a sum", client.sum(tokio_stream::iter((0..3).map(move |_| many.clone())))).await.unwrap();

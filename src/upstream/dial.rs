@@ -102,7 +102,7 @@ impl Dialer {
         let (name, alert) = ("app connection", Alert::default());
         match protocol {
             Protocol::Http1 => self.http1(stream, name, purpose, alert, None).await.map(Dialled::Http1),
-            Protocol::Http2 => self.http2(stream, name, alert, self.oldest(), timeouts.connect).await.map(Dialled::Http2),
+            Protocol::Http2 => self.http2(stream, name, alert, self.oldest(), timeouts.handshake).await.map(Dialled::Http2),
         }
     }
 
