@@ -4,6 +4,7 @@
 mod activity;
 mod admission;
 mod body;
+mod buffers;
 mod connections;
 mod downstream;
 mod error;
@@ -19,8 +20,10 @@ mod respond;
 mod serve;
 mod settings;
 mod shard;
+mod streams;
 
 pub use admission::Admission;
+pub use buffers::Buffers;
 pub use outbound::{Destinations, destinations};
 pub use settings::{App, IdentityHeader, Inbound, Outbound, OutboundProtocol};
 pub use shard::{Listener, Plan, Shard};

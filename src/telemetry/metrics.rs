@@ -50,6 +50,7 @@ names! {
     counter WOULD_DENY = "countersign_would_deny_total", (Unit::Count), "Requests that a shadow rule or table would have denied.";
     gauge CONNECTIONS = "countersign_connections", (Unit::Count), "Open connections by direction.";
     gauge IN_FLIGHT = "countersign_requests_in_flight", (Unit::Count), "Requests between decision and end, by direction.";
+    gauge BUFFERED_BYTES = "countersign_buffered_bytes", (Unit::Bytes), "Bytes held for peers and apps that do not take them, estimated; `[limits] buffered_bytes` bounds them.";
     histogram DURATION = "countersign_request_duration_seconds", (Unit::Seconds), "From the decision to the end of the response, by direction.";
     counter PANICS = "countersign_panics_total", (Unit::Count), "Panics that were contained.";
     counter ACCEPT_ERRORS = "countersign_accept_errors_total", (Unit::Count), "Errors of accept(2), each followed by a pause.";
@@ -245,6 +246,11 @@ impl AuditWriter {
     pub fn records(kind: &'static str) -> Counter {
         counter!(AUDIT_RECORDS, "kind" => kind)
     }
+}
+
+/// [`BUFFERED_BYTES`], set once a second from what the sweeps see.
+pub fn buffered_bytes() -> Gauge {
+    gauge!(BUFFERED_BYTES)
 }
 
 /// [`IN_FLIGHT`] of one direction, set once a second from the counters of the data path.

@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "not every property uses every fixture")]
 
 pub mod app;
+pub mod bystander;
 pub mod client;
 pub mod curl;
 pub mod expiry;
@@ -17,6 +18,7 @@ pub mod sidecar;
 pub mod streaming;
 
 pub use app::App;
+pub use bystander::Bystander;
 pub use client::{Peer, get};
 pub use raw::Raw;
 pub use remote::Remote;

@@ -93,7 +93,6 @@ fn what_is_not_built_yet_is_refused_by_name() {
         ("[policy]\nfile = 'p'\nrefresh = '60s'", "policy.refresh"),
         ("[audit]\nhash_user = true", "audit.hash_user"),
         ("[audit.signing]", "audit.signing"),
-        ("[limits]\nbuffered_bytes = '256MiB'", "limits.buffered_bytes"),
         ("[timeouts]\ntunnel_idle = '10m'", "timeouts.tunnel_idle"),
         ("[health]\napp_check = '/healthz'", "health.app_check"),
     ];
