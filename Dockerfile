@@ -20,10 +20,12 @@ RUN target=$(rustc -vV | sed -n 's/^host: //p') \
 FROM scratch
 COPY --from=build /image/ /
 USER 65532:65532
+# Where every command looks for countersign.toml.
+WORKDIR /etc/countersign
 # Peers, and the probes; the admin port stays on loopback.
 EXPOSE 8443 9900
 # Asks /live. A task that has to wait for its sidecar asks `health --ready`.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["/countersign", "health"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/countersign"]
-CMD ["run", "--config", "/etc/countersign/countersign.toml"]
+CMD ["run"]

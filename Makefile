@@ -1,4 +1,6 @@
-.PHONY: test lint doc dev bench soak
+.PHONY: test lint doc dev bench compare guard soak fuzz image
+
+target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
 # All tests, documentation examples included; installs curl and python3 where they are missing.
 test:
@@ -24,4 +26,23 @@ soak:
 # What a request costs; docs/performance.md says how it is measured.
 bench:
 	cargo build --profile dist
-	COUNTERSIGN=$(abspath $(or $(CARGO_TARGET_DIR),target))/dist/countersign BENCH_OUT=$(abspath $(or $(CARGO_TARGET_DIR),target))/bench cargo bench --bench instructions
+	COUNTERSIGN=$(target)/dist/countersign BENCH_OUT=$(target)/bench cargo bench --bench instructions
+
+# The same beside Envoy, HAProxy and nginx, as far as they can be had; unpacks them under target/peers, installs nothing.
+compare:
+	PEERS_DIR=$(or $(PEERS_DIR),$(target)/peers) benches/peers/all.sh
+	cargo build --profile dist
+	PEERS_DIR=$(or $(PEERS_DIR),$(target)/peers) COUNTERSIGN=$(target)/dist/countersign COMPARE_OUT=$(target)/compare cargo bench --bench compare
+
+# Whether a request still costs what it did, against a bare proxy of the same libraries; GUARD_RENEW=1 commits to today's figures.
+guard:
+	.ci/needs valgrind
+	cargo bench --locked --bench guard
+
+# Every parser under the fuzzer, FUZZ_SECONDS each (600); FUZZ_KEEP=1 adds what it found to tests/corpus.
+fuzz:
+	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) tests/fuzz/run
+
+# The container image, built and tried with the Docker engine that is there.
+image:
+	deploy/image/try

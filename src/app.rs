@@ -17,7 +17,7 @@ use crate::runtime::tasks::spawn;
 use crate::telemetry::log::LogLevel;
 use crate::tls::{Publishing, TlsPublisher};
 use crate::trust::{DevelopmentRoots, Trusting};
-use crate::upstream::OwnListeners;
+use crate::upstream::{Names, OwnListeners, Resolver, Snapshot, System};
 use arc_swap::ArcSwap;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::io;
@@ -26,10 +26,15 @@ use std::sync::{Arc, OnceLock};
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
+mod app_watch;
 mod reload;
+mod routing;
 mod status;
 
 pub use reload::Reloader;
+
+use app_watch::AppWatch;
+use routing::Routing;
 
 /// How a sidecar is started, beside its configuration.
 pub struct Options {
@@ -144,7 +149,7 @@ impl Sidecar {
             outbound: config.outbound.clone(),
             limits: config.limits.clone(),
             timeouts: ArcSwap::from_pointee(config.timeouts.clone()),
-            destinations: ArcSwap::from_pointee(proxy::destinations(&config.upstreams)),
+            destinations: ArcSwap::from_pointee(proxy::destinations(&config.upstreams, &Snapshot::default())),
             tls: tls.clone(),
             policy: tables.clone(),
             admission: Admission::new(&config.limits, Arc::clone(drain.live())),
@@ -156,12 +161,16 @@ impl Sidecar {
             reserved: Reserved::new(config.inbound.as_ref().map(|inbound| inbound.reserved_headers.clone()).unwrap_or_default()),
             phases: drain.phases(),
         });
+        let names = Names::new(Resolver::new(system()), control.handle().clone());
+        let routing = Arc::new(Routing::new(config.upstreams.clone(), names, Arc::clone(&plan), readiness.clone()));
+        let app = AppWatch::new(config.inbound.as_ref(), &addresses, &readiness);
         let log_of_decisions = journal.clone();
         let reloader = Arc::new(Reloader::new(
             loaded,
             options.source,
             reload::Targets {
                 plan: Arc::clone(&plan),
+                routing: Arc::clone(&routing),
                 ports,
                 tables,
                 journal,
@@ -176,7 +185,7 @@ impl Sidecar {
         let handles = admin::Handles {
             readiness: readiness.clone(),
             metrics: options.metrics,
-            status: status::reporter(&plan, &readiness, &reloader, Arc::clone(&bound)),
+            status: status::reporter(&plan, &readiness, &reloader, &routing, app.clone(), Arc::clone(&bound)),
             drain: Arc::new({
                 let drain = drain.clone();
                 move || drain.request()
@@ -209,6 +218,8 @@ impl Sidecar {
             spawn("renewal", renewal.run());
             spawn("tls state", publishing.run());
             spawn("policy", Arc::clone(&reloader).watch_policy());
+            spawn("routes", routing.follow());
+            app.run(&drain);
             spawn("watch", status::watch(Arc::clone(&plan), log_of_decisions, readiness.clone()));
         }
         let permits = Arc::new(Semaphore::new(config.limits.connections));
@@ -266,6 +277,15 @@ fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartErro
 
 fn local(listener: &Option<TcpListener>) -> Option<SocketAddr> {
     listener.as_ref().and_then(|listener| listener.local_addr().ok())
+}
+
+/// Where the system says how names are resolved.
+fn system() -> System {
+    #[cfg(feature = "testing")]
+    if let Some((configuration, port)) = crate::testing::hooks::resolver() {
+        return System { configuration, port: Some(port) };
+    }
+    System::default()
 }
 
 fn runtime(name: &str) -> io::Result<Runtime> {

@@ -5,18 +5,16 @@
 
 #[path = "../load/mod.rs"]
 mod load;
+#[path = "../measure/mod.rs"]
+mod measure;
 
-mod counters;
-mod process;
 mod report;
-mod setting;
-mod syscalls;
 
-use counters::{Callgrind, Instructions, Method, Perf};
-use load::{Load, Pace, Protocol, Sidecar, Slots, Tally, Until, Wallet};
-use process::Cpu;
+use http::uri::PathAndQuery;
+use load::{Check, Load, Offer, Pace, Protocol, Sidecar, Slots, Tally, Target, Until, Wallet};
+use measure::{Callgrind, Cpu, Instructions, Method, Perf, Setting, Sink, process, setting, syscalls};
 use report::{Figures, Round};
-use setting::{Setting, Sink};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -85,8 +83,9 @@ async fn bench() -> anyhow::Result<()> {
 
 /// Everything about one scenario.
 async fn measure(scenario: Scenario, binary: &Path, requests: u64, method: Method, out: &Path) -> anyhow::Result<Figures> {
-    let setting = Setting::new(scenario.sink)?;
-    let run = Run::start(scenario, &setting, process::pinned(binary)).await?;
+    let app = load::app::start(Some(setting::CLIENT))?;
+    let setting = Setting::new((Ipv4Addr::LOCALHOST, 0).into(), app, scenario.sink)?;
+    let run = Run::start(scenario, &setting, process::pinned([binary])).await?;
     let idle = process::memory(run.sidecar.id())?;
     run.requests(WARM_UP).await?;
     let mut rounds = Vec::new();
@@ -112,11 +111,12 @@ async fn measure(scenario: Scenario, binary: &Path, requests: u64, method: Metho
 /// The same work once more under callgrind.
 async fn callgrind(scenario: Scenario, setting: &Setting, binary: &Path, out: &Path) -> anyhow::Result<Instructions> {
     let dump = out.join(format!("callgrind.{}.out", scenario.name.replace(' ', "-")));
-    let run = Run::start(scenario, setting, Callgrind::command(binary, &dump)).await?;
+    let run = Run::start(scenario, setting, Callgrind::command([binary], &dump)).await?;
     run.requests(WARM_UP).await?;
-    let callgrind = Callgrind::attach(run.sidecar.id(), &dump)?;
+    let mut callgrind = Callgrind::attach(run.sidecar.id(), &dump)?;
     run.requests(SLOW).await?;
-    let counted = callgrind.finish()?;
+    let counted = callgrind.counted()?;
+    callgrind.stop()?;
     run.stop().await?;
     Ok(counted.per(SLOW))
 }
@@ -132,15 +132,15 @@ impl Run {
     async fn start(scenario: Scenario, setting: &Setting, mut command: std::process::Command) -> anyhow::Result<Self> {
         command.arg("run").arg("--config").arg(setting.configuration());
         let sidecar = Sidecar::start(command, Duration::from_secs(60)).await?;
-        let wallet = Wallet::open(&setting.certificates(), setting::CLIENT, Duration::from_secs(86_400))?;
-        let slots = Slots::new(sidecar.inbound, &wallet, scenario.protocol, scenario.connections);
+        let wallet = Wallet::open(&setting.certificates(), setting::CLIENT, Duration::from_secs(86_400), Offer::Same)?;
+        let slots = Rc::new(Slots::new(Target::mutual(sidecar.inbound, &wallet, scenario.protocol), scenario.connections));
         Ok(Self { scenario, sidecar, slots })
     }
 
     async fn requests(&self, count: u64) -> anyhow::Result<()> {
         let tally = Rc::new(Tally::default());
-        let load = Load { streams: self.scenario.streams, pace: Pace::Closed, until: Until::Requests(count) };
-        self.slots.drive("/api/v100/orders/17", load, &tally).await;
+        let load = Load { streams: self.scenario.streams, pace: Pace::Closed, check: Check::Nonce, until: Until::Requests(count) };
+        self.slots.drive(PathAndQuery::from_static(setting::PATH), load, &tally).await;
         anyhow::ensure!(
             tally.right.get() == count,
             "{} of {count} requests were answered: {:?}",

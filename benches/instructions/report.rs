@@ -1,21 +1,15 @@
 //! The table for people and the file for machines.
 
 use super::Scenario;
-use super::counters::{Instructions, Method};
-use super::process::{Cpu, Memory};
-use super::syscalls::Calls;
 use crate::load::Protocol;
+use crate::measure::process::Memory;
+use crate::measure::{Calls, Cpu, Instructions, Method, commit};
 use anyhow::Context as _;
 use serde_json::json;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 use time::OffsetDateTime;
-
-/// Calls that move bytes.
-const IO: [&str; 12] =
-    ["read", "readv", "recvfrom", "recvmsg", "write", "writev", "sendto", "sendmsg", "sendmmsg", "splice", "sendfile", "pread64"];
 
 /// One round of requests.
 #[derive(Debug, Clone, Copy)]
@@ -56,15 +50,6 @@ impl Figures {
         let mut rounds: Vec<&Round> = self.rounds.iter().collect();
         rounds.sort_by_key(|round| round.cpu.total);
         rounds.get(rounds.len() / 2).copied()
-    }
-
-    fn io_calls(&self) -> Option<f64> {
-        let calls = self.syscalls.as_ref()?;
-        Some(calls.0.iter().filter(|(name, _)| IO.contains(&name.as_str())).map(|(_, count)| count).sum())
-    }
-
-    fn all_calls(&self) -> Option<f64> {
-        Some(self.syscalls.as_ref()?.0.values().sum())
     }
 
     fn json(&self) -> serde_json::Value {
@@ -130,16 +115,7 @@ fn row(figures: &Figures) {
         let Cpu { total, user, system } = round.cpu;
         format!("{:.1} ({:.1} + {:.1})", round.micros(total), round.micros(user), round.micros(system))
     });
-    let (io, all) = (calls(figures.io_calls()), calls(figures.all_calls()));
+    let (io, all) = (calls(figures.syscalls.as_ref().map(Calls::io)), calls(figures.syscalls.as_ref().map(Calls::all)));
     let (idle, busy) = (figures.idle.resident, figures.busy.resident);
     println!("| {} | {user} | {kernel} | {cpu} | {io} | {all} | {idle} → {busy} |", figures.scenario.name);
-}
-
-/// The commit that is checked out; where there is no git, nobody knows.
-fn commit() -> String {
-    let output = Command::new("git").args(["describe", "--always", "--dirty", "--exclude", "*"]).output();
-    match output {
-        Ok(output) if output.status.success() => String::from_utf8_lossy(&output.stdout).trim().to_owned(),
-        _ => "unknown".to_owned(),
-    }
 }

@@ -10,20 +10,21 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::net::{Ipv4Addr, SocketAddr};
 
-/// Starts the app on a thread of its own; it ends with the process. Requests that do not carry `peer` in `x-countersign-peer` get 500.
+/// Starts the app on a thread of its own; it ends with the process. With a `peer`, requests that do not carry
+/// it in `x-countersign-peer` get 500.
 ///
 /// # Errors
 /// No socket, no runtime.
-pub fn start(peer: &str) -> anyhow::Result<SocketAddr> {
+pub fn start(peer: Option<&str>) -> anyhow::Result<SocketAddr> {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
-    let peer = HeaderValue::try_from(peer)?;
+    let peer = peer.map(HeaderValue::try_from).transpose()?;
     std::thread::Builder::new().name("app".into()).spawn(move || super::block_on(serve(listener, peer)))?;
     Ok(address)
 }
 
-async fn serve(listener: std::net::TcpListener, peer: HeaderValue) -> anyhow::Result<()> {
+async fn serve(listener: std::net::TcpListener, peer: Option<HeaderValue>) -> anyhow::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     loop {
         let (stream, _) = listener.accept().await?;
@@ -37,11 +38,11 @@ async fn serve(listener: std::net::TcpListener, peer: HeaderValue) -> anyhow::Re
     }
 }
 
-async fn answer(request: Request<Incoming>, peer: HeaderValue) -> Result<Response<Full<Bytes>>, hyper::Error> {
+async fn answer(request: Request<Incoming>, peer: Option<HeaderValue>) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let (parts, incoming) = request.into_parts();
     // The next request on this connection begins behind this one's body.
     drop(incoming.collect().await?);
-    let known = parts.headers.get("x-countersign-peer") == Some(&peer);
+    let known = peer.is_none_or(|peer| parts.headers.get("x-countersign-peer") == Some(&peer));
     let mut response = Response::new(Full::new(if known { content(&parts.headers) } else { Bytes::from_static(b"unknown peer\n") }));
     if !known {
         *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;

@@ -1,22 +1,24 @@
-//! One connection to the sidecar, and one request on it. Nothing is ever tried again here.
+//! One connection to a server, and one request on it. Nothing is ever tried again here.
 
+use super::target::{Body, Protocol, Target};
 use super::wallet::Wallet;
 use anyhow::Context as _;
 use bytes::Bytes;
 use countersign::identity::x509::Leaf;
 use countersign::runtime::tasks::LocalExecutor;
-use http::header::{CONNECTION, HOST, HeaderName};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
-use http_body_util::{BodyExt as _, Empty};
+use http::header::{CONNECTION, HeaderName};
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::SystemTime;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
 /// What the app answers: 1 KiB.
 pub const BODY: [u8; 1_024] = [b'.'; 1_024];
@@ -32,15 +34,6 @@ pub fn body(nonce: u64) -> Bytes {
     body.into()
 }
 
-/// Which HTTP a connection speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    /// HTTP/1.1.
-    Http1,
-    /// HTTP/2.
-    Http2,
-}
-
 /// A handshake as the client saw it.
 #[derive(Debug, Clone)]
 pub struct Handshake {
@@ -48,20 +41,20 @@ pub struct Handshake {
     pub begun: SystemTime,
     /// When it was done.
     pub done: SystemTime,
-    /// The serial number of the sidecar's certificate.
+    /// The serial number of the server's certificate.
     pub serial: String,
+    /// When the first of the two certificates ends.
+    pub ends: SystemTime,
 }
 
 /// An open connection.
 pub struct Connection {
-    /// How it began.
-    pub handshake: Handshake,
+    /// How it began, with TLS.
+    pub handshake: Option<Handshake>,
     sender: Sender,
     told: Cell<bool>,
     cut: Rc<Cell<bool>>,
 }
-
-type Body = Empty<Bytes>;
 
 enum Sender {
     /// Taken while a request is under way.
@@ -92,19 +85,24 @@ pub enum Outcome {
 }
 
 impl Connection {
-    /// Connects and shakes hands.
+    /// Connects and, with TLS, shakes hands.
     ///
     /// # Errors
     /// Whatever goes wrong.
-    pub async fn open(address: SocketAddr, wallet: &Wallet, protocol: Protocol) -> anyhow::Result<Self> {
-        let begun = SystemTime::now();
-        let stream = TcpStream::connect(address).await.context("connect")?;
-        stream.set_nodelay(true)?;
-        let connector = tokio_rustls::TlsConnector::from(wallet.config(protocol));
-        let stream = connector.connect(ServerName::try_from("localhost")?, stream).await.context("handshake")?;
-        let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).context("the server has no certificate")?;
-        let serial = Leaf::parse(leaf)?.serial;
-        let handshake = Handshake { begun, done: SystemTime::now(), serial };
+    pub async fn open(target: &Target) -> anyhow::Result<Self> {
+        match &target.wallet {
+            Some(wallet) => {
+                let (stream, handshake) = shake_hands(target, wallet).await?;
+                Self::speak(stream, target.protocol, Some(handshake)).await
+            }
+            None => Self::speak(connect(target).await?, target.protocol, None).await,
+        }
+    }
+
+    async fn speak<S>(stream: S, protocol: Protocol, handshake: Option<Handshake>) -> anyhow::Result<Self>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
         let io = TokioIo::new(stream);
         let cut = Rc::new(Cell::new(false));
         let sender = match protocol {
@@ -180,6 +178,28 @@ impl Connection {
     }
 }
 
+async fn connect(target: &Target) -> anyhow::Result<TcpStream> {
+    let stream = TcpStream::connect(target.address).await.context("connect")?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Connects and shakes hands.
+///
+/// # Errors
+/// Whatever goes wrong.
+pub async fn shake_hands(target: &Target, wallet: &Wallet) -> anyhow::Result<(TlsStream<TcpStream>, Handshake)> {
+    let begun = SystemTime::now();
+    let stream = connect(target).await?;
+    let (config, own_end) = wallet.config(target.protocol);
+    let name = ServerName::try_from(target.authority.host().trim_matches(['[', ']']).to_owned())?;
+    let stream = tokio_rustls::TlsConnector::from(config).connect(name, stream).await.context("handshake")?;
+    let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).context("the server has no certificate")?;
+    let leaf = Leaf::parse(leaf)?;
+    let ends = own_end.map_or(leaf.not_after, |own_end| own_end.min(leaf.not_after));
+    Ok((stream, Handshake { begun, done: SystemTime::now(), serial: leaf.serial, ends }))
+}
+
 /// Drives a connection; its end is otherwise seen by whoever uses it.
 async fn until_end(connection: impl Future<Output = Result<(), hyper::Error>>, cut: Rc<Cell<bool>>) {
     cut.set(connection.await.is_err());
@@ -191,27 +211,4 @@ fn failed(error: hyper::Error, what: &'static str) -> Outcome {
     // when the first GOAWAY came after it, and after the answer to the PING that comes with it.
     let text = format!("{error:#}");
     if text.contains("connection error received: not a result of an error") { Outcome::AfterGoaway } else { Outcome::Failed(error) }
-}
-
-/// A request for `path`; with a nonce, the answer must carry it.
-///
-/// # Panics
-/// `path` is no path: the benches' are literals.
-pub fn get(protocol: Protocol, path: &str, nonce: Option<u64>) -> Request<Body> {
-    let mut request = Request::new(Empty::new());
-    *request.method_mut() = Method::GET;
-    match protocol {
-        Protocol::Http1 => {
-            *request.uri_mut() = path.parse().expect("a path");
-            request.headers_mut().insert(HOST, HeaderValue::from_static("localhost"));
-        }
-        Protocol::Http2 => {
-            *request.uri_mut() = format!("https://localhost{path}").parse().expect("a path");
-            *request.version_mut() = Version::HTTP_2;
-        }
-    }
-    if let Some(nonce) = nonce {
-        request.headers_mut().insert(NONCE, HeaderValue::from(nonce));
-    }
-    request
 }

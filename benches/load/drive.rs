@@ -1,10 +1,10 @@
 //! Load: connections × streams, each stream one request at a time, as fast as answers come or at a fixed rate.
 
-use super::client::{Answer, Connection, Outcome, Protocol, body, get};
+use super::client::{Answer, Connection, Outcome, body};
 use super::tally::Tally;
-use super::wallet::Wallet;
+use super::target::Target;
+use http::uri::PathAndQuery;
 use std::cell::{Cell, RefCell};
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -15,8 +15,18 @@ use tokio::time::Instant;
 pub enum Pace {
     /// The next one as soon as the last one is answered.
     Closed,
-    /// So many in a second over all streams, by the clock: who falls behind catches up.
+    /// So many in a second over all streams, by the clock: who falls behind catches up, and each latency counts from the moment at which the
+    /// request was due.
     Open(f64),
+}
+
+/// What a right answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// 200 with the request's own nonce, as [`super::app`] answers.
+    Nonce,
+    /// Any 2xx.
+    Success,
 }
 
 /// When a load ends.
@@ -30,10 +40,9 @@ pub enum Until {
 
 /// The connections of one load; a connection that ended is replaced when it is needed next.
 pub struct Slots {
-    address: SocketAddr,
-    wallet: Rc<Wallet>,
-    protocol: Protocol,
+    target: Target,
     slots: Vec<Slot>,
+    fresh: bool,
     nonce: Cell<u64>,
 }
 
@@ -52,17 +61,24 @@ pub struct Load {
     pub pace: Pace,
     /// How long.
     pub until: Until,
+    /// What a right answer is.
+    pub check: Check,
 }
 
 impl Slots {
     /// `connections` of them, opened at first use.
-    pub fn new(address: SocketAddr, wallet: &Rc<Wallet>, protocol: Protocol, connections: usize) -> Rc<Self> {
+    pub fn new(target: Target, connections: usize) -> Self {
         let slots = (0..connections).map(|_| Slot::default()).collect();
-        Rc::new(Self { address, wallet: Rc::clone(wallet), protocol, slots, nonce: Cell::new(0) })
+        Self { target, slots, fresh: false, nonce: Cell::new(0) }
     }
 
-    /// Requests `path` until the load's end; each answer must be 200 with its own nonce.
-    pub async fn drive(self: &Rc<Self>, path: &'static str, load: Load, tally: &Rc<Tally>) {
+    /// As many requests at a time, each on a connection of its own.
+    pub fn fresh(self) -> Self {
+        Self { fresh: true, ..self }
+    }
+
+    /// Requests `path` until the load's end.
+    pub async fn drive(self: &Rc<Self>, path: PathAndQuery, load: Load, tally: &Rc<Tally>) {
         let left = Rc::new(Cell::new(match load.until {
             Until::Requests(count) => count,
             Until::Time(_) => u64::MAX,
@@ -75,17 +91,18 @@ impl Slots {
         let start = Instant::now();
         let tasks: Vec<_> = (0..streams)
             .map(|stream| {
-                let (slots, tally, left) = (Rc::clone(self), Rc::clone(tally), Rc::clone(&left));
+                let (slots, tally, left, path) = (Rc::clone(self), Rc::clone(tally), Rc::clone(&left), path.clone());
                 // Streams do not all send at the same moment.
                 let first = interval.map_or(start, |interval| start + interval.mul_f64(stream as f64 / streams as f64));
                 tokio::task::spawn_local(async move {
                     let mut due = first;
                     while take(&left) && !is_over(load.until) {
-                        if let Some(interval) = interval {
-                            tokio::time::sleep_until(due).await;
-                            due += interval;
+                        match interval {
+                            Some(_) => tokio::time::sleep_until(due).await,
+                            None => due = Instant::now(),
                         }
-                        slots.one(stream / load.streams, path, &tally).await;
+                        slots.one(stream / load.streams, &path, load.check, due, &tally).await;
+                        due += interval.unwrap_or_default();
                     }
                 })
             })
@@ -97,15 +114,17 @@ impl Slots {
         }
     }
 
-    async fn one(&self, slot: usize, path: &str, tally: &Tally) {
+    async fn one(&self, slot: usize, path: &PathAndQuery, check: Check, due: Instant, tally: &Tally) {
         let nonce = self.nonce.replace(self.nonce.get() + 1);
-        let begun = Instant::now();
+        let protocol = self.target.protocol;
         match self.exchange(slot, path, nonce, tally).await {
-            Err(error) => tally.fail(format!("{:?}: {error:#}", self.protocol)),
+            Err(error) => tally.fail(format!("{protocol:?}: {error:#}")),
             Ok(None) => Tally::count(&tally.after_told),
-            Ok(Some(answer)) if answer.status != 200 => tally.fail(format!("{:?}: status {}", self.protocol, answer.status)),
-            Ok(Some(answer)) if answer.body != body(nonce) => tally.fail(format!("{:?}: the answer to another request", self.protocol)),
-            Ok(Some(_)) => tally.answered(begun.elapsed()),
+            Ok(Some(answer)) if !answer.status.is_success() => tally.fail(format!("{protocol:?}: status {}", answer.status)),
+            Ok(Some(answer)) if check == Check::Nonce && (answer.status != 200 || answer.body != body(nonce)) => {
+                tally.fail(format!("{protocol:?}: the answer to another request"));
+            }
+            Ok(Some(_)) => tally.answered(due.elapsed()),
         }
     }
 
@@ -113,10 +132,10 @@ impl Slots {
     ///
     /// # Errors
     /// No connection, no answer.
-    pub async fn exchange(&self, slot: usize, path: &str, nonce: u64, tally: &Tally) -> anyhow::Result<Option<Answer>> {
+    pub async fn exchange(&self, slot: usize, path: &PathAndQuery, nonce: u64, tally: &Tally) -> anyhow::Result<Option<Answer>> {
         loop {
             let connection = self.connection(slot, tally).await?;
-            match connection.send(get(self.protocol, path, Some(nonce))).await {
+            match connection.send(self.target.get(path, Some(nonce))).await {
                 Outcome::Answered(answer) => return Ok(Some(answer)),
                 Outcome::AfterGoaway => return Ok(None),
                 Outcome::Failed(error) => return Err(error),
@@ -127,6 +146,9 @@ impl Slots {
 
     async fn connection(&self, slot: usize, tally: &Tally) -> anyhow::Result<Rc<Connection>> {
         let Some(slot) = self.slots.get(slot) else { anyhow::bail!("there is no slot {slot}") };
+        if self.fresh {
+            return self.open(tally).await;
+        }
         let usable = || slot.current.borrow().as_ref().filter(|connection| connection.is_usable()).map(Rc::clone);
         if let Some(connection) = usable() {
             return Ok(connection);
@@ -138,9 +160,14 @@ impl Slots {
         if let Some(ended) = slot.current.take() {
             Tally::count(if ended.was_cut() { &tally.cut } else { &tally.told });
         }
-        let connection = Rc::new(Connection::open(self.address, &self.wallet, self.protocol).await?);
-        tally.handshakes.borrow_mut().push(connection.handshake.clone());
+        let connection = self.open(tally).await?;
         slot.current.replace(Some(Rc::clone(&connection)));
+        Ok(connection)
+    }
+
+    async fn open(&self, tally: &Tally) -> anyhow::Result<Rc<Connection>> {
+        let connection = Rc::new(Connection::open(&self.target).await?);
+        tally.handshakes.borrow_mut().extend(connection.handshake.clone());
         Ok(connection)
     }
 }

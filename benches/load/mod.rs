@@ -1,20 +1,22 @@
 //! What the benches share: a load generator, an app that answers at once, a sidecar as a child process, and a client's certificates.
 //!
-//! Everything runs on one single-threaded runtime and stays on loopback.
-#![allow(dead_code, reason = "each bench uses its part")]
+//! Everything runs on one single-threaded runtime.
+#![allow(dead_code, unused_imports, reason = "each bench uses its part")]
 
 pub mod app;
 pub mod client;
 pub mod drive;
+pub mod histogram;
 pub mod sidecar;
 pub mod tally;
+pub mod target;
 pub mod wallet;
 
-pub use client::Protocol;
-pub use drive::{Load, Pace, Slots, Until};
+pub use drive::{Check, Load, Pace, Slots, Until};
 pub use sidecar::Sidecar;
 pub use tally::Tally;
-pub use wallet::Wallet;
+pub use target::{Protocol, Target};
+pub use wallet::{Offer, Wallet};
 
 /// Runs `future` on a single-threaded runtime that also takes tasks that are not `Send`.
 ///

@@ -1,6 +1,7 @@
 //! What a load saw.
 
 use super::client::Handshake;
+use super::histogram::Histogram;
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
@@ -26,8 +27,8 @@ pub struct Tally {
     pub failures: RefCell<Vec<String>>,
     /// Handshakes, each with the serial number that the server showed.
     pub handshakes: RefCell<Vec<Handshake>>,
-    /// Microseconds from the request to the end of its answer.
-    pub latencies: RefCell<Vec<u32>>,
+    /// From the request, or from when it was due, to the end of its answer.
+    pub latencies: RefCell<Histogram>,
 }
 
 impl Tally {
@@ -39,7 +40,7 @@ impl Tally {
     /// Notes a right answer.
     pub fn answered(&self, took: Duration) {
         Self::count(&self.right);
-        self.latencies.borrow_mut().push(u32::try_from(took.as_micros()).unwrap_or(u32::MAX));
+        self.latencies.borrow_mut().add(took);
     }
 
     /// Notes a failed request.
@@ -51,11 +52,8 @@ impl Tally {
         }
     }
 
-    /// The latency below which this share of all answers lies.
+    /// The latency that this share of all answers did not exceed.
     pub fn percentile(&self, share: f64) -> Duration {
-        let mut sorted = self.latencies.borrow_mut();
-        sorted.sort_unstable();
-        let at = (sorted.len().saturating_sub(1) as f64 * share) as usize;
-        Duration::from_micros(sorted.get(at).copied().unwrap_or(0).into())
+        self.latencies.borrow().percentile(share)
     }
 }

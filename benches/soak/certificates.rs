@@ -2,7 +2,8 @@
 
 use crate::load::client::Handshake;
 use crate::load::sidecar::Line;
-use crate::load::{Protocol, Slots, Tally, Wallet};
+use crate::load::{Protocol, Slots, Tally, Target, Wallet};
+use http::uri::PathAndQuery;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -44,8 +45,8 @@ impl Certificates {
                 break;
             }
             let protocol = if nonce % 2 == 0 { Protocol::Http1 } else { Protocol::Http2 };
-            let slots = Slots::new(address, wallet, protocol, 1);
-            match slots.exchange(0, "/always/new", nonce, &self.tally).await {
+            let slots = Slots::new(Target::mutual(address, wallet, protocol), 1);
+            match slots.exchange(0, &PathAndQuery::from_static("/always/new"), nonce, &self.tally).await {
                 Ok(Some(answer)) if answer.status == 200 => self.tally.answered(begun.elapsed()),
                 Ok(Some(answer)) => self.tally.fail(format!("{protocol:?} on a new connection: status {}", answer.status)),
                 Ok(None) => Tally::count(&self.tally.after_told),

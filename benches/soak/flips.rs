@@ -2,7 +2,8 @@
 
 use crate::load::client::body;
 use crate::load::sidecar::Line;
-use crate::load::{Protocol, Slots, Tally, Wallet};
+use crate::load::{Protocol, Slots, Tally, Target, Wallet};
+use http::uri::PathAndQuery;
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -102,11 +103,11 @@ impl Flips {
 
     /// Requests the flipping path on one connection after the other until `end`.
     pub async fn request(&self, protocol: Protocol, address: SocketAddr, wallet: &Rc<Wallet>, end: Instant) {
-        let slots = Slots::new(address, wallet, protocol, 1);
+        let slots = Slots::new(Target::mutual(address, wallet, protocol), 1);
         while Instant::now() < end {
             let nonce = self.nonce.replace(self.nonce.get() + 1);
             let (sent, begun) = (SystemTime::now(), Instant::now());
-            let exchanged = slots.exchange(0, "/flip", nonce, &self.tally).await;
+            let exchanged = slots.exchange(0, &PathAndQuery::from_static("/flip"), nonce, &self.tally).await;
             let effect = match exchanged {
                 Ok(None) => {
                     Tally::count(&self.tally.after_told);

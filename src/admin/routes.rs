@@ -51,16 +51,17 @@ fn health(readiness: &Readiness, path: &str) -> Answer {
     match path {
         "/live" => answer(StatusCode::OK, TEXT, "live\n"),
         "/ready" => {
-            let missing = readiness.missing();
-            if missing.is_empty() {
-                return answer(StatusCode::OK, TEXT, "ready\n");
-            }
-            let lines = missing.iter().fold(String::new(), |mut lines, (what, detail)| {
+            let (missing, notes) = (readiness.missing(), readiness.notes());
+            let (status, mut text) = if missing.is_empty() {
+                (StatusCode::OK, String::from("ready\n"))
+            } else {
+                (StatusCode::SERVICE_UNAVAILABLE, String::new())
+            };
+            for (what, detail) in missing.iter().chain(&notes) {
                 // Writing into a String cannot fail.
-                let _ = writeln!(lines, "{what}: {detail}");
-                lines
-            });
-            answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, lines)
+                let _ = writeln!(text, "{what}: {detail}");
+            }
+            answer(status, TEXT, text)
         }
         _ => not_found(),
     }

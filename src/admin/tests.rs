@@ -109,8 +109,14 @@ fn ready_names_what_is_missing() {
     house.readiness.pending("certificate", "waiting for the first one");
     assert_eq!(ready(), Answer { status: 503, body: "certificate: waiting for the first one\npolicy: no table yet\n".to_owned() });
     assert_eq!(client::get_tcp(house.bound().health, "/live").unwrap(), Answer { status: 200, body: "live\n".to_owned() });
+    house.readiness.note("upstream", "no address");
+    let told = "certificate: waiting for the first one\npolicy: no table yet\nupstream: no address\n".to_owned();
+    assert_eq!(ready(), Answer { status: 503, body: told });
     house.readiness.ready("policy");
     house.readiness.ready("certificate");
+    assert_eq!(ready(), Answer { status: 200, body: "ready\nupstream: no address\n".to_owned() });
+    house.readiness.unnote("upstream");
+    assert_eq!(ready().body, "ready\n");
     assert!(ready().is_success());
     let head = ask(house.bound().health, "HEAD", "/ready");
     assert!(head.starts_with("HTTP/1.1 200 ") && head.ends_with("\r\n\r\n"), "{head}");

@@ -1,11 +1,12 @@
 //! What a running process takes over from changed files: the policy table by itself, the configuration when it is told to.
 
 use super::put_in_force;
+use super::routing::Routing;
 use crate::audit::Journal;
 use crate::config::reload::{Part, compare};
 use crate::config::{self, Loaded};
 use crate::policy::{self, LoadError, Source};
-use crate::proxy::{self, Plan};
+use crate::proxy::Plan;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::watch::FileWatch;
 use crate::telemetry::log::LogLevel;
@@ -22,6 +23,8 @@ const OVERDUE: Duration = Duration::from_secs(3_600);
 pub struct Targets {
     /// The data path.
     pub plan: Arc<Plan>,
+    /// Upstreams and the addresses of their names.
+    pub routing: Arc<Routing>,
     /// The local ports of the inbound listeners.
     pub ports: Vec<u16>,
     /// The table in force.
@@ -86,16 +89,11 @@ impl Reloader {
         let mut changed = Vec::new();
         if let Some(source) = &self.source {
             let new = config::load(source).map_err(|problems| problems.to_string())?;
-            let mut loaded = self.loaded();
-            let changes = compare(&loaded, &new).map_err(|problems| problems.to_string())?;
-            // The table is the part that can fail: it goes first, so that nothing is taken over when it does.
-            let table = policy::load(&new.config.policy.source, &self.targets.ports).map_err(|error| error.to_string())?;
-            self.take_table(table);
-            for part in changes.iter() {
-                changed.push(self.take(part, &new));
-            }
-            *loaded = new;
-            self.policy_changed.notify_one();
+            compare(&self.loaded(), &new).map_err(|problems| problems.to_string())?;
+            let routing = &self.targets.routing;
+            // Waits for answers of DNS, so not under the lock that `status` needs too.
+            routing.prepare(&new.config.upstreams);
+            changed = self.take_all(new).inspect_err(|_| routing.keep())?;
         } else {
             self.reload_policy()?;
         }
@@ -104,8 +102,20 @@ impl Reloader {
         Ok(if changed.is_empty() { "nothing but the files it names".into() } else { changed.join(", ") })
     }
 
+    fn take_all(&self, new: Loaded) -> Result<Vec<&'static str>, String> {
+        let mut loaded = self.loaded();
+        let changes = compare(&loaded, &new).map_err(|problems| problems.to_string())?;
+        // The table is the part that can fail: it goes first, so that nothing is taken over when it does.
+        let table = policy::load(&new.config.policy.source, &self.targets.ports).map_err(|error| error.to_string())?;
+        self.take_table(table);
+        let changed = changes.iter().map(|part| self.take(part, &new)).collect();
+        *loaded = new;
+        self.policy_changed.notify_one();
+        Ok(changed)
+    }
+
     fn take(&self, part: Part, new: &Loaded) -> &'static str {
-        let Targets { plan, trust, credentials, journal, log, .. } = &self.targets;
+        let Targets { plan, routing, trust, credentials, journal, log, .. } = &self.targets;
         match part {
             Part::Policy => return "[policy]",
             Part::Trust => {
@@ -113,7 +123,7 @@ impl Reloader {
                 return "[[trust]]";
             }
             Part::Upstreams => {
-                plan.destinations.store(Arc::new(proxy::destinations(&new.config.upstreams)));
+                routing.replace(new.config.upstreams.clone());
                 return "[[upstream]]";
             }
             Part::CredentialFiles => {

@@ -1,6 +1,6 @@
 //! What `countersign status` shows, and the figures that nobody counts on the request path.
 
-use super::{Addresses, Reloader};
+use super::{Addresses, AppWatch, Reloader, Routing};
 use crate::audit::Journal;
 use crate::proxy::Plan;
 use crate::runtime::readiness::Readiness;
@@ -15,11 +15,16 @@ pub fn reporter(
     plan: &Arc<Plan>,
     readiness: &Readiness,
     reloader: &Arc<Reloader>,
+    routing: &Arc<Routing>,
+    app: AppWatch,
     bound: Arc<OnceLock<Addresses>>,
 ) -> Arc<dyn Fn() -> Value + Send + Sync> {
-    let (plan, readiness, reloader) = (Arc::clone(plan), readiness.clone(), Arc::clone(reloader));
+    let (plan, readiness, reloader, routing) = (Arc::clone(plan), readiness.clone(), Arc::clone(reloader), Arc::clone(routing));
     Arc::new(move || {
-        let missing: serde_json::Map<_, _> = readiness.missing().into_iter().map(|(what, why)| (what.to_owned(), json!(why))).collect();
+        let details = |conditions: Vec<(&'static str, String)>| -> serde_json::Map<String, Value> {
+            conditions.into_iter().map(|(what, why)| (what.to_owned(), json!(why))).collect()
+        };
+        let missing = details(readiness.missing());
         let config = reloader.loaded().config.clone();
         let certificate = plan.tls.current().map(|tls| {
             json!({ "serial": tls.serial, "sha256": tls.fingerprint, "not_after": rfc3339(tls.not_after), "generation": tls.generation })
@@ -36,12 +41,15 @@ pub fn reporter(
             "pid": std::process::id(),
             "ready": missing.is_empty(),
             "pending": missing,
+            "notes": details(readiness.notes()),
             "inbound": addresses.inbound.map(|address| address.to_string()),
             "outbound": addresses.outbound.map(|address| address.to_string()),
             "health": addresses.health.map(|address| address.to_string()),
             "metrics": addresses.metrics.map(|address| address.to_string()),
             "certificate": certificate,
             "policy": table,
+            "app": app.status(),
+            "upstreams": routing.status(),
             "connections": { "inbound": count(&live.inbound_connections), "outbound": count(&live.outbound_connections) },
             "in_flight": { "inbound": count(&live.inbound_requests), "outbound": count(&live.outbound_requests) },
             "shards": config.runtime.shards,

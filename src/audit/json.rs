@@ -1,5 +1,6 @@
 //! One line of JSON, appended field by field in the order of the calls.
 
+use crate::policy::Rendered;
 use std::fmt::Display;
 use std::io::Write;
 
@@ -21,15 +22,45 @@ impl<'b> Line<'b> {
         Self { out, empty: true, group: None, cut: false }
     }
 
+    /// Fields that several lines share, to be appended with [`Line::fields`].
+    pub(super) fn fragment(render: impl FnOnce(&mut Line<'_>)) -> Rendered {
+        let mut out = Vec::new();
+        let mut line = Line { out: &mut out, empty: false, group: None, cut: false };
+        render(&mut line);
+        let cut = line.cut;
+        Rendered { json: out.into(), cut }
+    }
+
+    /// Appends fields that were rendered before; never the first ones.
+    pub(super) fn fields(&mut self, fields: &Rendered) {
+        self.out.extend_from_slice(&fields.json);
+        self.cut |= fields.cut;
+    }
+
     /// A name whose value the caller appends to `out`.
+    #[inline]
     pub(super) fn name(&mut self, name: &str) {
+        self.comma();
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+
+    #[inline]
+    fn comma(&mut self) {
         if !self.empty {
             self.out.push(b',');
         }
         self.empty = false;
+    }
+
+    /// A text of our own that needs no escapes.
+    #[inline]
+    pub(super) fn label(&mut self, name: &str, value: &'static str) {
+        self.name(name);
         self.out.push(b'"');
-        self.out.extend_from_slice(name.as_bytes());
-        self.out.extend_from_slice(b"\":");
+        self.out.extend_from_slice(value.as_bytes());
+        self.out.push(b'"');
     }
 
     pub(super) fn text(&mut self, name: &str, value: &str) {
@@ -55,10 +86,12 @@ impl<'b> Line<'b> {
         let _ = write!(self.out, "\"{value}\"");
     }
 
-    /// JSON that is ready.
-    pub(super) fn raw(&mut self, name: &str, json: &[u8]) {
-        self.name(name);
-        self.out.extend_from_slice(json);
+    /// A text whose name is not ours either.
+    pub(super) fn named(&mut self, name: &str, value: &str) {
+        self.comma();
+        self.cut |= quoted(self.out, name);
+        self.out.push(b':');
+        self.cut |= quoted(self.out, value);
     }
 
     pub(super) fn open(&mut self, name: &str) {
@@ -78,33 +111,25 @@ impl<'b> Line<'b> {
         }
     }
 
-    pub(super) fn mark_cut(&mut self, cut: bool) {
-        self.cut |= cut;
-    }
-
     /// Ends the object and the line.
-    pub(super) fn end(mut self) {
+    pub(super) fn end(self) {
         if self.cut {
-            self.raw("cut", b"true");
+            self.out.extend_from_slice(b",\"cut\":true");
         }
         self.out.extend_from_slice(b"}\n");
     }
 }
 
 /// Appends a JSON string; says whether it was cut.
-pub(super) fn quoted(out: &mut Vec<u8>, value: &str) -> bool {
+fn quoted(out: &mut Vec<u8>, value: &str) -> bool {
     let (kept, cut) = shortened(value);
     out.push(b'"');
-    let mut clean = 0;
-    for (at, byte) in kept.bytes().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' && byte != 0x7f {
-            continue;
-        }
-        out.extend_from_slice(kept.as_bytes().get(clean..at).unwrap_or_default());
-        escape(out, byte);
-        clean = at + 1;
+    // Without a way out of the loop it runs over sixteen bytes at a time.
+    if kept.bytes().fold(false, |found, byte| found | needs_escape(byte)) {
+        escaped(out, kept);
+    } else {
+        out.extend_from_slice(kept.as_bytes());
     }
-    out.extend_from_slice(kept.as_bytes().get(clean..).unwrap_or_default());
     if cut {
         out.extend_from_slice(ELLIPSIS.as_bytes());
     }
@@ -121,7 +146,21 @@ pub(super) fn shortened(value: &str) -> (&str, bool) {
     (value.get(..end).unwrap_or_default(), true)
 }
 
-/// Escapes what JSON demands and DEL, which some terminals act on.
+/// What JSON demands, and DEL, which some terminals act on.
+fn needs_escape(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\' || byte == 0x7f
+}
+
+fn escaped(out: &mut Vec<u8>, text: &str) {
+    let mut clean = 0;
+    for (at, byte) in text.bytes().enumerate().filter(|(_, byte)| needs_escape(*byte)) {
+        out.extend_from_slice(text.as_bytes().get(clean..at).unwrap_or_default());
+        escape(out, byte);
+        clean = at + 1;
+    }
+    out.extend_from_slice(text.as_bytes().get(clean..).unwrap_or_default());
+}
+
 fn escape(out: &mut Vec<u8>, byte: u8) {
     const HEX: &[u8; 16] = b"0123456789abcdef";
     match byte {

@@ -17,9 +17,10 @@ use std::time::{Duration, Instant, SystemTime};
 const ROUND: usize = 1_024;
 /// Records that each ring may give a round, however many shards there are.
 const LEAST: usize = 16;
-/// Fewer records than these and the writer waits for more: one write for several.
+/// Fewer records than these in a round and the writer naps longer before the next, more than [`MANY`] and it naps less: one write for several.
 const FEW: usize = 64;
-/// The writer's nap between two rounds; doubles while nothing comes.
+const MANY: usize = 4 * FEW;
+/// The writer's shortest nap between two rounds.
 const NAP: Duration = Duration::from_millis(1);
 /// An idle writer wakes 50 times a second, which no tool shows, and a flood must pass 100,000 denials/s on a shard to fill its ring meanwhile.
 const LONG_NAP: Duration = Duration::from_millis(20);
@@ -73,28 +74,27 @@ impl Press {
             if let Err(error) = self.output.tick(Instant::now()) {
                 self.refused(&error);
             }
-            match collected {
-                0 if stopping => break,
-                0 => {
-                    thread::park_timeout(nap);
-                    nap = (nap * 2).min(LONG_NAP);
-                }
-                few if few < FEW && !stopping => {
-                    nap = NAP;
-                    thread::park_timeout(nap);
-                }
-                _ => nap = NAP,
+            if stopping && collected.records == 0 {
+                break;
+            }
+            nap = match collected.records {
+                ..FEW => (nap * 2).min(LONG_NAP),
+                FEW..=MANY => nap,
+                _ => (nap / 2).max(NAP),
+            };
+            if !stopping && !collected.more {
+                thread::park_timeout(nap);
             }
         }
         self.end();
     }
 
-    /// Renders what waits, denials first, a bounded number from each shard in turn; says how many.
-    fn collect(&mut self) -> usize {
-        let mut collected = 0;
+    /// Renders what waits, denials first, a bounded number from each shard in turn.
+    fn collect(&mut self) -> Collected {
+        let mut collected = Collected::default();
         let events = std::mem::take(&mut *self.shared.events.lock().unwrap_or_else(PoisonError::into_inner));
         for (at, event) in events {
-            collected += 1;
+            collected.records += 1;
             self.lines.line(|renderer, out, seq| {
                 renderer.policy(out, seq, at, &event);
                 "policy"
@@ -102,10 +102,10 @@ impl Press {
         }
         let Self { lanes, lines, quota, .. } = self;
         for (lane, shard) in lanes.iter_mut().zip(0..) {
-            collected += drain(&mut lane.denials, *quota, shard, lines);
+            collected.add(drain(&mut lane.denials, *quota, shard, lines), *quota);
         }
         for (lane, shard) in lanes.iter_mut().zip(0..) {
-            collected += drain(&mut lane.allows, *quota, shard, lines);
+            collected.add(drain(&mut lane.allows, *quota, shard, lines), *quota);
         }
         collected
     }
@@ -178,12 +178,29 @@ impl Press {
     }
 }
 
-fn drain(ring: &mut Consumer<Entry>, quota: usize, shard: u16, lines: &mut Lines) -> usize {
-    for collected in 0..quota {
-        let Ok(entry) = ring.pop() else { return collected };
-        lines.entry(shard, &entry);
+/// What one round found.
+#[derive(Default)]
+struct Collected {
+    records: usize,
+    /// A ring gave all that it may, and perhaps has more.
+    more: bool,
+}
+
+impl Collected {
+    fn add(&mut self, records: usize, quota: usize) {
+        self.records += records;
+        self.more |= records == quota;
     }
-    quota
+}
+
+/// Renders at most `quota` entries where they lie in the ring.
+fn drain(ring: &mut Consumer<Entry>, quota: usize, shard: u16, lines: &mut Lines) -> usize {
+    let Ok(chunk) = ring.read_chunk(quota.min(ring.slots())) else { return 0 };
+    let (first, second) = chunk.as_slices();
+    first.iter().chain(second).for_each(|entry| lines.entry(shard, entry));
+    let collected = chunk.len();
+    chunk.commit_all();
+    collected
 }
 
 /// A sink that refuses.

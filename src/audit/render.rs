@@ -1,23 +1,25 @@
 //! A record as text: a fixed field order, absent values left out.
 
 use super::entry::{Aggregate, Entry, Gap, Key, Span, What};
-use super::json::{Line, quoted};
+use super::json::Line;
 use super::time::{Stamps, whole_second};
 use super::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, PolicyEvent, RefusedHandshake, Target};
 use crate::identity::Channel;
-use crate::policy::{Caller, RuleFacts, TableFacts, Verdict};
+use crate::policy::{Caller, Rendered, RuleFacts, TableFacts};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 const SCHEMA: &str = "countersign.decision/1";
 
-/// Writes records as NDJSON, always with the same boot id and labels.
+/// Writes records as NDJSON, always with the same boot id and labels. What many records share is rendered once: the boot id, the labels, the table
+/// and, kept by the connection, its caller.
 pub(super) struct Renderer {
-    boot: String,
-    labels: Option<Vec<u8>>,
-    labels_cut: bool,
+    boot: Rendered,
+    labels: Rendered,
     stamps: Stamps,
+    table: Option<(Arc<TableFacts>, Rendered)>,
 }
 
 /// Where a record stands: its number in the log, and for records of a shard the shard's.
@@ -28,9 +30,10 @@ pub(super) struct Position {
 }
 
 impl Renderer {
-    pub(super) fn new(boot: String, labels: &BTreeMap<String, String>) -> Self {
-        let (labels, labels_cut) = render_labels(labels);
-        Self { boot, labels, labels_cut, stamps: Stamps::default() }
+    pub(super) fn new(boot: &str, labels: &BTreeMap<String, String>) -> Self {
+        let boot = Line::fragment(|line| line.text("boot", boot));
+        let labels = Line::fragment(|line| render_labels(line, labels));
+        Self { boot, labels, stamps: Stamps::default(), table: None }
     }
 
     /// Appends the record of one entry; says its kind.
@@ -44,7 +47,7 @@ impl Renderer {
         };
         let mut line = self.begin(out, position, kind, at);
         match &entry.what {
-            What::Decision(decision) => render_decision(&mut line, decision),
+            What::Decision(decision) => render_decision(&mut line, decision, &mut self.table),
             What::Handshake(refused) => render_handshake(&mut line, refused),
             What::Aggregate(aggregate) => render_aggregate(&mut line, aggregate, &mut self.stamps),
             What::Gap(gap) => render_gap(&mut line, gap, &mut self.stamps),
@@ -76,48 +79,55 @@ impl Renderer {
         self.end(line);
     }
 
-    fn begin<'b>(&mut self, out: &'b mut Vec<u8>, position: Position, kind: &str, at: SystemTime) -> Line<'b> {
+    fn begin<'b>(&mut self, out: &'b mut Vec<u8>, position: Position, kind: &'static str, at: SystemTime) -> Line<'b> {
         let mut line = Line::begin(out);
-        line.text("v", SCHEMA);
+        line.label("v", SCHEMA);
         line.number("seq", position.seq);
         if let Some((shard, shard_seq)) = position.shard {
             line.number("shard", u64::from(shard));
             line.number("shard_seq", shard_seq);
         }
-        line.text("boot", &self.boot);
-        line.text("kind", kind);
+        line.fields(&self.boot);
+        line.label("kind", kind);
         time(&mut line, "time", at, &mut self.stamps);
         line
     }
 
     fn end(&self, mut line: Line<'_>) {
-        if let Some(labels) = &self.labels {
-            line.raw("labels", labels);
-        }
-        line.mark_cut(self.labels_cut);
+        line.fields(&self.labels);
         line.end();
     }
 }
 
-fn render_decision(line: &mut Line<'_>, decision: &Decision) {
+fn render_decision(line: &mut Line<'_>, decision: &Decision, kept: &mut Option<(Arc<TableFacts>, Rendered)>) {
     let facts = &decision.facts;
     line.name("id");
     id(line, decision.id);
-    line.text("dir", direction(decision.direction));
-    line.text("decision", verdict(decision.verdict));
+    line.label("dir", direction(decision.direction));
+    line.label("decision", decision.verdict.as_str());
     line.text("reason", &facts.reason.text());
     line.optional("rule", rule(facts.rule.as_deref()));
     if let Some(would) = &facts.would {
-        line.text("would", verdict(would.verdict));
+        line.label("would", would.verdict.as_str());
         line.optional("would_rule", rule(would.rule.as_deref()));
     }
     if let Some(facts) = &facts.table {
-        table(line, facts);
+        render_table(line, facts, kept);
     }
-    render_caller(line, &decision.caller);
+    line.fields(decision.caller.rendered.get_or_init(|| Line::fragment(|line| render_caller(line, &decision.caller))));
     render_target(line, decision);
     render_request(line, decision);
     render_outcome(line, decision.decide_ns, &decision.outcome);
+}
+
+fn render_table(line: &mut Line<'_>, facts: &Arc<TableFacts>, kept: &mut Option<(Arc<TableFacts>, Rendered)>) {
+    match kept {
+        Some((known, text)) if Arc::ptr_eq(known, facts) => line.fields(text),
+        _ => {
+            let (_, text) = kept.insert((Arc::clone(facts), Line::fragment(|line| table(line, facts))));
+            line.fields(text);
+        }
+    }
 }
 
 fn render_caller(line: &mut Line<'_>, caller: &Caller) {
@@ -138,9 +148,9 @@ fn render_caller(line: &mut Line<'_>, caller: &Caller) {
 
 fn render_channel(line: &mut Line<'_>, channel: &Channel) {
     line.open("tls");
-    line.text("version", channel.version);
-    line.text("cipher", channel.cipher);
-    line.text("group", channel.group);
+    line.label("version", channel.version);
+    line.label("cipher", channel.cipher);
+    line.label("group", channel.group);
     line.optional("alpn", Some(channel.alpn).filter(|alpn| !alpn.is_empty()));
     line.optional("sni", channel.sni.as_deref());
     line.close();
@@ -172,8 +182,8 @@ fn render_request(line: &mut Line<'_>, decision: &Decision) {
     line.optional("path", request.map(|request| request.path()));
     line.optional("template", decision.facts.template.as_deref());
     if let Some(request) = request {
-        line.text("version", http_version(request.version));
-        line.text("ctype", request.content_type.as_str());
+        line.label("version", http_version(request.version));
+        line.label("ctype", request.content_type.as_str());
     }
     if decision.outcome.status != 0 {
         line.number("status", u64::from(decision.outcome.status));
@@ -198,8 +208,8 @@ fn render_handshake(line: &mut Line<'_>, refused: &RefusedHandshake) {
     let claimed = refused.claimed.as_ref();
     line.name("id");
     id(line, refused.id);
-    line.text("dir", direction(refused.direction));
-    line.text("decision", "deny");
+    line.label("dir", direction(refused.direction));
+    line.label("decision", "deny");
     line.text("reason", &refused.reason);
     let id = claimed.and_then(|claimed| claimed.id.as_deref());
     if refused.direction == Direction::Inbound {
@@ -240,8 +250,8 @@ fn render_aggregate(line: &mut Line<'_>, aggregate: &Aggregate, stamps: &mut Sta
     id(line, aggregate.id);
     match &aggregate.key {
         Key::Decision { direction: way, caller, rule: by, method, template, reason } => {
-            line.text("dir", direction(*way));
-            line.text("decision", "deny");
+            line.label("dir", direction(*way));
+            line.label("decision", "deny");
             line.text("reason", &reason.text());
             line.optional("rule", rule(by.as_ref().map(|by| by.0.as_ref())));
             if let Some(facts) = &aggregate.table {
@@ -252,20 +262,20 @@ fn render_aggregate(line: &mut Line<'_>, aggregate: &Aggregate, stamps: &mut Sta
             line.optional("method", method.as_ref().map(http::Method::as_str));
             line.optional("template", template.as_deref());
             line.close();
-            line.text("of", "decision");
+            line.label("of", "decision");
         }
         Key::Handshake { direction: way, claimed, reason } => {
-            line.text("dir", direction(*way));
-            line.text("decision", "deny");
+            line.label("dir", direction(*way));
+            line.label("decision", "deny");
             line.text("reason", reason);
             line.open(if *way == Direction::Inbound { "src" } else { "dst" });
             line.optional("id", claimed.as_deref());
             line.close();
-            line.text("of", "handshake");
+            line.label("of", "handshake");
         }
         Key::Other => {
-            line.text("decision", "deny");
-            line.text("of", "other");
+            line.label("decision", "deny");
+            line.label("of", "other");
         }
     }
     span(line, &aggregate.span, stamps);
@@ -274,7 +284,7 @@ fn render_aggregate(line: &mut Line<'_>, aggregate: &Aggregate, stamps: &mut Sta
 fn render_gap(line: &mut Line<'_>, gap: &Gap, stamps: &mut Stamps) {
     line.name("id");
     id(line, gap.id);
-    line.text("cause", gap.cause.as_str());
+    line.label("cause", gap.cause.as_str());
     span(line, &gap.span, stamps);
 }
 
@@ -330,13 +340,6 @@ fn rule(rule: Option<&RuleFacts>) -> Option<&str> {
     rule.map(|rule| rule.id.as_str())
 }
 
-fn verdict(verdict: Verdict) -> &'static str {
-    match verdict {
-        Verdict::Allow => "allow",
-        Verdict::Deny => "deny",
-    }
-}
-
 fn direction(direction: Direction) -> &'static str {
     match direction {
         Direction::Inbound => "inbound",
@@ -354,15 +357,10 @@ fn http_version(version: http::Version) -> &'static str {
     }
 }
 
-fn render_labels(labels: &BTreeMap<String, String>) -> (Option<Vec<u8>>, bool) {
-    let mut cut = false;
-    let mut out = Vec::new();
+fn render_labels(line: &mut Line<'_>, labels: &BTreeMap<String, String>) {
+    line.open("labels");
     for (name, value) in labels {
-        out.push(if out.is_empty() { b'{' } else { b',' });
-        cut |= quoted(&mut out, name);
-        out.push(b':');
-        cut |= quoted(&mut out, value);
+        line.named(name, value);
     }
-    out.push(b'}');
-    ((!labels.is_empty()).then_some(out), cut)
+    line.close();
 }

@@ -219,7 +219,7 @@ proptest! {
         said.target = Some(Arc::new(Target { id: None, host: format!("h{host}"), port: 0 }));
         let mut line = Vec::new();
         let entry = entry::Entry { shard_seq: 0, what: entry::What::Decision(said) };
-        render::Renderer::new("b".to_owned(), &[("l".to_owned(), label.clone())].into()).entry(&mut line, 0, 0, &entry);
+        render::Renderer::new("b", &[("l".to_owned(), label.clone())].into()).entry(&mut line, 0, 0, &entry);
         prop_assert_eq!(line.iter().position(|byte| *byte == b'\n'), Some(line.len() - 1));
         let value: Value = serde_json::from_slice(&line).unwrap();
         prop_assert_eq!(value["src"]["id"].as_str(), Some(name.as_str()));

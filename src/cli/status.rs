@@ -42,6 +42,9 @@ fn readable(status: &Value) -> String {
     for (what, why) in status["pending"].as_object().into_iter().flatten() {
         line("  waits for", format!("{what}: {}", show(why)));
     }
+    for (what, why) in status["notes"].as_object().into_iter().flatten() {
+        line("  note", format!("{what}: {}", show(why)));
+    }
     let certificate = &status["certificate"];
     let until = format!(
         "until {}, serial {}, generation {}",
@@ -69,8 +72,28 @@ fn readable(status: &Value) -> String {
             );
         }
     }
+    for upstream in status["upstreams"].as_array().into_iter().flatten() {
+        line("upstream", upstream_line(upstream));
+    }
     line("health", show(&status["health"]));
     line("process", format!("{}, version {}, {} shards", show(&status["pid"]), show(&status["version"]), show(&status["shards"])));
+    text
+}
+
+/// Its first host, its endpoints (the first few), and what DNS said last.
+fn upstream_line(upstream: &Value) -> String {
+    const SHOWN: usize = 4;
+    let endpoints = upstream["endpoints"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut listed: Vec<String> = endpoints.iter().take(SHOWN).map(|endpoint| show(&endpoint["address"])).collect();
+    if endpoints.len() > SHOWN {
+        listed.push(format!("{} more", endpoints.len() - SHOWN));
+    }
+    let mut text = format!("{}: {}", show(&upstream["hosts"][0]), if listed.is_empty() { "NO ADDRESS".into() } else { listed.join(", ") });
+    for (name, said) in upstream["names"].as_object().into_iter().flatten() {
+        let age = said["age_s"].as_u64().map_or_else(|| "no answer yet".into(), |age| format!("answered {age} s ago"));
+        let problem = said["problem"].as_str().map(|_| format!(", now: {}", show(&said["problem"]))).unwrap_or_default();
+        let _ = write!(text, " ({}: {age}{problem})", show(&Value::String(name.clone())));
+    }
     text
 }
 
@@ -107,6 +130,22 @@ mod tests {
              health       [::]:9900\n\
              process      7, version 0.1.0, 2 shards\n"
         );
+    }
+
+    #[test]
+    fn upstreams_are_listed_with_what_dns_said() {
+        let addresses: Vec<Value> = (1..=6).map(|host| json!({ "address": format!("10.0.0.{host}:8443"), "name": "p.internal" })).collect();
+        let status = json!({ "id": "a", "ready": true, "notes": { "app_exposed": "the app listens on 0.0.0.0:80" }, "upstreams": [
+            { "hosts": ["payments", "p"], "endpoints": addresses, "names": { "p.internal": { "age_s": 7, "problem": null } } },
+            { "hosts": ["billing"], "endpoints": [], "names": { "b.internal": { "age_s": null, "problem": "there is no such name" } } },
+        ] });
+        let text = readable(&status);
+        let expected = [
+            "  note       app_exposed: the app listens on 0.0.0.0:80\n",
+            "upstream     payments: 10.0.0.1:8443, 10.0.0.2:8443, 10.0.0.3:8443, 10.0.0.4:8443, 2 more (p.internal: answered 7 s ago)\n",
+            "upstream     billing: NO ADDRESS (b.internal: no answer yet, now: there is no such name)\n",
+        ];
+        assert!(expected.iter().all(|line| text.contains(line)), "{text}");
     }
 
     #[test]

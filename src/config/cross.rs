@@ -4,6 +4,7 @@ use super::effective::Ledger;
 use super::read::Draft;
 use crate::document::{Document, Problem};
 use crate::proxy::App;
+use crate::runtime::exposure::PrivateApp;
 use crate::upstream::Address;
 use crate::{credentials, trust};
 use std::collections::BTreeMap;
@@ -179,6 +180,7 @@ fn oddities(draft: &Draft, findings: &mut Findings<'_>) {
             "write a loopback address, or a Unix socket",
         );
     }
+    private_app(draft, findings);
     let stop = draft.timeouts.pre_drain.saturating_add(draft.timeouts.drain);
     if stop > STOP {
         let what = format!("and timeouts.pre_drain add up to {} s", stop.as_secs());
@@ -186,6 +188,23 @@ fn oddities(draft: &Draft, findings: &mut Findings<'_>) {
     }
     if matches!(draft.audit.sink, crate::audit::Sink::None) {
         findings.warning("audit.sink", "keeps no record of any decision", "write \"stdout\" or \"file\" outside of measurements");
+    }
+}
+
+/// What is said of the app and cannot be, or is of no use.
+fn private_app(draft: &Draft, findings: &mut Findings<'_>) {
+    let required = draft.inbound.as_ref().filter(|inbound| inbound.private_app == PrivateApp::Required);
+    if let Some(App::Tcp(app)) = required.map(|inbound| &inbound.app)
+        && !app.ip().to_canonical().is_loopback()
+    {
+        findings.problem(
+            "inbound.require_private_app",
+            format!("is true, and inbound.app is {app}, which is not loopback"),
+            "write a loopback address in inbound.app, or leave this out",
+        );
+    }
+    if draft.inbound.is_none() && findings.ledger.is_written("health.app_check") {
+        findings.warning("health.app_check", "is of no use without [inbound]", "leave it out, or add [inbound]");
     }
 }
 

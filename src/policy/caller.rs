@@ -3,7 +3,7 @@
 use super::ClassCache;
 use crate::identity::{Channel, PeerIdentity};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// One connection's other end. Made once per connection; shared by its requests and their records.
 #[derive(Debug, Clone)]
@@ -18,11 +18,22 @@ pub struct Caller {
     pub channel: Option<Channel>,
     /// The rules that it can meet, kept by `decide`; changing the fields above afterwards is not seen by it.
     pub classes: ClassCache,
+    /// What its records say of it, kept by the decision log's writer; changing the fields above afterwards is not seen there either.
+    pub rendered: OnceLock<Rendered>,
+}
+
+/// A part of a record, as text.
+#[derive(Debug, Clone)]
+pub struct Rendered {
+    /// Fields of a JSON object, each with a comma before it.
+    pub json: Box<[u8]>,
+    /// Whether a value among them was cut.
+    pub cut: bool,
 }
 
 impl Caller {
     /// The other end of one connection.
     pub fn new(identity: Option<Arc<PeerIdentity>>, source: SocketAddr, local_port: u16, channel: Option<Channel>) -> Self {
-        Self { identity, source, local_port, channel, classes: ClassCache::default() }
+        Self { identity, source, local_port, channel, classes: ClassCache::default(), rendered: OnceLock::new() }
     }
 }

@@ -1,21 +1,27 @@
-//! The rules that one connection can meet, found once per connection and table.
+//! The rules that one identity can meet, found once per identity and table.
 
-use super::rule::Effect;
+use super::index::Index;
 use super::{Caller, Table};
 use crate::identity::Principal;
 use arc_swap::ArcSwapOption;
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// The rules that an identity can meet on one local port, by index, in file order.
+/// Classes that a table remembers; further identities find their own for each connection.
+const MOST: usize = 1_024;
+
+/// The rules that an identity can meet on one local port.
 #[derive(Debug)]
 pub(super) struct Class {
     generation: u64,
-    pub(super) denies: Box<[u32]>,
-    pub(super) allows: Box<[u32]>,
-    pub(super) audits: Box<[u32]>,
+    pub(super) index: Index,
     /// Whether one of the denies or allows is in shadow.
     pub(super) has_shadow: bool,
 }
+
+/// The classes of one table that open connections use: replicas of a workload share theirs. Looked at once per connection and table.
+#[derive(Debug, Default)]
+pub(super) struct Classes(Mutex<HashMap<(Principal, u16), Weak<Class>>>);
 
 /// Where a [`Caller`] keeps its class for the table that it last met. Start with `ClassCache::default()`.
 #[derive(Debug, Default)]
@@ -34,23 +40,35 @@ impl ClassCache {
         if let Some(class) = kept.as_ref().filter(|class| class.generation == table.generation) {
             return read(class);
         }
-        let class = Arc::new(Class::of(table, caller, principal));
+        let class = table.classes.find(table, principal, caller.local_port);
         self.0.store(Some(class.clone()));
         read(&class)
     }
 }
 
+impl Classes {
+    fn find(&self, table: &Table, principal: &Principal, port: u16) -> Arc<Class> {
+        let key = (principal.clone(), port);
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(class) = known.get(&key).and_then(Weak::upgrade) {
+            return class;
+        }
+        let class = Arc::new(Class::of(table, principal, port));
+        if known.len() >= MOST {
+            known.retain(|_, class| class.strong_count() > 0);
+        }
+        if known.len() < MOST {
+            known.insert(key, Arc::downgrade(&class));
+        }
+        class
+    }
+}
+
 impl Class {
-    fn of(table: &Table, caller: &Caller, principal: &Principal) -> Self {
-        let met = |effect: Effect| {
-            let rules = (0..).zip(&table.rules);
-            rules
-                .filter(|(_, rule)| rule.effect == effect && rule.concerns(principal, caller))
-                .map(|(index, _)| index)
-                .collect::<Box<[u32]>>()
-        };
-        let (denies, allows, audits) = (met(Effect::Deny), met(Effect::Allow), met(Effect::Audit));
-        let has_shadow = denies.iter().chain(&allows).any(|index| table.rule(*index).is_some_and(super::rule::Rule::is_shadow));
-        Self { generation: table.generation, denies, allows, audits, has_shadow }
+    fn of(table: &Table, principal: &Principal, port: u16) -> Self {
+        let met: Vec<_> = (0..).zip(&table.rules).filter(|(_, rule)| rule.concerns(principal, port)).collect();
+        // An audit rule is never in shadow.
+        let has_shadow = met.iter().any(|(_, rule)| rule.is_shadow());
+        Self { generation: table.generation, index: Index::new(&met), has_shadow }
     }
 }

@@ -1,8 +1,9 @@
-//! Steps 4 to 6 of a decision, rule by rule: slow for huge tables, and obviously right.
+//! Steps 4 to 6 of a decision, rule by rule over those that the path can meet: obviously right.
 
 use super::class::Class;
+use super::index::Candidates;
 use super::methods;
-use super::rule::{Question, Rule};
+use super::rule::{Effect, Question, Rule};
 use super::{RuleFacts, Table, Truth, Verdict};
 use crate::request::CanonicalRequest;
 use std::sync::Arc;
@@ -64,18 +65,21 @@ impl<'t> Outcome<'t> {
 /// One request against one table.
 pub(super) struct Evaluation<'t> {
     table: &'t Table,
-    class: &'t Class,
+    candidates: Candidates<'t>,
+    has_shadow: bool,
     question: Question<'t>,
 }
 
 impl<'t> Evaluation<'t> {
     pub(super) fn new(table: &'t Table, class: &'t Class, request: &'t CanonicalRequest, now: SystemTime) -> Self {
-        Self { table, class, question: Question { request, method_bit: methods::bit(&request.method), now } }
+        let candidates = class.index.candidates(request.path());
+        let question = Question { request, method_bit: methods::bit(&request.method), now };
+        Self { table, candidates, has_shadow: class.has_shadow, question }
     }
 
     /// A deny overrides every allow except those that it names; the first in file order is the one that decided.
     pub(super) fn outcome(&self, scope: Scope) -> Outcome<'t> {
-        let mut denies = self.hits(&self.class.denies, scope, Truth::is_possible);
+        let mut denies = self.hits(Effect::Deny, scope, Truth::is_possible);
         let denied = denies.next().map(|(_, hit)| hit);
         // A deny without exceptions ends it; otherwise some allow may be excepted by every deny that matches.
         let spares = |hit: &Hit<'_>| !hit.rule.excepts.is_empty();
@@ -84,7 +88,7 @@ impl<'t> Evaluation<'t> {
         {
             return Outcome::Deny(hit);
         }
-        let mut allows = self.hits(&self.class.allows, scope, Truth::is_certain);
+        let mut allows = self.hits(Effect::Allow, scope, Truth::is_certain);
         let allowed = allows.find(|(index, _)| denied.is_none() || self.is_excepted(*index, scope));
         match (allowed, denied) {
             (Some((_, hit)), _) => Outcome::Allow(hit),
@@ -95,20 +99,21 @@ impl<'t> Evaluation<'t> {
 
     /// Whether an `audit` rule matches.
     pub(super) fn is_audited(&self) -> bool {
-        self.hits(&self.class.audits, Scope::Enforced, Truth::is_possible).next().is_some()
+        self.hits(Effect::Audit, Scope::Enforced, Truth::is_possible).next().is_some()
     }
 
     /// Whether shadow rules could change what the enforced ones say.
     pub(super) fn has_shadow(&self) -> bool {
-        self.class.has_shadow
+        self.has_shadow
     }
 
     fn is_excepted(&self, allow: u32, scope: Scope) -> bool {
-        self.hits(&self.class.denies, scope, Truth::is_possible).all(|(_, hit)| hit.rule.excepts.contains(&allow))
+        self.hits(Effect::Deny, scope, Truth::is_possible).all(|(_, hit)| hit.rule.excepts.contains(&allow))
     }
 
-    fn hits(&self, indices: &'t [u32], scope: Scope, enough: fn(Truth) -> bool) -> impl Iterator<Item = (u32, Hit<'t>)> {
-        let rules = indices.iter().filter_map(|index| self.table.rule(*index).map(|rule| (*index, rule)));
+    /// In file order.
+    fn hits(&self, effect: Effect, scope: Scope, enough: fn(Truth) -> bool) -> impl Iterator<Item = (u32, Hit<'t>)> {
+        let rules = self.candidates.of(effect).filter_map(|index| self.table.rule(index).map(|rule| (index, rule)));
         let rules = rules.filter(move |(_, rule)| scope == Scope::WithShadows || !rule.is_shadow());
         rules.filter_map(move |(index, rule)| {
             let (truth, template) = rule.matches(&self.question);

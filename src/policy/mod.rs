@@ -5,6 +5,7 @@ mod canonical_json;
 mod class;
 mod decide;
 mod evaluate;
+mod index;
 mod load;
 mod methods;
 mod moment;
@@ -18,7 +19,7 @@ mod table;
 mod tests;
 mod truth;
 
-pub use caller::Caller;
+pub use caller::{Caller, Rendered};
 pub use class::ClassCache;
 pub use decide::{Denial, Facts, Permit, PermitKind, Reason, Would, decide, permit_route};
 pub use load::{LoadError, load};

@@ -2,7 +2,7 @@
 
 use super::methods::Methods;
 use super::pattern::{HostPattern, PathPattern};
-use super::{Caller, RuleFacts, Truth};
+use super::{RuleFacts, Truth};
 use crate::identity::Principal;
 use crate::identity::pattern::PrincipalPattern;
 use crate::request::CanonicalRequest;
@@ -80,9 +80,9 @@ impl From {
 }
 
 impl Rule {
-    /// Whether the rule can match any request of this connection: what does not change from one request to the next.
-    pub(super) fn concerns(&self, principal: &Principal, caller: &Caller) -> bool {
-        (self.ports.is_empty() || self.ports.contains(&caller.local_port)) && self.from.matches(principal)
+    /// Whether the rule can match any request of `principal` on this local port: what does not change from one request to the next.
+    pub(super) fn concerns(&self, principal: &Principal, port: u16) -> bool {
+        (self.ports.is_empty() || self.ports.contains(&port)) && self.from.matches(principal)
     }
 
     /// Whether a request of a connection that the rule [`concerns`](Self::concerns) matches, and by which of its paths. Cheap checks first.

@@ -1,5 +1,6 @@
 //! The table: what records say about it, and its rules.
 
+use super::class::Classes;
 use super::rule::{Mode, Rule};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,6 +62,7 @@ pub struct Table {
     pub(super) mode: Mode,
     /// In file order.
     pub(super) rules: Box<[Rule]>,
+    pub(super) classes: Classes,
     pub(super) json: String,
 }
 
@@ -77,7 +79,7 @@ impl Table {
     pub(super) fn new(facts: TableFacts, mode: Mode, rules: Vec<Rule>, json: String) -> Self {
         static GENERATION: AtomicU64 = AtomicU64::new(0);
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
-        Self { generation, facts: Arc::new(facts), mode, rules: rules.into(), json }
+        Self { generation, facts: Arc::new(facts), mode, rules: rules.into(), classes: Classes::default(), json }
     }
 
     /// Whether the table is enforced or in shadow.

@@ -7,6 +7,7 @@
 use super::activity::{Activity, CoarseClock, Doing, Millis, Speaks, millis};
 use super::buffers::{self, PIECE};
 use super::exchange::Exchange;
+use super::tunnel::Tunnel;
 use crate::policy::Caller;
 use crate::runtime::limits::Timeouts;
 use std::cell::{Cell, RefCell};
@@ -80,6 +81,8 @@ pub struct Connection {
     held: Cell<u64>,
     waker: Cell<Option<Waker>>,
     exchanges: RefCell<Vec<Rc<Exchange>>>,
+    /// What an HTTP/1.1 connection goes on as once the 101 is out.
+    tunnel: Cell<Option<Box<Tunnel>>>,
 }
 
 impl Connection {
@@ -176,6 +179,16 @@ impl Connection {
         }
     }
 
+    /// Once its last response is out, the connection goes on as `tunnel`.
+    pub fn switch(&self, tunnel: Tunnel) {
+        self.tunnel.set(Some(Box::new(tunnel)));
+    }
+
+    /// The tunnel as which the connection goes on.
+    pub fn switched(&self) -> Option<Box<Tunnel>> {
+        self.tunnel.take()
+    }
+
     /// Begins the graceful end: HTTP/2 says GOAWAY at once, HTTP/1.1 with its next response or after a second of idleness.
     pub fn begin_closing(&self, now: Millis) {
         if self.closing.get().is_none() {
@@ -253,6 +266,8 @@ pub struct ConnectionGuard {
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
         self.connections.open.borrow_mut().remove(&self.id);
+        // A tunnel that nobody came for holds the connection that holds it.
+        drop(self.connection.switched());
     }
 }
 
@@ -285,6 +300,7 @@ impl Connections {
             held: Cell::new(0),
             waker: Cell::new(None),
             exchanges: RefCell::default(),
+            tunnel: Cell::new(None),
         });
         self.open.borrow_mut().insert(id, Rc::clone(&connection));
         self.stir();

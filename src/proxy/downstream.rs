@@ -143,7 +143,8 @@ impl Downstream {
         self.connection.answered();
         // What is left of a request's body after our own answer is not read: nothing can follow it.
         let unread = !bodiless && matches!(response.body(), Download::Own(_));
-        if (unread || self.connection.is_closing()) && version != Version::HTTP_2 {
+        let ends = (unread || self.connection.is_closing()) && response.status() != StatusCode::SWITCHING_PROTOCOLS;
+        if ends && version != Version::HTTP_2 {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response

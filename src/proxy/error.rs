@@ -26,9 +26,12 @@ pub enum Failure {
     /// The exchange was ended: a time-out, a limit, a new policy.
     #[error("ended: {0}")]
     Ended(&'static str),
-    /// The answer was a 101 or another 1xx that nobody asked for.
+    /// The answer was a 101 that nobody asked for, or to something that nobody asked for.
     #[error("a response with a status that nobody asked for")]
     UnaskedStatus,
+    /// A WebSocket that HTTP/2 asked for: the other side answered 2xx without switching protocols, or without proof that it read the key.
+    #[error("the other side did not switch protocols as it must")]
+    NotSwitched,
 }
 
 impl Failure {
@@ -42,6 +45,7 @@ impl Failure {
             Self::Response { reason, .. } => reason,
             Self::Ended(reason) => reason,
             Self::UnaskedStatus => "unasked_status",
+            Self::NotSwitched => "not_switched",
         }
     }
 
@@ -54,7 +58,7 @@ impl Failure {
             "max_body" => StatusCode::PAYLOAD_TOO_LARGE,
             "policy_changed" => StatusCode::FORBIDDEN,
             "client_closed" => StatusCode::BAD_REQUEST,
-            "no_certificate" => StatusCode::SERVICE_UNAVAILABLE,
+            "no_certificate" | "peer_no_address" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_GATEWAY,
         }
     }

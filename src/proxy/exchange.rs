@@ -33,6 +33,8 @@ pub struct Exchange {
     download_waits: Cell<Millis>,
     head_sent: Cell<bool>,
     recorded_open: Cell<bool>,
+    /// It has switched protocols.
+    tunnel: Cell<bool>,
     ended: Cell<Option<(&'static str, Millis)>>,
     cut: Cell<bool>,
     wakers: RefCell<Vec<Waker>>,
@@ -91,6 +93,16 @@ impl Exchange {
     /// The other side has taken the request bytes that it got.
     pub fn upload_taken(&self) {
         self.upload_waits.set(0);
+    }
+
+    /// Since when request bytes wait for the other side to take them; zero: none do.
+    pub fn upload_waits(&self, since: Millis) {
+        self.upload_waits.set(since);
+    }
+
+    /// Since when response bytes wait for the client to take them; zero: none do.
+    pub fn download_waits(&self, since: Millis) {
+        self.download_waits.set(since);
     }
 
     /// The client has taken the response bytes that it got.
@@ -172,12 +184,12 @@ impl Exchange {
         self.decision.borrow().as_deref().map(look)
     }
 
-    /// A copy of the record for a request that has been open for long; once.
+    /// A copy of the record for a request that has been open for long, or that has become a tunnel; once.
     pub fn record_open(&self, now: Millis) -> Option<Decision> {
-        if self.recorded_open.get() || now.saturating_sub(self.begun_tick) < millis(RECORDED_OPEN) {
+        let due = self.tunnel.get() || now.saturating_sub(self.begun_tick) >= millis(RECORDED_OPEN);
+        if !due || self.recorded_open.replace(true) {
             return None;
         }
-        self.recorded_open.set(true);
         let mut decision = self.decision.borrow().as_deref().cloned()?;
         decision.outcome.phase = Some("open");
         decision.outcome.total_us = micros(self.begun.elapsed());
@@ -213,9 +225,9 @@ impl Exchange {
         if head != 0 && uploaded != 0 && !self.head_sent.get() && now.saturating_sub(uploaded) >= head {
             self.end("response_head_timeout", now);
         }
-        let idle = millis(timeouts.stream_idle);
-        if idle != 0 && now.saturating_sub(self.last_byte.get()) >= idle {
-            self.end("stream_idle", now);
+        let (idle, reason) = if self.tunnel.get() { (timeouts.tunnel_idle, "tunnel_idle") } else { (timeouts.stream_idle, "stream_idle") };
+        if !idle.is_zero() && now.saturating_sub(self.last_byte.get()) >= millis(idle) {
+            self.end(reason, now);
         }
         None
     }
@@ -256,6 +268,7 @@ impl ExchangeGuard {
             download_waits: Cell::new(0),
             head_sent: Cell::new(false),
             recorded_open: Cell::new(false),
+            tunnel: Cell::new(false),
             ended: Cell::new(None),
             cut: Cell::new(false),
             wakers: RefCell::default(),
@@ -270,14 +283,25 @@ impl ExchangeGuard {
         Self { exchange, connection: Rc::clone(connection), shard: Rc::clone(shard), direction, share: Some(share) }
     }
 
-    /// The client's connection.
+    /// The shard that serves it.
+    pub fn shard(&self) -> &Rc<Shard> {
+        &self.shard
+    }
+
+    /// The connection that it came on.
     pub fn connection(&self) -> &Rc<Connection> {
         &self.connection
     }
 
-    /// The shard that serves it.
-    pub fn shard(&self) -> &Rc<Shard> {
-        &self.shard
+    /// The other side has switched protocols, and `status` tells the client: from here on it is a tunnel, recorded open.
+    pub fn switched(&self, status: http::StatusCode) {
+        let now = self.shard.now();
+        self.exchange.responded(status.as_u16(), now);
+        self.exchange.tunnel.set(true);
+        self.shard.metrics(self.direction).tunnels.increment(1);
+        if let Some(decision) = self.exchange.record_open(now) {
+            self.shard.recorder.allow(decision);
+        }
     }
 
     /// Which way the request goes.
@@ -305,10 +329,15 @@ impl Drop for ExchangeGuard {
             outcome.phase = Some("end");
         }
         let metrics = self.shard.metrics(self.direction);
-        metrics.duration.record(elapsed.as_secs_f64());
         metrics.responded(outcome.status);
-        if let Some(reason) = outcome.close_reason {
-            metrics.failed(reason);
+        if exchange.tunnel.get() {
+            metrics.tunnels.decrement(1);
+            metrics.tunnel_ended(outcome.close_reason.unwrap_or("client_closed"));
+        } else {
+            metrics.duration.record(elapsed.as_secs_f64());
+            if let Some(reason) = outcome.close_reason {
+                metrics.failed(reason);
+            }
         }
         if !exchange.is_uploaded() {
             // The response came before the request's end, or nothing did. Nobody watches over the rest of the body any more: it ends with us.

@@ -3,11 +3,14 @@
 use super::body::{Download, Passing, Upload};
 use super::error::Failure;
 use super::exchange::ExchangeGuard;
+use super::upgrade::Asked;
 use super::{headers, outbound};
 use crate::audit::Direction;
 use crate::policy::Permit;
 use crate::request::CanonicalRequest;
-use crate::upstream::{Lease, PoolKey, Protocol, Route, UpstreamError, balance};
+use crate::tls::Offer;
+use crate::upstream::balance::{Attempts, Counts};
+use crate::upstream::{Endpoint, Lease, PoolKey, Protocol, Route, UpstreamError};
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::uri::{Authority, Parts, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
@@ -27,14 +30,19 @@ pub async fn to_app(
     headers: HeaderMap,
     upload: Upload,
     guard: ExchangeGuard,
+    asked: Option<Box<Asked>>,
 ) -> Result<Response<Download>, (Failure, ExchangeGuard)> {
     drop(permit);
     let shard = guard.shard().clone();
     let timeouts = shard.timeouts();
-    let mut outgoing = Some(outgoing(&request, headers, upload));
+    let mut outgoing = Some(outgoing(&request, headers, upload, asked.as_deref()));
     loop {
         let Some(next) = outgoing.take() else { return Err((Failure::UnaskedStatus, guard)) };
-        let lease = match unless_ended(&guard, shard.app.lease(&timeouts)).await {
+        let leased = match asked {
+            None => unless_ended(&guard, shard.app.lease(&timeouts)).await,
+            Some(_) => unless_ended(&guard, Box::pin(shard.app.lease_to_switch(&timeouts))).await,
+        };
+        let lease = match leased {
             Ok(Ok(lease)) => lease,
             Ok(Err(error)) => return Err((Failure::App(error), guard)),
             Err(ended) => return Err((ended, guard)),
@@ -43,7 +51,12 @@ pub async fn to_app(
             shard.inbound_metrics.dials.increment(1);
         }
         match send(&guard, lease, next).await {
-            Sent::Response(response, lease) => return deliver(*response, lease, guard, &request.method),
+            Sent::Response(response, lease) => {
+                return match asked {
+                    None => deliver(*response, lease, guard, &request.method),
+                    Some(asked) => Box::pin(asked.answered(*response, lease, guard, &request)).await,
+                };
+            }
             Sent::Unused(request) => {
                 shard.inbound_metrics.replaced.increment(1);
                 outgoing = Some(*request);
@@ -64,33 +77,44 @@ pub async fn to_peer(
     headers: HeaderMap,
     upload: Upload,
     guard: ExchangeGuard,
+    asked: Option<Box<Asked>>,
 ) -> Result<Response<Download>, (Failure, ExchangeGuard)> {
     drop(permit);
     let shard = guard.shard().clone();
     let timeouts = shard.timeouts();
+    // Protocols are switched on HTTP/1.1 alone, and not on a connection that negotiated something else.
+    let offer = if asked.is_some() { Offer::Http1 } else { route.offer };
+    if offer == Offer::Http1 && route.offer == Offer::Http2 {
+        return Err((Failure::Peer(UpstreamError::NoHttp1), guard));
+    }
     let Some(tls) = shard.tls.current() else { return Err((Failure::Peer(UpstreamError::NoCertificate), guard)) };
-    let key = |endpoint: &crate::upstream::Address| PoolKey {
-        endpoint: endpoint.clone(),
-        expected: route.expected.clone(),
-        generation: tls.generation,
-        offer: route.offer,
-    };
-    let order = balance::order(&route.endpoints, |endpoint| shard.peers.in_use(&key(endpoint)));
-    let mut endpoints = order.into_iter().take(route.retries as usize + 1);
-    let Some(mut endpoint) = endpoints.next() else {
+    let key =
+        |endpoint: &Endpoint| PoolKey { endpoint: endpoint.address, expected: route.expected.clone(), generation: tls.generation, offer };
+    let load = |endpoint: &Endpoint| shard.peers.load(&key(endpoint));
+    let mut attempts = Attempts::new(&route.endpoints, route.retries);
+    let Some(mut endpoint) = attempts.first(load) else {
         return Err((Failure::Peer(UpstreamError::NoAddress(route.name.clone())), guard));
     };
-    let mut outgoing = Some(outgoing(&request, headers, upload));
+    let mut outgoing = Some(outgoing(&request, headers, upload, asked.as_deref()));
     loop {
         let Some(next) = outgoing.take() else { return Err((Failure::UnaskedStatus, guard)) };
         let key = key(endpoint);
-        let lease = match unless_ended(&guard, shard.peers.lease(&key, request.host(), &tls, &timeouts)).await {
+        let leased = match asked {
+            None => unless_ended(&guard, shard.peers.lease(&key, request.host(), &tls, &timeouts)).await,
+            Some(_) => unless_ended(&guard, Box::pin(shard.peers.lease_to_switch(&key, request.host(), &tls, &timeouts))).await,
+        };
+        let lease = match leased {
             Ok(Ok(lease)) => lease,
             Ok(Err(error)) => {
                 // Recorded for each endpoint: one that is not who it must be shall not hide behind another that is.
                 outbound::handshake_failed(&shard, route, request.host(), &error, guard.exchange.source());
-                let Some(another) = endpoints.next() else { return Err((Failure::Peer(error), guard)) };
-                shard.outbound_metrics.retries.increment(1);
+                if let Some(name) = &endpoint.name {
+                    name.doubt();
+                }
+                let Some((another, counts)) = attempts.next(&error, load) else { return Err((Failure::Peer(error), guard)) };
+                if counts == Counts::AsRetry {
+                    shard.outbound_metrics.retries.increment(1);
+                }
                 endpoint = another;
                 outgoing = Some(next);
                 continue;
@@ -106,7 +130,12 @@ pub async fn to_peer(
             Protocol::Http2 => for_http2(next, &request),
         };
         match send(&guard, lease, next).await {
-            Sent::Response(response, lease) => return deliver(*response, lease, guard, &request.method),
+            Sent::Response(response, lease) => {
+                return match asked {
+                    None => deliver(*response, lease, guard, &request.method),
+                    Some(asked) => Box::pin(asked.answered(*response, lease, guard, &request)).await,
+                };
+            }
             Sent::Unused(request) => {
                 shard.outbound_metrics.replaced.increment(1);
                 outgoing = Some(*request);
@@ -117,7 +146,10 @@ pub async fn to_peer(
 }
 
 /// What goes on the next leg: exactly what was decided on, framed by us.
-fn outgoing(request: &CanonicalRequest, mut headers: HeaderMap, upload: Upload) -> Request<Upload> {
+fn outgoing(request: &CanonicalRequest, mut headers: HeaderMap, upload: Upload, asked: Option<&Asked>) -> Request<Upload> {
+    if let Some(asked) = asked {
+        asked.ask(&mut headers);
+    }
     frame(&mut headers, &upload);
     let mut outgoing = Request::new(upload);
     *outgoing.method_mut() = request.method.clone();
@@ -210,7 +242,11 @@ fn not_answered(guard: &ExchangeGuard, alert: Option<&'static str>, error: hyper
     Failure::Response { reason, source: error }
 }
 
-fn deliver(
+/// The response as the client gets it, its body passed on as it comes.
+///
+/// # Errors
+/// It is a 1xx, which cannot be one.
+pub fn deliver(
     response: Response<Incoming>,
     lease: Lease<Upload>,
     guard: ExchangeGuard,
@@ -231,7 +267,7 @@ fn deliver(
 }
 
 /// Waits for `future` unless the exchange is ended first.
-async fn unless_ended<F: Future>(guard: &ExchangeGuard, future: F) -> Result<F::Output, Failure> {
+pub async fn unless_ended<F: Future>(guard: &ExchangeGuard, future: F) -> Result<F::Output, Failure> {
     let mut future = pin!(future);
     std::future::poll_fn(|cx| {
         if let Some(reason) = guard.exchange.ended() {

@@ -30,9 +30,16 @@ fn events(skip: u32, bytes: &[u8], pieces: &[usize]) -> (Vec<Event>, bool) {
 fn a_reset_and_a_goaway() {
     let reset = Head { length: 4, kind: RST_STREAM, flags: 0, stream: 3 };
     let goaway = Head { length: 10, kind: GOAWAY, flags: 0, stream: 0 };
-    let settings = Head { length: 0, kind: SETTINGS, flags: 1, stream: 0 };
-    let bytes =
-        [vec![0; 24], frame(settings, b""), frame(reset, &[0, 0, 0, 1]), frame(goaway, &[0, 0, 0, 3, 0, 0, 0, 11, b'n', b'o'])].concat();
+    let ack = Head { length: 0, kind: SETTINGS, flags: 1, stream: 0 };
+    let settings = Head { length: 12, flags: 0, ..ack };
+    let bytes = [
+        vec![0; 24],
+        frame(ack, b""),
+        frame(settings, &[0, 4, 0, 0, 0, 9, 0, 3, 0, 0, 1, 0]),
+        frame(reset, &[0, 0, 0, 1]),
+        frame(goaway, &[0, 0, 0, 3, 0, 0, 0, 11, b'n', b'o']),
+    ]
+    .concat();
     let expected = [
         Event::Began(ack),
         Event::Ended(ack, [0; 8]),

@@ -51,7 +51,7 @@ impl Identity {
 }
 
 /// One element of `x-forwarded-client-cert`: who received, the certificate's hash, subject and names.
-fn client_cert(own_id: &str, peer: &PeerIdentity) -> String {
+pub fn client_cert(own_id: &str, peer: &PeerIdentity) -> String {
     let subject = peer.subject.replace('\\', "\\\\").replace('"', "\\\"");
     let name = match &peer.principal {
         Principal::Spiffe(id) => format!("URI={id}"),

@@ -11,6 +11,7 @@ use crate::runtime::limits::{H2_CREDIT, H2_CREDIT_PER_SECOND, H2_RESET_COST, H2_
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Error codes (RFC 9113, section 7).
+const PROTOCOL_ERROR: u8 = 1;
 const REFUSED_STREAM: u32 = 7;
 const ENHANCE_YOUR_CALM: u8 = 11;
 
@@ -25,8 +26,12 @@ pub const STREAM_WINDOW: u32 = 256 << 10;
 /// See [`STREAM_WINDOW`].
 pub const CONNECTION_WINDOW: u32 = 1 << 20;
 
-/// GOAWAY with ENHANCE_YOUR_CALM, that leaves open which streams were looked at (RFC 9113, section 6.8).
-pub const CALM: [u8; 17] = [0, 0, 8, frames::GOAWAY, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, ENHANCE_YOUR_CALM];
+/// A GOAWAY of our own: it leaves open which streams were looked at (RFC 9113, section 6.8).
+pub type Farewell = [u8; 17];
+
+const fn farewell(code: u8) -> Farewell {
+    [0, 0, 8, frames::GOAWAY, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, code]
+}
 
 /// Requests that never reached us: how many, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -71,6 +76,8 @@ pub struct Http2 {
     /// Streams that wait for their client to read, and since when.
     stalled: Number,
     stalled_since: Number,
+    /// The first frame was no SETTINGS.
+    unsettled: Number,
 }
 
 impl Http2 {
@@ -81,7 +88,15 @@ impl Http2 {
 
     /// Whether a connection error went out.
     pub fn failed(&self) -> bool {
-        self.failed.get() != 0
+        self.failed.get() != 0 || self.unsettled.get() != 0
+    }
+
+    /// What to say when the connection ends because of what came, which the library is not given any more.
+    pub fn farewell(&self) -> Option<Farewell> {
+        if self.flooded() {
+            return Some(const { farewell(ENHANCE_YOUR_CALM) });
+        }
+        (self.unsettled.get() != 0).then_some(const { farewell(PROTOCOL_ERROR) })
     }
 
     /// Whether the client has spent all its credit.
@@ -150,6 +165,13 @@ impl Http2 {
         match event {
             Event::Began(head) if head.kind == frames::HEADERS && u64::from(head.stream) > self.newest.get() => Some(head.stream),
             _ => None,
+        }
+    }
+
+    /// The client's first frame came, which must be its SETTINGS (RFC 9113, section 3.4). The library takes any.
+    fn began(&self, head: Head) {
+        if head.kind != frames::SETTINGS {
+            self.unsettled.set(1);
         }
     }
 
@@ -243,17 +265,25 @@ pub struct Observer {
     incoming: Frames,
     outgoing: Frames,
     streams: Streams,
+    begun: bool,
 }
 
 impl Observer {
     /// Before the first byte.
     pub fn new() -> Self {
-        Self { incoming: Frames::after(frames::PREFACE), outgoing: Frames::after(0), streams: Streams::new() }
+        let (incoming, outgoing) = (Frames::after(frames::PREFACE), Frames::after(0));
+        Self { incoming, outgoing, streams: Streams::new(), begun: false }
     }
 
     /// Bytes came from the client.
     pub fn read(&mut self, mut bytes: &[u8], http2: &Http2, now: Millis) {
         while let Some(event) = self.incoming.next(&mut bytes) {
+            if !self.begun
+                && let Event::Began(head) = event
+            {
+                self.begun = true;
+                http2.began(head);
+            }
             if let Some(stream) = http2.opens(event) {
                 self.streams.opened(stream);
             }

@@ -8,6 +8,7 @@ use super::downstream::{Begun, Counted, Downstream, Owes, Refusal, claimed, jitt
 use super::exchange::ExchangeGuard;
 use super::serve::serve;
 use super::shard::{Listener, Shard};
+use super::upgrade::{self, Asked};
 use super::{forward, headers, respond};
 use crate::audit::{Claimed, Direction, RefusedHandshake};
 use crate::policy::{self, Caller, Denial, Facts, Permit, Verdict};
@@ -138,7 +139,7 @@ async fn decide_and_forward(peer: Rc<Peer>, request: Request<Incoming>, begun: B
     let (mut parts, body) = request.into_parts();
     #[cfg(feature = "testing")]
     crate::testing::hooks::decision(&parts.headers);
-    let (canonical, permit) = match decide(downstream, &parts, strictness, begun.wall) {
+    let Decided { canonical, permit, asked } = match decide(downstream, &mut parts, strictness, begun.wall) {
         Ok(decided) => decided,
         Err(refusal) => {
             owes.set(Owes::Nobody);
@@ -160,7 +161,7 @@ async fn decide_and_forward(peer: Rc<Peer>, request: Request<Incoming>, begun: B
     let stripped = headers::to_app(&mut parts.headers, &canonical, &shard.plan.reserved, identity, hop);
     shard.inbound_metrics.stripped.increment(stripped);
     let upload = Upload::new(body, &guard, shard.plan.limits.max_body);
-    match forward::to_app(permit, canonical, parts.headers, upload, guard).await {
+    match forward::to_app(permit, canonical, parts.headers, upload, guard, asked).await {
         Ok(response) => response,
         Err((failure, guard)) => {
             tracing::debug!(error = %failure, "a request failed");
@@ -170,18 +171,21 @@ async fn decide_and_forward(peer: Rc<Peer>, request: Request<Incoming>, begun: B
     }
 }
 
+/// A request that may pass.
+struct Decided {
+    canonical: CanonicalRequest,
+    permit: Permit,
+    asked: Option<Box<Asked>>,
+}
+
 /// The canonical request and the permit for it, by the table in force at this moment.
-fn decide(
-    downstream: &Downstream,
-    parts: &Parts,
-    strictness: &Strictness,
-    wall: SystemTime,
-) -> Result<(CanonicalRequest, Permit), Box<Refusal>> {
+fn decide(downstream: &Downstream, parts: &mut Parts, strictness: &Strictness, wall: SystemTime) -> Result<Decided, Box<Refusal>> {
     let table = downstream.shard.policy.current();
+    let asked = upgrade::asked(parts).map_err(|malformed| Refusal::malformed(malformed, &table, parts.method.clone()))?;
     let canonical = canonicalize(&parts.method, &parts.uri, parts.version, &parts.headers, strictness, request::Listener::Inbound);
     let canonical = canonical.map_err(|malformed| Refusal::malformed(malformed, &table, parts.method.clone()))?;
     match policy::decide(&table, &downstream.connection.caller, &canonical, wall) {
-        Ok(permit) => Ok((canonical, permit)),
+        Ok(permit) => Ok(Decided { canonical, permit, asked }),
         Err(denial) => {
             let Denial { status, facts } = *denial;
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);

@@ -8,14 +8,15 @@ use super::exchange::ExchangeGuard;
 use super::serve::serve;
 use super::settings::OutboundProtocol;
 use super::shard::{Listener, Shard};
-use super::{forward, headers, respond};
+use super::{forward, headers, respond, upgrade};
 use crate::audit::{Direction, RefusedHandshake, Target};
 use crate::policy::{self, Caller, RuleFacts, Verdict};
 use crate::request::{self, Strictness, canonicalize};
 use crate::runtime::listener::Incoming as Arrived;
 use crate::tls::ConnectError;
-use crate::upstream::{Address, Route, Routes, Settings, UpstreamError};
+use crate::upstream::{Address, Route, Routes, Settings, Snapshot, UpstreamError};
 use bytes::{Bytes, BytesMut};
+use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::cell::Cell;
@@ -37,10 +38,10 @@ pub struct Destination {
     target: Arc<Target>,
 }
 
-/// The routes of a configuration.
-pub fn destinations(upstreams: &[Settings]) -> Destinations {
-    Routes::new(upstreams, |host, route| {
-        let port = route.endpoints.first().map_or(0, |endpoint| match endpoint {
+/// The routes of a configuration, with the addresses that its names have now.
+pub fn destinations(upstreams: &[Settings], names: &Snapshot) -> Destinations {
+    Routes::new(upstreams, names, |host, upstream, route| {
+        let port = upstream.addresses.first().map_or(0, |address| match address {
             Address::Socket(address) => address.port(),
             Address::Name(_, port) => *port,
         });
@@ -112,8 +113,11 @@ async fn route_and_forward(
 ) -> Response<Download> {
     let shard = &downstream.shard;
     let (mut parts, body) = request.into_parts();
-    let canonical = canonicalize(&parts.method, &parts.uri, parts.version, &parts.headers, &strictness, request::Listener::Outbound);
-    let canonical = match canonical {
+    let canonical = upgrade::asked(&mut parts).and_then(|asked| {
+        let Parts { method, uri, version, headers, .. } = &parts;
+        canonicalize(method, uri, *version, headers, &strictness, request::Listener::Outbound).map(|canonical| (canonical, asked))
+    });
+    let (canonical, asked) = match canonical {
         Ok(canonical) => canonical,
         Err(malformed) => {
             owes.set(Owes::Nobody);
@@ -150,7 +154,7 @@ async fn route_and_forward(
     let stripped = headers::to_peer(&mut parts.headers, &canonical, &shard.plan.reserved, hop);
     shard.outbound_metrics.stripped.increment(stripped);
     let upload = Upload::new(body, &guard, shard.plan.limits.max_body);
-    match forward::to_peer(permit, route, canonical, parts.headers, upload, guard).await {
+    match forward::to_peer(permit, route, canonical, parts.headers, upload, guard, asked).await {
         Ok(response) => response,
         Err((failure, guard)) => {
             tracing::debug!(error = %failure, "a request failed");

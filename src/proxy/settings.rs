@@ -1,7 +1,9 @@
 //! `[inbound]` and `[outbound]`.
 
 use crate::request::Strictness;
+use crate::runtime::exposure::PrivateApp;
 use http::HeaderName;
+use http::uri::PathAndQuery;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -20,6 +22,10 @@ pub struct Inbound {
     pub reserved_headers: Vec<HeaderName>,
     /// Whether `x-forwarded-for` and `x-forwarded-proto` are set from what we know.
     pub forwarded_headers: bool,
+    /// Whether `/ready` waits for the app to listen on loopback only.
+    pub private_app: PrivateApp,
+    /// `[health] app_check`: what the app is asked for every 5 s; `None`: nothing.
+    pub app_check: Option<PathAndQuery>,
 }
 
 impl Default for Inbound {
@@ -31,6 +37,8 @@ impl Default for Inbound {
             identity_headers: vec![IdentityHeader::ForwardedClientCert, IdentityHeader::Peer],
             reserved_headers: Vec::new(),
             forwarded_headers: true,
+            private_app: PrivateApp::Reported,
+            app_check: None,
         }
     }
 }

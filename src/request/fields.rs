@@ -21,9 +21,6 @@ impl<'h> Fields<'h> {
             }
             seen.note(name.as_str(), value)?;
         }
-        if seen.connection_upgrade && seen.upgrade {
-            return Err(Malformed::Upgrade);
-        }
         let framing = (seen.chunked && seen.content_length).then_some("te_cl");
         Ok(Self { host: seen.host, content_type: seen.content_type, framing })
     }
@@ -36,8 +33,6 @@ struct Seen<'h> {
     authorization: bool,
     chunked: bool,
     content_length: bool,
-    connection_upgrade: bool,
-    upgrade: bool,
 }
 
 impl<'h> Seen<'h> {
@@ -57,23 +52,17 @@ impl<'h> Seen<'h> {
                     return Err(Malformed::TransferEncoding);
                 }
             }
-            "connection" => self.note_connection(value.as_bytes())?,
-            "upgrade" => self.upgrade |= !value.as_bytes().eq_ignore_ascii_case(b"h2c"),
+            "connection" => note_connection(value.as_bytes())?,
             _ => {}
         }
         Ok(())
     }
+}
 
-    /// Each option of `Connection` (RFC 9110 section 7.6.1).
-    fn note_connection(&mut self, value: &[u8]) -> Result<(), Malformed> {
-        for option in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-            self.connection_upgrade |= option.eq_ignore_ascii_case(b"upgrade");
-            if reserved::is_never_nominated(option) {
-                return Err(Malformed::ConnectionNominates);
-            }
-        }
-        Ok(())
-    }
+/// Each option of `Connection` (RFC 9110 section 7.6.1).
+fn note_connection(value: &[u8]) -> Result<(), Malformed> {
+    let mut options = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    if options.any(reserved::is_never_nominated) { Err(Malformed::ConnectionNominates) } else { Ok(()) }
 }
 
 fn has_outer_blank(value: &[u8]) -> bool {

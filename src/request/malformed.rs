@@ -13,9 +13,11 @@ pub enum Malformed {
     AbsoluteScheme,
     /// The HTTP/2 `:scheme` does not fit the listener: `https` on the TLS one, `http` on the plain one.
     Scheme,
-    /// CONNECT, plain or extended.
+    /// A plain CONNECT.
     Connect,
-    /// A request to change the protocol (other than to `h2c`, which is ignored).
+    /// An extended CONNECT for another protocol than `websocket` (RFC 8441).
+    ConnectProtocol,
+    /// `Connection` names `Upgrade`, and that is no list of protocols.
     Upgrade,
     /// The path is refused.
     Path(PathError),
@@ -58,6 +60,7 @@ impl Malformed {
             Self::AbsoluteScheme => "absolute_scheme",
             Self::Scheme => "scheme",
             Self::Connect => "connect",
+            Self::ConnectProtocol => "connect_protocol",
             Self::Upgrade => "upgrade",
             Self::Path(error) => path_code(error),
             Self::HostMissing => "host_missing",
@@ -80,9 +83,9 @@ impl Malformed {
     /// The status of the refusal: 400, 405, 431 or 501.
     pub fn status(self) -> u16 {
         match self {
-            Self::Connect | Self::Upgrade => 405,
+            Self::Connect => 405,
             Self::HeadFields | Self::HeadBytes | Self::Http1TooLarge => 431,
-            Self::TransferEncoding => 501,
+            Self::ConnectProtocol | Self::TransferEncoding => 501,
             _ => 400,
         }
     }

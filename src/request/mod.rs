@@ -9,6 +9,7 @@ mod path;
 pub mod reserved;
 #[cfg(test)]
 mod tests;
+mod upgrade;
 
 pub(crate) use authority::canonical_host;
 pub use authority::{Authority, AuthorityError};
@@ -16,6 +17,7 @@ pub use canonical::{CanonicalRequest, canonicalize};
 pub use content_type::ContentType;
 pub use malformed::Malformed;
 pub use path::{PathError, canonical_path};
+pub use upgrade::Offered;
 
 /// How strictly a listener reads requests (`[inbound]`: `path_params`, `escapes`; `[limits] head_fields`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

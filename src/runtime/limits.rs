@@ -85,6 +85,8 @@ pub struct Timeouts {
     pub body_idle: Duration,
     /// No byte either way on an open request. Default 1 h; zero: never.
     pub stream_idle: Duration,
+    /// No byte either way in a tunnel: a WebSocket, or whatever else a connection was upgraded to. Default 10 min.
+    pub tunnel_idle: Duration,
     /// From the last request byte to the response head. Default 60 s; zero: never.
     pub response_head: Duration,
     /// From the connect call to a connected socket. Default 2 s; the handshake that follows has `handshake`.
@@ -108,6 +110,7 @@ impl Default for Timeouts {
             app_pool_idle: s(1),
             body_idle: s(30),
             stream_idle: s(3_600),
+            tunnel_idle: s(600),
             response_head: s(60),
             connect: s(2),
             pre_drain: s(3),

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod drain;
+pub mod exposure;
 pub mod limits;
 pub mod listener;
 pub mod process;

@@ -51,10 +51,17 @@ names! {
     gauge CONNECTIONS = "countersign_connections", (Unit::Count), "Open connections by direction.";
     gauge IN_FLIGHT = "countersign_requests_in_flight", (Unit::Count), "Requests between decision and end, by direction.";
     gauge BUFFERED_BYTES = "countersign_buffered_bytes", (Unit::Bytes), "Bytes held for peers and apps that do not take them, estimated; `[limits] buffered_bytes` bounds them.";
-    histogram DURATION = "countersign_request_duration_seconds", (Unit::Seconds), "From the decision to the end of the response, by direction.";
+    gauge TUNNELS = "countersign_tunnels", (Unit::Count), "Open tunnels (WebSocket and other upgrades) by direction.";
+    counter TUNNELS_ENDED = "countersign_tunnels_ended_total", (Unit::Count), "Tunnels that ended, by direction and reason (client_closed, app_closed, peer_closed, tunnel_idle, expired, ...).";
+    histogram DURATION = "countersign_request_duration_seconds", (Unit::Seconds), "From the decision to the end of the response, by direction; tunnels are not in it.";
     counter PANICS = "countersign_panics_total", (Unit::Count), "Panics that were contained.";
     counter ACCEPT_ERRORS = "countersign_accept_errors_total", (Unit::Count), "Errors of accept(2), each followed by a pause.";
     counter ROTATIONS = "countersign_rotations_total", (Unit::Count), "Certificate renewals by result (ok, failed).";
+    counter RESOLUTIONS = "countersign_dns_resolutions_total", (Unit::Count), "Questions for names of upstreams by result (ok, no_such_name, no_address, server_failure, timeout, no_resolver, failed).";
+    gauge ENDPOINTS = "countersign_upstream_endpoints", (Unit::Count), "Addresses in use by upstream, whose first host names it; beyond 64 upstreams, all together as `other`.";
+    gauge APP_EXPOSED = "countersign_app_exposed", (Unit::Count), "1 while the app listens on more than loopback, so that it can be reached past the sidecar.";
+    counter APP_CHECKS = "countersign_app_checks_total", (Unit::Count), "Questions whether the app is well, by result (ok, failed).";
+    gauge APP_WELL = "countersign_app_well", (Unit::Count), "1 while the app answers its check, where one is configured.";
     gauge SVID_EXPIRES = "countersign_svid_expires_seconds", (Unit::Seconds), "Until our own certificate ends.";
     counter POLICY_RELOADS = "countersign_policy_reloads_total", (Unit::Count), "Policy table reloads by result (ok, failed, unchanged).";
     gauge POLICY_GENERATION = "countersign_policy_generation", (Unit::Count), "The generation of the table in force.";
@@ -80,6 +87,10 @@ pub struct Process {
     pub rotations_failed: Counter,
     /// [`SVID_EXPIRES`].
     pub svid_expires: Gauge,
+    /// [`APP_EXPOSED`].
+    pub app_exposed: Gauge,
+    /// [`APP_WELL`].
+    pub app_well: Gauge,
     /// [`POLICY_RELOADS`] with result `ok`.
     pub policy_ok: Counter,
     /// [`POLICY_RELOADS`] with result `failed`.
@@ -110,6 +121,8 @@ impl Process {
             rotations_ok: counter!(ROTATIONS, "result" => "ok"),
             rotations_failed: counter!(ROTATIONS, "result" => "failed"),
             svid_expires: gauge!(SVID_EXPIRES),
+            app_exposed: gauge!(APP_EXPOSED),
+            app_well: gauge!(APP_WELL),
             policy_ok: counter!(POLICY_RELOADS, "result" => "ok"),
             policy_failed: counter!(POLICY_RELOADS, "result" => "failed"),
             policy_unchanged: counter!(POLICY_RELOADS, "result" => "unchanged"),
@@ -151,6 +164,8 @@ pub struct DataPath {
     pub would_deny: Counter,
     /// [`CONNECTIONS`].
     pub connections: Gauge,
+    /// [`TUNNELS`].
+    pub tunnels: Gauge,
     /// [`DURATION`].
     pub duration: Histogram,
     direction: &'static str,
@@ -174,6 +189,7 @@ impl DataPath {
             trailers_dropped: counter!(TRAILERS_DROPPED, "direction" => direction),
             would_deny: counter!(WOULD_DENY, "direction" => direction),
             connections: gauge!(CONNECTIONS, "direction" => direction),
+            tunnels: gauge!(TUNNELS, "direction" => direction),
             duration: histogram!(DURATION, "direction" => direction),
             direction,
         }
@@ -194,6 +210,11 @@ impl DataPath {
     /// Counts a connection that we ended.
     pub fn cut(&self, reason: &'static str) {
         counter!(CUTS, "direction" => self.direction, "reason" => reason).increment(1);
+    }
+
+    /// Counts a tunnel that ended.
+    pub fn tunnel_ended(&self, reason: &'static str) {
+        counter!(TUNNELS_ENDED, "direction" => self.direction, "reason" => reason).increment(1);
     }
 
     /// Counts a handshake that failed; `result` is its closed label.
@@ -256,6 +277,21 @@ pub fn buffered_bytes() -> Gauge {
 /// [`IN_FLIGHT`] of one direction, set once a second from the counters of the data path.
 pub fn in_flight(direction: &'static str) -> Gauge {
     gauge!(IN_FLIGHT, "direction" => direction)
+}
+
+/// Counts a question for a name of an upstream; `result` is a closed label.
+pub fn resolved(result: &'static str) {
+    counter!(RESOLUTIONS, "result" => result).increment(1);
+}
+
+/// Counts a question whether the app is well; `result` is a closed label.
+pub fn app_checked(result: &'static str) {
+    counter!(APP_CHECKS, "result" => result).increment(1);
+}
+
+/// [`ENDPOINTS`] of the upstream with this name, which the operator wrote; the caller keeps to a budget of names.
+pub fn endpoints(upstream: &str) -> Gauge {
+    gauge!(ENDPOINTS, "upstream" => upstream.to_owned())
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Hooks that provoke faults on the data path; compiled in with feature `testing` alone.
 
 use http::HeaderMap;
+use std::path::PathBuf;
 
 /// Panics in the decision when a request carries `x-test-panic: decision`.
 pub fn decision(headers: &HeaderMap) {
@@ -15,4 +16,11 @@ pub fn body(data: &[u8]) {
     if data.len() < 4_096 && data.windows(MARK.len()).any(|window| window == MARK) {
         panic!("provoked in the body");
     }
+}
+
+/// `COUNTERSIGN_TEST_RESOLV_CONF` and `COUNTERSIGN_TEST_DNS_PORT`: a resolver configuration of the test's own, and the port of its name servers.
+pub fn resolver() -> Option<(PathBuf, u16)> {
+    let path = std::env::var_os("COUNTERSIGN_TEST_RESOLV_CONF")?;
+    let port = std::env::var("COUNTERSIGN_TEST_DNS_PORT").ok()?.parse().ok()?;
+    Some((path.into(), port))
 }

@@ -1,5 +1,6 @@
 //! Fixtures for tests and benches.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+pub mod fuzz;
 pub mod hooks;
 pub mod pki;

@@ -2,7 +2,8 @@
 
 use super::lease::{Idle, Protocol, Shared};
 use super::mortal::{Alert, Mortal};
-use super::{Address, PoolKey, UpstreamError};
+use super::switch::drive;
+use super::{PoolKey, UpstreamError};
 use crate::runtime::clock::Clock;
 use crate::runtime::limits::Timeouts;
 use crate::runtime::listener::limit_unsent;
@@ -17,6 +18,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
 /// What a peer may send before our client has read it, on one stream and on all of an HTTP/2 connection, and what of a request waits for the peer's
@@ -57,6 +59,15 @@ pub struct Dialer {
     pub head_bytes: usize,
 }
 
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Requests, one after the other.
+    Requests,
+    /// One request that asks to switch protocols.
+    Switch,
+}
+
 /// A connection to a peer, ready for requests.
 pub(super) enum Dialled<B> {
     Http1(Idle<B>),
@@ -65,32 +76,38 @@ pub(super) enum Dialled<B> {
 
 impl Dialer {
     /// Dials the app over TCP.
-    pub(super) async fn app_tcp<B>(&self, address: SocketAddr, timeouts: &Timeouts) -> Result<Idle<B>, UpstreamError>
+    pub(super) async fn app_tcp<B>(&self, address: SocketAddr, purpose: Purpose, timeouts: &Timeouts) -> Result<Idle<B>, UpstreamError>
     where
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
     {
-        let stream = self.tcp(&[address], timeouts.connect).await?;
-        self.http1(stream, "app connection", Alert::default()).await
+        let stream = self.tcp(address, timeouts.connect).await?;
+        self.http1(stream, "app connection", purpose, Alert::default(), None).await
     }
 
     /// Dials the app over a Unix socket.
-    pub(super) async fn app_unix<B>(&self, path: &Path, timeouts: &Timeouts) -> Result<Idle<B>, UpstreamError>
+    pub(super) async fn app_unix<B>(&self, path: &Path, purpose: Purpose, timeouts: &Timeouts) -> Result<Idle<B>, UpstreamError>
     where
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
     {
         let connected = timeout(timeouts.connect, UnixStream::connect(path)).await;
         let stream = connected.map_err(|_| UpstreamError::ConnectTimeout(timeouts.connect))?;
         let stream = stream.map_err(|error| UpstreamError::Connect(Arc::new(error)))?;
-        self.http1(stream, "app connection", Alert::default()).await
+        self.http1(stream, "app connection", purpose, Alert::default(), None).await
     }
 
     /// Dials a peer and verifies who it is.
-    pub(super) async fn peer<B>(&self, tls: &TlsState, key: &PoolKey, host: &str, timeouts: &Timeouts) -> Result<Dialled<B>, UpstreamError>
+    pub(super) async fn peer<B>(
+        &self,
+        tls: &TlsState,
+        key: &PoolKey,
+        host: &str,
+        purpose: Purpose,
+        timeouts: &Timeouts,
+    ) -> Result<Dialled<B>, UpstreamError>
     where
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static,
     {
-        let addresses = resolve(&key.endpoint, timeouts.connect).await?;
-        let stream = self.tcp(&addresses, timeouts.connect).await?;
+        let stream = self.tcp(key.endpoint, timeouts.connect).await?;
         let handshake = crate::tls::connect(tls, &key.expected, key.offer, host, stream);
         let shaken = timeout(timeouts.handshake, handshake).await.map_err(|_| UpstreamError::HandshakeTimeout(timeouts.handshake))?;
         let Connected { stream, peer, channel } = shaken.map_err(|error| UpstreamError::Handshake(Arc::new(error)))?;
@@ -102,31 +119,31 @@ impl Dialer {
         } else if key.offer == Offer::Http2 {
             Err(UpstreamError::NoHttp2)
         } else {
-            let mut idle = self.http1(stream, "peer connection", alert).await?;
+            let mut idle = self.http1(stream, "peer connection", purpose, alert, Some(ends)).await?;
             idle.retire = idle.retire.min(self.retire(ends, timeouts));
             Ok(Dialled::Http1(idle))
         }
     }
 
-    async fn tcp(&self, addresses: &[SocketAddr], limit: Duration) -> Result<TcpStream, UpstreamError> {
-        let mut last = UpstreamError::NoAddress("the endpoint".into());
-        let deadline = Instant::now() + limit;
-        for address in addresses {
-            match tokio::time::timeout_at(deadline, TcpStream::connect(address)).await {
-                Err(_) => return Err(UpstreamError::ConnectTimeout(limit)),
-                Ok(Err(error)) => last = UpstreamError::Connect(Arc::new(error)),
-                Ok(Ok(stream)) if self.own.answer(&stream) => return Err(UpstreamError::Loop),
-                Ok(Ok(stream)) => {
-                    stream.set_nodelay(true).map_err(|error| UpstreamError::Connect(Arc::new(error)))?;
-                    limit_unsent(&stream);
-                    return Ok(stream);
-                }
-            }
+    async fn tcp(&self, address: SocketAddr, limit: Duration) -> Result<TcpStream, UpstreamError> {
+        let connected = timeout(limit, TcpStream::connect(address)).await.map_err(|_| UpstreamError::ConnectTimeout(limit))?;
+        let stream = connected.map_err(|error| UpstreamError::Connect(Arc::new(error)))?;
+        if self.own.answer(&stream) {
+            return Err(UpstreamError::Loop);
         }
-        Err(last)
+        stream.set_nodelay(true).map_err(|error| UpstreamError::Connect(Arc::new(error)))?;
+        limit_unsent(&stream);
+        Ok(stream)
     }
 
-    async fn http1<S, B>(&self, stream: S, name: &'static str, alert: Alert) -> Result<Idle<B>, UpstreamError>
+    async fn http1<S, B>(
+        &self,
+        stream: S,
+        name: &'static str,
+        purpose: Purpose,
+        alert: Alert,
+        ends: Option<SystemTime>,
+    ) -> Result<Idle<B>, UpstreamError>
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
@@ -135,8 +152,16 @@ impl Dialer {
         builder.max_buf_size(self.head_bytes.max(8 << 10));
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| UpstreamError::Http(Arc::new(error)))?;
         // The end of a connection is told to whoever has a request on it; here there is nobody to tell.
-        let task = spawn_local(name, connection).abort_handle();
-        Ok(Idle::new(sender, task, alert, self.oldest()))
+        let (task, switched) = match purpose {
+            Purpose::Requests => (spawn_local(name, connection), None),
+            Purpose::Switch => {
+                let (to, switched) = oneshot::channel();
+                (spawn_local(name, drive(connection, ends, to)), Some(switched))
+            }
+        };
+        let mut idle = Idle::new(sender, task.abort_handle(), alert, self.oldest());
+        idle.switched = switched;
+        Ok(idle)
     }
 
     async fn http2<S, B>(&self, stream: S, alert: Alert, ends: SystemTime, timeouts: &Timeouts) -> Result<Rc<Shared<B>>, UpstreamError>
@@ -167,18 +192,6 @@ impl Dialer {
         let left = ends.duration_since(self.clock.now()).unwrap_or_default();
         let grace = timeouts.drain_grace.min(left / 10);
         Instant::now() + left.saturating_sub(grace).saturating_sub(RETIRE_EARLIER.min(left / 10))
-    }
-}
-
-async fn resolve(address: &Address, limit: Duration) -> Result<Vec<SocketAddr>, UpstreamError> {
-    match address {
-        Address::Socket(address) => Ok(vec![*address]),
-        Address::Name(name, port) => {
-            let lookup = timeout(limit, tokio::net::lookup_host((name.as_str(), *port))).await;
-            let found = lookup.map_err(|_| UpstreamError::ConnectTimeout(limit))?;
-            let found: Vec<_> = found.map_err(|_| UpstreamError::NoAddress(name.clone()))?.collect();
-            if found.is_empty() { Err(UpstreamError::NoAddress(name.clone())) } else { Ok(found) }
-        }
     }
 }
 

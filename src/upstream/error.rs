@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Why no connection to an endpoint could be had. No application byte was written, so another endpoint may be tried.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum UpstreamError {
-    /// The name has no address now. Trying again helps once it has.
+    /// No name of the upstream has an address now; the process log says why. Trying again helps once one has.
     #[error("{0} has no address")]
     NoAddress(String),
     /// The connect call failed. Trying again helps once something listens there.
@@ -29,6 +29,9 @@ pub enum UpstreamError {
     /// `protocol = "h2"`, and the peer does not speak it. Trying again does not help.
     #[error("the peer does not speak HTTP/2, as `protocol` of the upstream says it must")]
     NoHttp2,
+    /// A WebSocket or another upgrade, which needs HTTP/1.1, and `protocol = "h2"`. Trying again does not help.
+    #[error("an upgrade needs HTTP/1.1, and `protocol` of the upstream says HTTP/2")]
+    NoHttp1,
     /// We have no certificate yet. Trying again helps once there is one.
     #[error("there is no certificate yet")]
     NoCertificate,
@@ -48,6 +51,7 @@ impl UpstreamError {
             Self::HandshakeTimeout(_) => "peer_handshake_timeout",
             Self::Handshake(error) => error.reason(),
             Self::NoHttp2 => "peer_no_http2",
+            Self::NoHttp1 => "peer_no_http1",
             Self::NoCertificate => "no_certificate",
         }
     }

@@ -1,5 +1,6 @@
 //! One request's use of a pooled connection.
 
+use super::Switched;
 use super::mortal::Alert;
 use super::pool::Pool;
 use http::{Request, Response};
@@ -9,6 +10,7 @@ use hyper::client::conn::{TrySendError, http1, http2};
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
+use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
@@ -33,11 +35,13 @@ pub(super) struct Idle<B> {
     pub(super) since: Instant,
     /// How long it may idle, where the server said so.
     pub(super) keep_alive: Option<Duration>,
+    /// On a connection for one request that asks to switch protocols: what is left of it when the answer was 101.
+    pub(super) switched: Option<oneshot::Receiver<Switched>>,
 }
 
 impl<B> Idle<B> {
     pub(super) fn new(sender: http1::SendRequest<B>, task: AbortHandle, alert: Alert, retire: Instant) -> Self {
-        Self { sender, task, alert, retire, since: Instant::now(), keep_alive: None }
+        Self { sender, task, alert, retire, since: Instant::now(), keep_alive: None, switched: None }
     }
 
     pub(super) fn usable(&self, now: Instant, idle: Duration) -> bool {
@@ -109,6 +113,14 @@ impl<B> Lease<B> {
         }
     }
 
+    /// What is left of a connection whose other side has answered 101; `None` unless it was leased to switch protocols.
+    pub async fn switched(&mut self) -> Option<Switched> {
+        match &mut self.form {
+            Form::Http1(Some(idle)) => idle.switched.as_mut()?.await.ok(),
+            Form::Http1(None) | Form::Http2(_) => None,
+        }
+    }
+
     /// Gives the connection up: it took no request, so nobody else shall try it.
     pub fn discard(self) {
         if let Form::Http2(shared) = &self.form {
@@ -120,6 +132,7 @@ impl<B> Lease<B> {
     pub fn give_back(mut self, keep_alive: Option<Duration>) {
         if let Form::Http1(idle) = &mut self.form
             && let Some(mut idle) = idle.take()
+            && idle.switched.is_none()
             && !idle.sender.is_closed()
         {
             idle.since = Instant::now();

@@ -5,13 +5,17 @@ mod dial;
 mod error;
 mod lease;
 mod mortal;
+mod names;
 mod pool;
 mod route;
 mod settings;
+mod switch;
 
 pub use dial::{Dialer, OwnListeners};
 pub use error::UpstreamError;
 pub use lease::{Lease, Protocol};
+pub use names::{Answer, Name, Names, Report, Resolver, Snapshot, System, Unresolved};
 pub use pool::{AppPool, PeerPools, PoolKey};
-pub use route::{Route, Routes};
+pub use route::{Endpoint, Route, Routes};
 pub use settings::{Address, Settings};
+pub use switch::{Stream, Switched};

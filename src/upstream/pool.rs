@@ -1,8 +1,9 @@
 //! A shard's connections to the app and to peers.
 
-use super::dial::Dialled;
+use super::balance::Load;
+use super::dial::{Dialled, Purpose};
 use super::lease::{Idle, Lease, Protocol, Shared};
-use super::{Address, Dialer, UpstreamError};
+use super::{Dialer, UpstreamError};
 use crate::runtime::limits::Timeouts;
 use crate::tls::{ExpectedPeer, Offer, TlsState};
 use http_body::Body;
@@ -21,11 +22,15 @@ const STREAMS: usize = 100;
 /// Idle HTTP/1.1 connections kept to one endpoint by one shard.
 const IDLE: usize = 256;
 
+/// For how long an endpoint that could not be reached is the last choice: long enough that not every request finds out anew, short enough to be back
+/// soon after it listens again.
+const UNREACHABLE: Duration = Duration::from_secs(5);
+
 /// What a connection to a peer is kept by: nothing crosses from one identity, credential or endpoint to another.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PoolKey {
     /// Where.
-    pub endpoint: Address,
+    pub endpoint: SocketAddr,
     /// Who must be there.
     pub expected: Arc<ExpectedPeer>,
     /// Our own credential and trust.
@@ -98,6 +103,13 @@ impl<B> Pool<B> {
         self.failed.borrow().as_ref().filter(|(at, _)| *at >= asked).map(|(_, error)| error.clone())
     }
 
+    /// Whether the last dial found nobody, a moment ago.
+    fn is_unreachable(&self) -> bool {
+        let failed = self.failed.borrow();
+        let Some((at, error)) = failed.as_ref() else { return false };
+        matches!(error, UpstreamError::Connect(_) | UpstreamError::ConnectTimeout(_)) && at.elapsed() < UNREACHABLE
+    }
+
     fn is_empty(&self) -> bool {
         self.idle.borrow().is_empty() && self.shared.borrow().is_empty() && self.in_use.get() == 0
     }
@@ -131,6 +143,14 @@ where
         Self { address: AppAddress::Unix(path), dialer, pool: Pool::new() }
     }
 
+    /// A connection of its own for a request that asks to switch protocols; it does not come into the pool.
+    ///
+    /// # Errors
+    /// Nothing could be dialled.
+    pub async fn lease_to_switch(&self, timeouts: &Timeouts) -> Result<Lease<B>, UpstreamError> {
+        Ok(Lease::http1(self.dial(Purpose::Switch, timeouts).await?, &self.pool, false))
+    }
+
     /// A connection: pooled, or dialled now.
     ///
     /// # Errors
@@ -139,11 +159,14 @@ where
         if let Some(lease) = self.pool.take(Instant::now(), timeouts.app_pool_idle) {
             return Ok(lease);
         }
-        let idle = match &self.address {
-            AppAddress::Tcp(address) => self.dialer.app_tcp(*address, timeouts).await?,
-            AppAddress::Unix(path) => self.dialer.app_unix(path, timeouts).await?,
-        };
-        Ok(Lease::http1(idle, &self.pool, false))
+        Ok(Lease::http1(self.dial(Purpose::Requests, timeouts).await?, &self.pool, false))
+    }
+
+    async fn dial(&self, purpose: Purpose, timeouts: &Timeouts) -> Result<Idle<B>, UpstreamError> {
+        match &self.address {
+            AppAddress::Tcp(address) => self.dialer.app_tcp(*address, purpose, timeouts).await,
+            AppAddress::Unix(path) => self.dialer.app_unix(path, purpose, timeouts).await,
+        }
     }
 
     /// Whether there is nothing to expire.
@@ -196,8 +219,9 @@ where
                 turn = None;
             }
         }
-        let dialled = self.dialer.peer(tls, key, host, timeouts).await;
+        let dialled = self.dialer.peer(tls, key, host, Purpose::Requests, timeouts).await;
         let dialled = dialled.inspect_err(|error| drop(pool.failed.replace(Some((Instant::now(), error.clone())))))?;
+        pool.failed.take();
         pool.speaks.set(Some(dialled.protocol()));
         let lease = match dialled {
             Dialled::Http1(idle) => Lease::http1(idle, &pool, false),
@@ -210,9 +234,23 @@ where
         Ok(lease)
     }
 
-    /// How many requests use `key` now, for balancing.
-    pub fn in_use(&self, key: &PoolKey) -> usize {
-        self.pools.borrow().get(key).map_or(0, |pool| pool.in_use.get())
+    /// A connection of its own to `key`, which offers HTTP/1.1 alone, for a request that asks to switch protocols; it does not come into the pool.
+    ///
+    /// # Errors
+    /// Nothing could be dialled.
+    pub async fn lease_to_switch(&self, key: &PoolKey, host: &str, tls: &TlsState, timeouts: &Timeouts) -> Result<Lease<B>, UpstreamError> {
+        let pool = self.pool(key);
+        match self.dialer.peer(tls, key, host, Purpose::Switch, timeouts).await? {
+            Dialled::Http1(idle) => Ok(Lease::http1(idle, &pool, false)),
+            Dialled::Http2(_) => Err(UpstreamError::NoHttp1),
+        }
+    }
+
+    /// What speaks against dialling or using `key` now, for balancing.
+    pub fn load(&self, key: &PoolKey) -> Load {
+        let pools = self.pools.borrow();
+        let pool = pools.get(key);
+        Load { unreachable: pool.is_some_and(|pool| pool.is_unreachable()), in_use: pool.map_or(0, |pool| pool.in_use.get()) }
     }
 
     /// Whether there is nothing to expire.
@@ -230,7 +268,7 @@ where
             }
             pool.expire(now, timeouts.pool_idle);
             // Somebody who dials holds the pool, and what is dialled comes into it.
-            !pool.is_empty() || Rc::strong_count(pool) > 1
+            !pool.is_empty() || pool.is_unreachable() || Rc::strong_count(pool) > 1
         });
     }
 

@@ -26,6 +26,16 @@ pub struct Settings {
 pub enum Address {
     /// A literal address.
     Socket(SocketAddr),
-    /// A name that the system's resolver answers at each dial.
+    /// A name, lower case, whose addresses are followed as long as the configuration names it; and a port.
     Name(String, u16),
+}
+
+impl Settings {
+    /// The names among its endpoints.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.addresses.iter().filter_map(|address| match address {
+            Address::Socket(_) => None,
+            Address::Name(name, _) => Some(name.as_str()),
+        })
+    }
 }

@@ -132,13 +132,13 @@ impl Peer {
 }
 
 impl Facts {
-    fn of(stream: &TlsStream<TcpStream>) -> Self {
+    pub(super) fn of(stream: &TlsStream<TcpStream>) -> Self {
         let leaf = stream.get_ref().1.peer_certificates().unwrap().first().unwrap();
         let serial = Leaf::parse(leaf).unwrap().serial;
         Self { serial, frames: Frames::default(), ended: Arc::default() }
     }
 
-    fn drive<E: Send>(&self, connection: impl Future<Output = Result<(), E>> + Send + 'static) {
+    pub(super) fn drive<E: Send>(&self, connection: impl Future<Output = Result<(), E>> + Send + 'static) {
         let ended = Arc::clone(&self.ended);
         tokio::spawn(async move {
             let _ = connection.await;
@@ -264,7 +264,7 @@ impl Peer {
 }
 
 impl Facts {
-    fn plain() -> Self {
+    pub(super) fn plain() -> Self {
         Self { serial: String::new(), frames: Frames::default(), ended: Arc::default() }
     }
 }

@@ -7,7 +7,9 @@
 pub mod app;
 pub mod bystander;
 pub mod client;
+pub mod conformance;
 pub mod curl;
+pub mod dns;
 pub mod expiry;
 pub mod frames;
 pub mod raw;
@@ -16,10 +18,12 @@ pub mod remote;
 pub mod setup;
 pub mod sidecar;
 pub mod streaming;
+pub mod websocket;
 
 pub use app::App;
 pub use bystander::Bystander;
 pub use client::{Peer, get};
+pub use dns::Dns;
 pub use raw::Raw;
 pub use remote::Remote;
 pub use setup::{ALICE, BOB, Setup, policy};

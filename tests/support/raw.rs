@@ -43,9 +43,14 @@ impl Raw {
 
     /// HTTP/2 in the clear with prior knowledge; its preface is sent, with empty SETTINGS.
     pub async fn app_h2c(address: SocketAddr) -> RawHttp2 {
-        let mut connection = RawHttp2::over(plain(address).await, "http");
+        let mut connection = Self::app_h2c_silent(address).await;
         connection.preface().await;
         connection
+    }
+
+    /// HTTP/2 in the clear, of which nothing is sent yet.
+    pub async fn app_h2c_silent(address: SocketAddr) -> RawHttp2 {
+        RawHttp2::over(plain(address).await, "http")
     }
 }
 

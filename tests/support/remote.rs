@@ -76,6 +76,11 @@ struct Shared {
 impl Remote {
     /// A peer that shows `cert` whatever name is asked for, and speaks these protocols.
     pub async fn start(cert: &TestCert, alpn: &[&str]) -> Self {
+        Self::start_at(cert, alpn, "127.0.0.1:0".parse().unwrap()).await
+    }
+
+    /// As [`Remote::start`], at this address.
+    pub async fn start_at(cert: &TestCert, alpn: &[&str], address: SocketAddr) -> Self {
         let shared = Arc::<Shared>::default();
         let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
@@ -84,7 +89,7 @@ impl Remote {
             .with_cert_resolver(Arc::<Shared>::clone(&shared));
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(address).await.unwrap();
         let (address, gate) = (listener.local_addr().unwrap(), watch::Sender::new(false));
         let (calls, gates) = (Arc::clone(&shared), gate.clone());
         let task = tokio::spawn(async move {
@@ -96,6 +101,15 @@ impl Remote {
         let remote = Self { address, shared, gate, task };
         remote.show(cert);
         remote
+    }
+
+    /// Peers at several addresses of this machine, `127.0.0.1` and up, all at the same port, as the addresses of one name are.
+    pub async fn several<const N: usize>(cert: &TestCert, alpn: &[&str]) -> [Self; N] {
+        let mut started = vec![Self::start(cert, alpn).await];
+        for host in 2..=u8::try_from(N).unwrap() {
+            started.push(Self::start_at(cert, alpn, ([127, 0, 0, host], started[0].address.port()).into()).await);
+        }
+        started.try_into().ok().unwrap()
     }
 
     /// Shows another certificate from now on, to those who ask for a name that has none of its own.

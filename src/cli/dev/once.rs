@@ -11,6 +11,7 @@ use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
@@ -82,7 +83,7 @@ pub fn closing(setup: &Setup, style: Style) -> String {
 async fn send(setup: &Setup, request: &Request) -> anyhow::Result<(http::StatusCode, String)> {
     match request.way {
         Way::Sidecar => {
-            let stream = TcpStream::connect(("127.0.0.1", setup.outbound)).await?;
+            let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, setup.outbound)).await?;
             exchange(stream, &format!("http://orders{}", request.path), "orders").await
         }
         Way::Certificate(name) => direct(setup, Some(name), request.path).await,

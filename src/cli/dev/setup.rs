@@ -3,9 +3,10 @@
 use crate::cli::certs::{self, Issue};
 use crate::identity::SpiffeId;
 use crate::runtime::listener;
+use crate::upstream::{Resolver, System};
 use anyhow::{Context as _, bail};
 use std::fmt::Write as _;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -208,12 +209,17 @@ impl Ports {
     }
 }
 
-/// The address of the user's own app; IPv4 first, as most apps listen there.
+/// The address of the user's own app; of a name the first one, IPv4 first, as most apps listen there.
 fn address(app: &str) -> anyhow::Result<SocketAddr> {
     let app = app.strip_prefix("http://").unwrap_or(app).trim_end_matches('/');
-    let mut found: Vec<SocketAddr> = app.to_socket_addrs().with_context(|| format!("--app {app}: write it like 127.0.0.1:3000"))?.collect();
-    found.sort_by_key(SocketAddr::is_ipv6);
-    found.first().copied().with_context(|| format!("--app {app} has no address"))
+    if let Ok(address) = app.parse() {
+        return Ok(address);
+    }
+    let parts = app.rsplit_once(':').and_then(|(name, port)| Some((name, port.parse::<u16>().ok()?)));
+    let (name, port) = parts.with_context(|| format!("--app {app}: write it like 127.0.0.1:3000"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let answer = runtime.block_on(Resolver::new(System::default()).ask(name)).with_context(|| format!("--app {app}"))?;
+    answer.addresses.first().map(|address| SocketAddr::new(*address, port)).with_context(|| format!("--app {app} has no address"))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use anyhow::Context as _;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -16,7 +17,7 @@ use tokio_rustls::client::TlsStream;
 /// # Errors
 /// The sidecar is not who it should be, or refuses us. In TLS 1.3 the refusal may come only when something is read.
 pub async fn connect(setup: &Setup, name: Option<&str>) -> anyhow::Result<TlsStream<TcpStream>> {
-    let stream = TcpStream::connect(("localhost", setup.inbound)).await?;
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, setup.inbound)).await?;
     let config = config(&setup.dir, name)?;
     Ok(TlsConnector::from(Arc::new(config)).connect(ServerName::try_from("localhost")?, stream).await?)
 }

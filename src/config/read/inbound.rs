@@ -3,6 +3,7 @@
 use crate::config::keys::{Choice, Element, Keys, Wrong};
 use crate::proxy::{App, Inbound};
 use crate::request::Strictness;
+use crate::runtime::exposure::PrivateApp;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
@@ -17,11 +18,12 @@ impl Choice for Http1 {
 
 pub(super) fn read(root: &Keys<'_>) -> Option<Inbound> {
     let keys = root.table_if_present("inbound")?;
-    keys.not_built(&["require_private_app", "proxy_protocol", "proxy_from"]);
+    keys.not_built(&["proxy_protocol", "proxy_from"]);
     let default = Inbound::default();
     let listen = keys.or("listen", default.listen);
     let app = keys.or("app", default.app);
     keys.or("app_protocol", Http1);
+    let required = keys.or("require_private_app", default.private_app == PrivateApp::Required);
     let inbound = Inbound {
         listen,
         app,
@@ -33,6 +35,9 @@ pub(super) fn read(root: &Keys<'_>) -> Option<Inbound> {
         identity_headers: keys.or("identity_headers", default.identity_headers),
         reserved_headers: keys.or("reserved_headers", default.reserved_headers),
         forwarded_headers: keys.or("forwarded_headers", default.forwarded_headers),
+        private_app: if required { PrivateApp::Required } else { PrivateApp::Reported },
+        // Read with [health], where it stands.
+        app_check: None,
     };
     keys.close();
     Some(inbound)

@@ -47,7 +47,6 @@ fn head_bytes(keys: &Keys<'_>, default: usize) -> usize {
 
 pub(super) fn timeouts(root: &Keys<'_>) -> Timeouts {
     let keys = root.table("timeouts");
-    keys.not_built(&["tunnel_idle"]);
     let default = Timeouts::default();
     let timeouts = Timeouts {
         handshake: positive(&keys, "handshake", default.handshake),
@@ -57,6 +56,7 @@ pub(super) fn timeouts(root: &Keys<'_>) -> Timeouts {
         app_pool_idle: positive(&keys, "app_pool_idle", default.app_pool_idle),
         body_idle: positive(&keys, "body_idle", default.body_idle),
         stream_idle: keys.or("stream_idle", default.stream_idle),
+        tunnel_idle: positive(&keys, "tunnel_idle", default.tunnel_idle),
         response_head: keys.or("response_head", default.response_head),
         connect: positive(&keys, "connect", default.connect),
         pre_drain: keys.or("pre_drain", default.pre_drain),

@@ -73,9 +73,12 @@ pub(super) fn document(document: &Document<'_>, ledger: &Ledger) -> Draft {
     let audit = audit::read(&root, workload.labels);
     let limits = limits::limits(&root);
     let timeouts = limits::timeouts(&root);
-    let admin = ports::read(&root);
+    let (admin, app_check) = ports::read(&root);
     let log = ports::log(&root);
     root.close();
+    if let Some(inbound) = &mut inbound {
+        inbound.app_check = app_check;
+    }
     for strictness in [inbound.as_mut().map(|x| &mut x.strictness), outbound.as_mut().map(|x| &mut x.strictness)].into_iter().flatten() {
         strictness.head_fields = limits.head_fields;
     }

@@ -15,7 +15,7 @@ fn entry(keys: Keys<'_>) -> Option<Settings> {
     if hosts.as_ref().is_some_and(Vec::is_empty) {
         keys.problem("hosts", "is empty", "write at least one host, such as [\"payments\"]");
     }
-    let addresses: Option<OneOrMore<Address>> = keys.required("address", "\"payments.shop.internal:8443\"");
+    let addresses: Option<OneOrMore<Address>> = keys.required("address", "\"dns://payments.shop.internal:8443\"");
     let expected = expected(&keys);
     let protocol = keys.or("protocol", Offer::Auto);
     let retries = keys.within("retries", 0, 0..=10);
@@ -45,9 +45,10 @@ fn expected(keys: &Keys<'_>) -> Option<PrincipalPattern> {
 
 impl Element for Address {
     fn parse(text: &str) -> Result<Self, Wrong> {
-        let instead = "write an address and a port, such as \"10.0.0.7:8443\" or \"payments.shop.internal:8443\"";
-        if text.starts_with("dns://") {
-            return Err(Wrong::new(format!("{text:?}: dns:// is not built yet"), "write the name and the port without it"));
+        let instead = "write an address and a port, such as \"10.0.0.7:8443\", or a name, such as \"dns://payments.shop.internal:8443\"";
+        let written = text.strip_prefix("dns://");
+        if let (None, Some((scheme, _))) = (written, text.split_once("://")) {
+            return Err(Wrong::new(format!("{text:?}: there is no {scheme}:// here"), instead));
         }
         if let Ok(address) = text.parse::<SocketAddr>() {
             let usable = address.port() != 0 && !address.ip().is_unspecified();
@@ -57,18 +58,22 @@ impl Element for Address {
                 Err(Wrong::new(format!("{text:?} is no address to connect to"), instead))
             };
         }
-        let (name, port) = text.rsplit_once(':').ok_or_else(|| Wrong::new(format!("{text:?} has no port"), instead))?;
-        let is_name = PrincipalPattern::dns(name).is_ok_and(|pattern| !pattern.is_wild());
+        let rest = written.unwrap_or(text);
+        if written.is_some() && rest.parse::<SocketAddr>().is_ok() {
+            return Err(Wrong::new(format!("{text:?} is no name"), "write the address without dns://"));
+        }
+        let (name, port) = rest.rsplit_once(':').ok_or_else(|| Wrong::new(format!("{text:?} has no port"), instead))?;
+        let is_name = PrincipalPattern::dns(name.strip_suffix('.').unwrap_or(name)).is_ok_and(|pattern| !pattern.is_wild());
         match port.parse::<u16>() {
             Ok(port) if port != 0 && is_name => Ok(Self::Name(name.to_ascii_lowercase(), port)),
-            _ => Err(Wrong::new(format!("{text:?} is no address and port"), instead)),
+            _ => Err(Wrong::new(format!("{text:?} is no name and port"), instead)),
         }
     }
 
     fn show(&self) -> String {
         match self {
             Self::Socket(address) => address.to_string(),
-            Self::Name(name, port) => format!("{name}:{port}"),
+            Self::Name(name, port) => format!("dns://{name}:{port}"),
         }
     }
 }

@@ -5,6 +5,9 @@ use crate::config::{Environment, parse};
 
 const UP: &str = "[outbound]\n[[upstream]]\nhosts = ['p']\naddress = 'p:1'\nid = 'spiffe://d/p'\n";
 
+/// What to write for an address.
+const ADDRESS: &str = "write an address and a port, such as \"10.0.0.7:8443\", or a name, such as \"dns://payments.shop.internal:8443\"";
+
 /// Each text has exactly this problem.
 fn expect(table: &[(&str, &str)]) {
     for (text, problem) in table {
@@ -83,7 +86,6 @@ fn what_is_not_built_yet_is_refused_by_name() {
         ("[credentials]\nsource = 'dev'\n[credentials.cache]", "credentials.cache"),
         ("[[trust]]\ndomain = 'd'\nauthority = 'arn'", "trust[0].authority"),
         ("[[trust]]\ndomain = 'd'\n[trust.revocation]\nmode = 'off'", "trust[0].revocation"),
-        ("[inbound]\nrequire_private_app = true", "inbound.require_private_app"),
         ("[inbound]\nproxy_protocol = 'off'", "inbound.proxy_protocol"),
         ("[inbound]\nproxy_from = []", "inbound.proxy_from"),
         ("[policy]\nfile = 'p'\nboundary = 'b'", "policy.boundary"),
@@ -93,8 +95,6 @@ fn what_is_not_built_yet_is_refused_by_name() {
         ("[policy]\nfile = 'p'\nrefresh = '60s'", "policy.refresh"),
         ("[audit]\nhash_user = true", "audit.hash_user"),
         ("[audit.signing]", "audit.signing"),
-        ("[timeouts]\ntunnel_idle = '10m'", "timeouts.tunnel_idle"),
-        ("[health]\napp_check = '/healthz'", "health.app_check"),
     ];
     for (text, key) in keys {
         assert_eq!(load(text).unwrap_err(), [format!("{key}: is not built yet; leave it out")], "{text}");
@@ -106,10 +106,6 @@ fn what_is_not_built_yet_is_refused_by_name() {
         (
             "[policy]\nfile = 's3://b/p'",
             "policy.file: \"s3://b/p\": sources elsewhere are not built yet; write a path such as \"policy.toml\", or \"env:NAME\"",
-        ),
-        (
-            &UP.replace("p:1", "dns://p:1"),
-            "upstream[0].address: \"dns://p:1\": dns:// is not built yet; write the name and the port without it",
         ),
         (
             "[workload]\nid = 'spiffe://d/${ecs.family}'",
@@ -125,6 +121,20 @@ fn wrong_values_say_what_to_write() {
         ("[log]\nformat = 3", "log.format: is an integer; write a string in quotes"),
         ("[tls]\nmin = '1.1'", "tls.min: is \"1.1\"; write \"1.3\" or \"1.2\""),
         ("[tls]\ngroups = ['X25519', 'X25519']", "tls.groups[1]: \"X25519\" is written twice; write it once"),
+        ("[health]\napp_check = 'healthz'", "health.app_check: is \"healthz\"; write a path, such as \"/healthz\", or \"\" for none"),
+        (
+            "[health]\napp_check = 'http://127.0.0.1/healthz'",
+            "health.app_check: is \"http://127.0.0.1/healthz\"; write a path, such as \"/healthz\", or \"\" for none",
+        ),
+        (
+            "[health]\napp_check = '/a b'",
+            "health.app_check: is \"/a b\": invalid uri character; write a path, such as \"/healthz\", or \"\" for none",
+        ),
+        (
+            "[inbound]\napp = 'http://10.0.0.7:80'\nrequire_private_app = true",
+            "inbound.require_private_app: is true, and inbound.app is 10.0.0.7:80, which is not loopback; write a loopback address in inbound.app, or leave this out",
+        ),
+        ("[inbound]\nrequire_private_app = 1", "inbound.require_private_app: is an integer; write true or false"),
         ("[audit]\nsample = 1.5", "audit.sample: is 1.5; write a value from 0.0 to 1.0"),
         ("[audit]\nsample = nan", "audit.sample: is NaN; write a value from 0.0 to 1.0"),
         (
@@ -206,10 +216,15 @@ fn upstreams_are_read_strictly() {
         (&changed("'p']", "'a b']"), "upstream[0].hosts[0]: \"a b\" is no host; write a host name such as \"payments\", without a port"),
         (&changed("'p']", "]"), "upstream[0].hosts: is empty; write at least one host, such as [\"payments\"]"),
         (&changed("'p:1'", "[]"), "upstream[0].address: is empty; write at least one"),
-        (
-            &changed("'p:1'", "'p'"),
-            "upstream[0].address: \"p\" has no port; write an address and a port, such as \"10.0.0.7:8443\" or \"payments.shop.internal:8443\"",
-        ),
+        (&changed("'p:1'", "'p'"), &format!("upstream[0].address: \"p\" has no port; {ADDRESS}")),
+        (&changed("p:1", "dns://p"), &format!("upstream[0].address: \"dns://p\" has no port; {ADDRESS}")),
+        (&changed("p:1", "dns://p:0"), &format!("upstream[0].address: \"dns://p:0\" is no name and port; {ADDRESS}")),
+        (&changed("p:1", "dns://:1"), &format!("upstream[0].address: \"dns://:1\" is no name and port; {ADDRESS}")),
+        (&changed("p:1", "dns://*.p:1"), &format!("upstream[0].address: \"dns://*.p:1\" is no name and port; {ADDRESS}")),
+        (&changed("p:1", "dns://p:1/x"), &format!("upstream[0].address: \"dns://p:1/x\" is no name and port; {ADDRESS}")),
+        (&changed("p:1", "srv://p:1"), &format!("upstream[0].address: \"srv://p:1\": there is no srv:// here; {ADDRESS}")),
+        (&changed("p:1", "https://p:1"), &format!("upstream[0].address: \"https://p:1\": there is no https:// here; {ADDRESS}")),
+        (&changed("p:1", "dns://10.0.0.7:1"), "upstream[0].address: \"dns://10.0.0.7:1\" is no name; write the address without dns://"),
         (
             &changed("id = 'spiffe://d/p'", ""),
             "upstream[0].id: is missing; write who must be there: id = \"spiffe://prod.example/ns/shop/sa/payments\"",

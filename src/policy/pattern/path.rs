@@ -59,6 +59,11 @@ impl PathPattern {
         Ok(Self { head, tail: segments.into_iter().skip(literals).collect(), rest })
     }
 
+    /// What every path begins with that matches: up to and with a slash, or a whole path.
+    pub(crate) fn head(&self) -> &str {
+        &self.head
+    }
+
     /// Whether a canonical path matches.
     pub(crate) fn matches(&self, path: &str) -> bool {
         let Some(mut left) = path.strip_prefix(&*self.head) else { return false };

@@ -26,7 +26,7 @@ fn pick(items: &[&'static str]) -> impl Strategy<Value = &'static str> + use<> {
 }
 
 fn simple() -> impl Strategy<Value = Simple> {
-    let path = pick(&["/a", "/a/{x}", "/a/**", "/**", "/b"]);
+    let path = pick(&["/a", "/a/", "/a/{x}", "/a/**", "/**", "/b", "/a/b", "/a/b/{x}", "/a/b/**", "/{x}/b", "/ab"]);
     (
         pick(&["allow", "deny", "allow", "audit"]),
         any::<bool>(),
@@ -34,7 +34,7 @@ fn simple() -> impl Strategy<Value = Simple> {
         pick(&["*", "GET", "POST"]),
         prop::collection::vec(path, 1..3),
         pick(&["", "h", "*.h"]),
-        prop::collection::vec(0_usize..6, 0..3),
+        prop::collection::vec(0_usize..9, 0..3),
     )
         .prop_map(|(effect, shadow, who, method, paths, host, excepts)| Simple {
             effect,
@@ -76,7 +76,12 @@ fn path_fits(pattern: &str, path: &str) -> bool {
     match pattern {
         "/**" => true,
         "/a/**" => path.starts_with("/a/"),
+        "/a/b/**" => path.starts_with("/a/b/"),
         "/a/{x}" => path.strip_prefix("/a/").is_some_and(|rest| !rest.is_empty() && !rest.contains('/')),
+        "/a/b/{x}" => path.strip_prefix("/a/b/").is_some_and(|rest| !rest.is_empty() && !rest.contains('/')),
+        "/{x}/b" => {
+            path.strip_suffix("/b").and_then(|rest| rest.strip_prefix('/')).is_some_and(|rest| !rest.is_empty() && !rest.contains('/'))
+        }
         exact => path == exact,
     }
 }
@@ -110,8 +115,8 @@ proptest! {
 
     #[test]
     fn decisions_follow_from_the_rules(
-        rules in prop::collection::vec(simple(), 0..6),
-        asks in prop::collection::vec((pick(&["x", "y", "z"]), pick(&["GET", "POST", "PUT"]), pick(&["/", "/a", "/a/", "/a/b", "/a/b/c", "/b"]), pick(&["h", "i.h", "i.j.h", "k"])), 1..8),
+        rules in prop::collection::vec(simple(), 0..9),
+        asks in prop::collection::vec((pick(&["x", "y", "z"]), pick(&["GET", "POST", "PUT"]), pick(&["/", "/a", "/a/", "/a/b", "/a/b/", "/a/b/c", "/b", "/c/b", "/ab", "/abc", "/a/b/c/d"]), pick(&["h", "i.h", "i.j.h", "k"])), 1..8),
     ) {
         let table = table(&text(&rules));
         for (who, method, path, host) in asks {

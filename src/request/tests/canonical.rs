@@ -36,8 +36,6 @@ fn refusals_have_stable_codes() {
         (Ask::get("/").with("host", b"a.foo"), "host_repeated", 400),
         (Ask::get("/").without_host().with("host", b"a foo"), "host", 400),
         (Ask::get("/").without_host().with("host", b""), "host", 400),
-        (Ask::get("/").with("connection", b"Upgrade").with("upgrade", b"websocket"), "upgrade", 405),
-        (Ask::get("/").with("connection", b"Upgrade, HTTP2-Settings").with("upgrade", b"h2c"), "ok", 200),
         (Ask::get("/").with("transfer-encoding", b"Chunked"), "ok", 200),
         (Ask::get("/").with("x", b"\xff"), "ok", 200),
         (Ask::get("/").with("x", b""), "ok", 200),
@@ -45,11 +43,6 @@ fn refusals_have_stable_codes() {
     for (ask, code, status) in table {
         assert_eq!(ask.refusal(), (code, status), "{} {} {:?}", ask.method, ask.uri, ask.headers);
     }
-}
-
-#[test]
-fn upgrade_without_connection_is_no_upgrade() {
-    assert_eq!(Ask::get("/").with("upgrade", b"websocket").refusal().0, "ok");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod canonical;
 mod path;
 mod properties;
 mod reserved;
+mod upgrade;
 
 use super::{CanonicalRequest, Listener, Malformed, Strictness, canonicalize};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};

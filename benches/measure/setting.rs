@@ -1,0 +1,146 @@
+//! What the measured sidecar is configured with: everything on, 100 rules, the deciding one last.
+
+use super::Program;
+use anyhow::Context as _;
+use std::fmt::Write as _;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// Who the client is.
+pub const CLIENT: &str = "spiffe://bench.example/ns/web/sa/frontend";
+/// A caller that nobody allows.
+pub const STRANGER: &str = "spiffe://bench.example/ns/web/sa/stranger";
+/// Whom the sidecar serves.
+pub const SERVER: &str = "spiffe://bench.example/ns/shop/sa/orders";
+/// What the client asks for: the last rule decides.
+pub const PATH: &str = "/api/v100/orders/17";
+
+const RULES: usize = 100;
+
+/// Where decisions are recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sink {
+    /// To files.
+    File,
+    /// Nowhere.
+    None,
+}
+
+/// The sidecar's files.
+pub struct Setting {
+    dir: TempDir,
+}
+
+impl Setting {
+    /// Writes configuration and policy for a sidecar in front of `app`.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn new(listen: SocketAddr, app: SocketAddr, sink: Sink) -> anyhow::Result<Self> {
+        let setting = Self { dir: tempfile::tempdir().context("a directory for the sidecar")? };
+        fs::write(setting.dir.path().join("policy.toml"), policy())?;
+        fs::write(setting.configuration(), setting.text(listen, app, sink))?;
+        Ok(setting)
+    }
+
+    /// The configuration's path.
+    pub fn configuration(&self) -> PathBuf {
+        self.dir.path().join("countersign.toml")
+    }
+
+    /// The sidecar as a program to measure.
+    ///
+    /// # Errors
+    /// The binary does not say its version.
+    pub fn program(&self, binary: &Path, address: SocketAddr) -> anyhow::Result<Program> {
+        let output = Command::new(binary).arg("--version").output().with_context(|| binary.display().to_string())?;
+        let version = String::from_utf8_lossy(&output.stdout);
+        let name = format!("Countersign {}", version.split_whitespace().nth(1).context("the binary's version")?);
+        let words = vec![binary.into(), "run".into(), "--config".into(), self.configuration().into()];
+        Ok(Program { name, words, address, dir: self.dir.path().to_owned(), decides: true })
+    }
+
+    /// The directory of the development CA.
+    pub fn certificates(&self) -> PathBuf {
+        self.dir.path().join("certs-dev")
+    }
+
+    fn text(&self, listen: SocketAddr, app: SocketAddr, sink: Sink) -> String {
+        let dir = self.dir.path().display();
+        let sink = match sink {
+            Sink::File => format!("sink = \"file\"\ndir = \"{dir}/decisions\""),
+            Sink::None => "sink = \"none\"".to_owned(),
+        };
+        format!(
+            r#"[workload]
+id = "{SERVER}"
+dns_names = ["localhost"]
+
+[runtime]
+shards = 1
+
+[tls]
+groups = ["X25519"]
+ciphers = ["AES-128-GCM"]
+
+[credentials]
+source = "dev"
+[credentials.dev]
+dir = "{dir}/certs-dev"
+validity = "1d"
+
+[[trust]]
+domain = "bench.example"
+source = "dev"
+
+[inbound]
+listen = "{listen}"
+app = "http://{app}"
+
+[policy]
+file = "{dir}/policy.toml"
+
+[audit]
+{sink}
+
+[limits]
+connections = 1000
+
+[timeouts]
+pre_drain = "100ms"
+drain = "5s"
+
+[health]
+listen = "127.0.0.1:0"
+[admin]
+listen = "127.0.0.1:0"
+socket = "{dir}/control.sock"
+[log]
+format = "json"
+"#
+        )
+    }
+}
+
+/// Every rule is about the caller, so none can be left out before the path is compared.
+fn policy() -> String {
+    let mut text = String::from("schema = 1\nname = \"bench\"\n");
+    for number in 1..=RULES {
+        // A String takes whatever is written.
+        let _ = write!(
+            text,
+            r#"
+[[rule]]
+id = "orders-v{number}"
+effect = "allow"
+from = {{ spiffe = ["{CLIENT}"] }}
+methods = ["GET"]
+paths = ["/api/v{number}/orders/{{order_id}}"]
+"#
+        );
+    }
+    text
+}

@@ -1,0 +1,30 @@
+//! What must hold for any bytes, one function a parser. The fuzzer in `tests/fuzz` calls them with what it invents, and the test `corpus` with every
+//! input that was kept. A function panics when its property is broken, and does nothing otherwise.
+
+mod asked;
+mod text;
+mod who;
+
+/// One property over arbitrary bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// The name, also of its folder of inputs.
+    pub name: &'static str,
+    /// Holds, or panics.
+    pub check: fn(&[u8]),
+}
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    Target { name: "spiffe_id", check: who::spiffe_id },
+    Target { name: "x509", check: who::x509 },
+    Target { name: "forwarded_client_cert", check: who::forwarded_client_cert },
+    Target { name: "canonical_request", check: asked::canonical_request },
+    Target { name: "configuration", check: text::configuration },
+    Target { name: "policy", check: text::policy },
+];
+
+/// The target of this name.
+pub fn target(name: &str) -> Option<Target> {
+    TARGETS.iter().find(|target| target.name == name).copied()
+}

@@ -1,0 +1,73 @@
+//! What operators write.
+
+use crate::config::{self, Environment};
+use crate::document::Problems;
+use crate::identity::{PeerIdentity, Principal, SpiffeId};
+use crate::policy::{self, Caller, Table};
+use crate::request::{Listener, Strictness, canonicalize};
+use http::{HeaderMap, HeaderValue, Method, Uri, Version};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// A configuration is valid, or every problem has a place and a remedy.
+pub(super) fn configuration(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    match config::parse("fuzz.toml", text, &Environment::fixed(&[("A", "x")])) {
+        Ok(loaded) => assert!(!loaded.config.trust.is_empty() && (loaded.config.inbound.is_some() || loaded.config.outbound.is_some())),
+        Err(problems) => told(&problems, text),
+    }
+}
+
+/// A table is valid, means the same each time it is read, and decides; or every problem has a place and a remedy.
+pub(super) fn policy(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let read = || policy::parse("fuzz.toml", text, &[8_443]);
+    match (read(), read()) {
+        (Ok(table), Ok(again)) => {
+            assert_eq!(table.facts, again.facts);
+            serde_json::from_str::<serde_json::Value>(table.canonical_json()).expect("canonical JSON is JSON");
+            decides(Arc::new(table));
+        }
+        (Err(problems), Err(again)) => {
+            assert_eq!(problems, again);
+            told(&problems, text);
+        }
+        (first, second) => panic!("read twice: {:?} and {:?}", first.err(), second.err()),
+    }
+}
+
+fn told(problems: &Problems, text: &str) {
+    assert!(problems.iter().count() > 0);
+    let lines = text.lines().count().max(1) + 1;
+    for problem in problems.iter() {
+        assert!(!problem.what.is_empty() && problem.place.line <= lines, "{problem}");
+    }
+}
+
+fn decides(table: Arc<Table>) {
+    let id = SpiffeId::parse("spiffe://prod.example/ns/web/sa/frontend").expect("a valid id");
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let identity = PeerIdentity {
+        principal: Principal::Spiffe(id),
+        serial: "01".into(),
+        fingerprint: String::new(),
+        issuer: String::new(),
+        subject: String::new(),
+        dns_names: Vec::new(),
+        not_after: now + Duration::from_secs(60),
+        not_before: now - Duration::from_secs(60),
+    };
+    let caller = Caller::new(Some(Arc::new(identity)), ([127, 0, 0, 1], 40_000).into(), 8_443, None);
+    let headers = HeaderMap::from_iter([(http::header::HOST, HeaderValue::from_static("orders.internal"))]);
+    let snapshot = Some(table);
+    for target in ["/", "/api/v1/orders", "/api/v1/orders/17", "/admin/x", "/a/b/c/"] {
+        let request =
+            canonicalize(&Method::GET, &Uri::from_static(target), Version::HTTP_11, &headers, &Strictness::default(), Listener::Inbound);
+        let request = request.expect("a plain request");
+        let verdict = || match policy::decide(&snapshot, &caller, &request, now) {
+            Ok(permit) => (true, permit.facts().reason, permit.facts().rule.clone()),
+            Err(denial) => (false, denial.facts.reason, denial.facts.rule),
+        };
+        assert_eq!(verdict(), verdict());
+    }
+}
