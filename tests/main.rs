@@ -1,12 +1,14 @@
 //! Black-box tests, one property a file: the real binary, real sockets, real TLS.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod abandoned_streams_are_bounded;
 mod admin_tcp_is_read_only;
 mod app_check_rules_readiness;
 mod app_down_is_502;
 mod app_over_h2c;
 mod bad_certificate_file_keeps_old;
 mod bad_policy_keeps_old;
+mod buffered_bytes_bounds_memory;
 mod config_examples_load;
 mod configuration_problems_all_at_once;
 mod connection_cap_recovers;
@@ -23,11 +25,13 @@ mod grpc_calls_pass;
 mod grpc_errors_are_grpc;
 mod handshake_stall_times_out;
 mod head_with_two_lengths_is_answered;
+mod header_bombs_are_refused;
 mod header_bytes_pass_unchanged;
 mod http1_bodies;
 mod http1_connections;
 mod http1_heads;
 mod http1_manners;
+mod http2_floods_are_cut;
 mod http2_flow_control;
 mod http2_frames;
 mod http2_header_blocks;
@@ -49,6 +53,7 @@ mod peer_refuses_us;
 mod policy_reload_reaches_open_connections;
 mod pool_never_crosses_identity;
 mod pooled_connections_are_replaced;
+mod rapid_reset_is_bounded;
 mod records_are_complete;
 mod refused_handshake_is_logged;
 mod refused_requests_keep_their_connection;

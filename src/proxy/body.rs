@@ -1,5 +1,8 @@
 //! Bodies as they pass: counted, ended when the exchange ends, never held.
 
+use super::activity::Speaks;
+use super::buffers::PIECE;
+use super::connections::Connection;
 use super::exchange::{Exchange, ExchangeGuard};
 use super::shard::Shard;
 use crate::audit::Direction;
@@ -45,6 +48,7 @@ pub struct Upload {
     exchange: Rc<Exchange>,
     /// By which the exchange knows us.
     reader: u32,
+    connection: Rc<Connection>,
     shard: Rc<Shard>,
     direction: Direction,
     /// Bytes that may still come; zero in the settings means any number.
@@ -73,12 +77,12 @@ impl Upload {
     }
 
     fn read_as(reader: u32, guard: &ExchangeGuard) -> Self {
-        let shard = Rc::clone(guard.shard());
+        let (shard, connection) = (Rc::clone(guard.shard()), Rc::clone(guard.connection()));
         let exchange = Rc::clone(&guard.exchange);
         let declared = exchange.with_body(reader, |body| body.size_hint().exact().is_some()) == Some(true);
         let max = shard.plan.limits.max_body;
         let allowance = if max == 0 { u64::MAX } else { max };
-        Self { exchange, reader, shard, direction: guard.direction(), allowance, declared }
+        Self { exchange, reader, connection, shard, direction: guard.direction(), allowance, declared }
     }
 
     fn passed(&mut self, frame: Frame<Bytes>) -> Option<Result<Frame<Bytes>, BodyError>> {
@@ -88,6 +92,9 @@ impl Upload {
             Ok(data) => {
                 let bytes = data.len() as u64;
                 self.exchange.received(bytes, now);
+                if let Some(http2) = self.connection.activity.http2() {
+                    http2.taken(bytes);
+                }
                 let Some(left) = self.allowance.checked_sub(bytes) else {
                     self.exchange.end("max_body", now);
                     return Some(Err(BodyError::over("max_body")));
@@ -176,6 +183,8 @@ pub enum Download {
 /// A body that is passed on. Dropping it ends the exchange.
 pub struct Passing {
     inner: Incoming,
+    /// What is left of the last piece that came.
+    rest: Bytes,
     guard: ExchangeGuard,
     lease: Option<Lease<Upload>>,
     keep_alive: Option<Duration>,
@@ -185,7 +194,7 @@ pub struct Passing {
 impl Passing {
     /// Passes `inner` on; at its regular end `lease` goes back to its pool. `bodiless`: nothing of it will be read, as after HEAD.
     pub fn new(inner: Incoming, guard: ExchangeGuard, lease: Lease<Upload>, keep_alive: Option<Duration>, bodiless: bool) -> Self {
-        let mut passing = Self { inner, guard, lease: Some(lease), keep_alive, failed: false };
+        let mut passing = Self { inner, rest: Bytes::new(), guard, lease: Some(lease), keep_alive, failed: false };
         if bodiless || passing.inner.is_end_stream() {
             passing.finished();
         }
@@ -208,12 +217,12 @@ impl Passing {
             if let Some(reason) = self.guard.exchange.ended() {
                 return self.fail(BodyError::Ended(reason));
             }
+            if !self.rest.is_empty() {
+                return Poll::Ready(Some(Ok(self.piece())));
+            }
             match Pin::new(&mut self.inner).poll_frame(cx) {
                 Poll::Ready(Some(Ok(frame))) => {
                     if let Some(frame) = self.passed(frame) {
-                        if self.inner.is_end_stream() {
-                            self.finished();
-                        }
                         return Poll::Ready(Some(Ok(frame)));
                     }
                 }
@@ -247,18 +256,39 @@ impl Passing {
         Poll::Ready(Some(Err(error)))
     }
 
-    fn passed(&self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
-        let shard = self.guard.shard();
+    /// The next piece of what came. HTTP/2 gets it frame by frame: a stream holds what it was handed, whatever its window.
+    fn piece(&mut self) -> Frame<Bytes> {
+        let whole = self.guard.connection().speaks() == Speaks::Http1;
+        let most = if whole { self.rest.len() } else { PIECE.min(self.rest.len()) };
+        let piece = self.rest.split_to(most);
+        self.guard.exchange.sent(piece.len() as u64, self.guard.shard().now());
+        self.finish_at_end();
+        Frame::data(piece)
+    }
+
+    fn is_end(&self) -> bool {
+        self.rest.is_empty() && self.inner.is_end_stream()
+    }
+
+    fn finish_at_end(&mut self) {
+        if self.is_end() {
+            self.finished();
+        }
+    }
+
+    fn passed(&mut self, frame: Frame<Bytes>) -> Option<Frame<Bytes>> {
         match frame.into_data() {
             Ok(data) => {
                 #[cfg(feature = "testing")]
                 crate::testing::hooks::body(&data);
-                self.guard.exchange.sent(data.len() as u64, shard.now());
-                Some(Frame::data(data))
+                self.guard.exchange.arrived(data.len() as u64);
+                self.rest = data;
+                Some(self.piece())
             }
             Err(frame) => {
-                let trailers = frame.into_trailers().ok()?;
-                Some(Frame::trailers(without_reserved(trailers, shard, self.guard.direction())))
+                let trailers = without_reserved(frame.into_trailers().ok()?, self.guard.shard(), self.guard.direction());
+                self.finish_at_end();
+                Some(Frame::trailers(trailers))
             }
         }
     }
@@ -278,7 +308,7 @@ impl Body for Download {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Own(text) => text.is_none(),
-            Self::Passing(passing) => passing.inner.is_end_stream(),
+            Self::Passing(passing) => passing.is_end(),
         }
     }
 

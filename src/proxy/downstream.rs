@@ -210,7 +210,7 @@ impl Downstream {
     fn cut(&self, reason: &'static str) {
         self.shard.metrics(self.direction).cut(reason);
         let always = matches!(reason, "head" | "h2_flood");
-        if always || (reason == "body_idle" && !self.connection.is_accounted()) {
+        if always || (matches!(reason, "body_idle" | "buffers_full") && !self.connection.is_accounted()) {
             self.unseen(Reason::Refused(reason), 0);
         }
     }

@@ -1,6 +1,7 @@
 //! One request between its decision and its end: counters, deadlines, and the record that is written when it is over.
 
 use super::activity::{Millis, millis};
+use super::buffers::SEND_BUFFER;
 use super::connections::Connection;
 use super::downstream::Begun;
 use super::grpc::{self, Speech};
@@ -69,6 +70,10 @@ pub struct Exchange {
     wakers: RefCell<[Option<Waker>; WAKERS]>,
     bytes_in: Cell<u64>,
     bytes_out: Cell<u64>,
+    /// Response bytes that came from the other side, and the last piece of either body.
+    arrived_out: Cell<u64>,
+    piece_in: Cell<u64>,
+    piece_out: Cell<u64>,
     complete: Cell<bool>,
     /// The request's body; nothing once it was read or nobody wants it any more.
     body: RefCell<Option<Incoming>>,
@@ -146,6 +151,7 @@ impl Exchange {
     /// Request bytes came from the client and were handed on; they wait until more is asked for.
     pub fn received(&self, bytes: u64, now: Millis) {
         self.bytes_in.set(self.bytes_in.get() + bytes);
+        self.piece_in.set(bytes);
         self.upload_awaited.set(0);
         self.upload_waits.set(now);
         self.last_byte.set(now);
@@ -209,6 +215,12 @@ impl Exchange {
         }
     }
 
+    /// A piece of the response came from the other side.
+    pub fn arrived(&self, bytes: u64) {
+        self.arrived_out.set(self.arrived_out.get() + bytes);
+        self.piece_out.set(bytes);
+    }
+
     /// Response bytes go to the client; they wait until more is asked for.
     pub fn sent(&self, bytes: u64, now: Millis) {
         self.bytes_out.set(self.bytes_out.get() + bytes);
@@ -250,6 +262,18 @@ impl Exchange {
         decision.outcome.phase = Some("open");
         decision.outcome.total_us = micros(self.begun.elapsed());
         Some(decision)
+    }
+
+    /// Bytes that wait for the app or peer, and for the client, since before this tick: no more than a buffer and a piece each, and of a response that
+    /// goes on one more piece, which was read ahead.
+    pub fn held(&self, now: Millis) -> (u64, u64) {
+        let waits = |since: &Cell<Millis>| since.get() != 0 && since.get() < now;
+        let held = |bytes: &Cell<u64>, piece: &Cell<u64>| bytes.get().min(SEND_BUFFER as u64 + piece.get());
+        let ahead = if self.complete.get() { 0 } else { self.piece_out.get() };
+        (
+            if waits(&self.upload_waits) { held(&self.bytes_in, &self.piece_in) } else { 0 },
+            if waits(&self.download_waits) { held(&self.arrived_out, &self.piece_out) + ahead } else { 0 },
+        )
     }
 
     /// Applies the time-outs of an open request. Gives a reason to cut the connection when ending the request alone did not work.
@@ -331,6 +355,9 @@ impl ExchangeGuard {
             wakers: RefCell::default(),
             bytes_in: Cell::new(0),
             bytes_out: Cell::new(0),
+            arrived_out: Cell::new(0),
+            piece_in: Cell::new(0),
+            piece_out: Cell::new(0),
             complete: Cell::new(false),
             body: RefCell::new(Some(body)),
             reader: Cell::new(0),

@@ -148,7 +148,7 @@ async fn decide_and_forward(peer: Rc<Peer>, request: Request<Incoming>, begun: B
         }
     };
     let decide_ns = begun.nanos();
-    let (hop, share) = match admit(shard, &parts.headers, in_flight).await {
+    let (hop, share) = match admit(downstream, &parts.headers, in_flight).await {
         Ok(admitted) => admitted,
         Err((status, reason)) => {
             owes.set(Owes::Nobody);
@@ -199,10 +199,14 @@ fn decide(downstream: &Downstream, parts: &mut Parts, strictness: &Strictness, w
 
 /// What the data path itself can refuse once the table allows: loops, too much at once, a log that takes no more.
 async fn admit(
-    shard: &Shard,
+    downstream: &Downstream,
     headers: &HeaderMap,
     in_flight: &Arc<AtomicUsize>,
 ) -> Result<(HeaderValue, Share), (StatusCode, &'static str)> {
+    let shard = &downstream.shard;
+    if shard.plan.buffers.refuse(&downstream.connection) {
+        return Err((StatusCode::SERVICE_UNAVAILABLE, "buffers_full"));
+    }
     let hop = headers::next_hop(headers).map_err(|()| (StatusCode::LOOP_DETECTED, "loop"))?;
     let share = shard.plan.admission.inbound(in_flight).map_err(|reason| (StatusCode::SERVICE_UNAVAILABLE, reason))?;
     shard.recorder.reserve().await.map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, "audit_unavailable"))?;

@@ -136,7 +136,8 @@ async fn route_and_forward(
     };
     let permit = policy::permit_route(Arc::clone(&destination.rule), &shard.policy.current());
     let decide_ns = begun.nanos();
-    let share = match shard.plan.admission.outbound() {
+    let admitted = if shard.plan.buffers.refuse(&downstream.connection) { Err("buffers_full") } else { shard.plan.admission.outbound() };
+    let share = match admitted {
         Ok(share) if shard.recorder.reserve().await.is_ok() => share,
         refused => {
             owes.set(Owes::Nobody);

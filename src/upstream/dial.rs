@@ -9,6 +9,7 @@ use super::unread::Unread;
 use super::{PoolKey, UpstreamError};
 use crate::runtime::clock::Clock;
 use crate::runtime::limits::Timeouts;
+use crate::runtime::listener::limit_unsent;
 use crate::runtime::tasks::spawn_local;
 use crate::tls::{Connected, Offer, TlsState};
 use http_body::Body;
@@ -23,6 +24,12 @@ use std::time::{Duration, SystemTime};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
+
+/// What a peer may send before our client has read it, on one stream and on all of an HTTP/2 connection, and what of a request waits for the peer's
+/// window; bytes. As much as we take from our own clients: the library's defaults would hold 5 MiB a connection.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+const SEND_BUFFER: usize = 64 << 10;
 
 /// How much earlier than the peer's graceful end we stop using a connection, so that the two never meet.
 const RETIRE_EARLIER: Duration = Duration::from_secs(2);
@@ -144,6 +151,7 @@ impl Dialer {
             return Err(UpstreamError::Loop);
         }
         stream.set_nodelay(true).map_err(|error| UpstreamError::Connect(Arc::new(error)))?;
+        limit_unsent(&stream);
         Ok(stream)
     }
 
@@ -196,7 +204,12 @@ impl Dialer {
     {
         let settling = Settling::default();
         let mut builder = http2::Builder::new(settling.clone());
-        builder.max_header_list_size(u32::try_from(self.head_bytes).unwrap_or(u32::MAX)).initial_max_send_streams(UNSETTLED);
+        builder
+            .max_header_list_size(u32::try_from(self.head_bytes).unwrap_or(u32::MAX))
+            .initial_max_send_streams(UNSETTLED)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(SEND_BUFFER);
         let (sender, mut connection) =
             builder.handshake(TokioIo::new(stream)).await.map_err(|error| UpstreamError::Http(Arc::new(error)))?;
         match timeout(limit, settled(&settling, &mut connection)).await {

@@ -5,6 +5,7 @@
 #![allow(dead_code, reason = "not every property uses every fixture")]
 
 pub mod app;
+pub mod bystander;
 pub mod client;
 pub mod conformance;
 pub mod curl;
@@ -22,6 +23,7 @@ pub mod streaming;
 pub mod websocket;
 
 pub use app::App;
+pub use bystander::Bystander;
 pub use client::{Peer, get};
 pub use dns::Dns;
 pub use raw::Raw;
