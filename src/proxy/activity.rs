@@ -78,6 +78,8 @@ pub struct Activity {
     preface: AtomicU64,
     /// The client sends no more.
     ended: AtomicBool,
+    /// A head came that has a length beside its transfer coding.
+    two_framings: AtomicBool,
     speaks: Speaks,
     http2: Option<Box<Http2>>,
 }
@@ -94,6 +96,7 @@ impl Activity {
             write_blocked: AtomicU64::new(0),
             preface: AtomicU64::new(preface),
             ended: AtomicBool::new(false),
+            two_framings: AtomicBool::new(false),
             speaks,
             http2: (speaks == Speaks::Http2).then(Box::default),
         })
@@ -112,6 +115,21 @@ impl Activity {
             }
             _ => {}
         }
+    }
+
+    /// Whether what was read last belongs to an HTTP/1.1 head.
+    pub fn is_in_head(&self) -> bool {
+        self.speaks == Speaks::Http1 && self.doing() == Doing::Head
+    }
+
+    /// A head came that has a length beside its transfer coding; the connection ends after its message.
+    pub fn framed_twice(&self) {
+        self.two_framings.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether such a head came.
+    pub fn is_framed_twice(&self) -> bool {
+        self.two_framings.load(Ordering::Relaxed)
     }
 
     /// The client sends no more.

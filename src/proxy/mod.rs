@@ -11,6 +11,7 @@ mod error;
 mod exchange;
 mod forward;
 mod frames;
+mod framing;
 mod headers;
 mod http2;
 mod inbound;
