@@ -6,6 +6,7 @@ mod app_check_rules_readiness;
 mod app_down_is_502;
 mod bad_certificate_file_keeps_old;
 mod bad_policy_keeps_old;
+mod bypasses;
 mod config_examples_load;
 mod configuration_problems_all_at_once;
 mod connection_cap_recovers;

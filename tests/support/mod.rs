@@ -13,6 +13,7 @@ pub mod expiry;
 pub mod frames;
 pub mod raw;
 pub mod raw_http2;
+pub mod recording;
 pub mod remote;
 pub mod setup;
 pub mod sidecar;
