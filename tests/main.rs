@@ -9,6 +9,7 @@ mod app_over_h2c;
 mod bad_certificate_file_keeps_old;
 mod bad_policy_keeps_old;
 mod buffered_bytes_bounds_memory;
+mod bypasses;
 mod config_examples_load;
 mod configuration_problems_all_at_once;
 mod connection_cap_recovers;

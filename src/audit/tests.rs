@@ -5,7 +5,7 @@ use super::writer::start_with;
 use super::*;
 use crate::identity::{Channel, PeerIdentity, Principal, SpiffeId};
 use crate::policy::{Caller, Facts, Reason, RuleFacts, TableFacts, Verdict, Would};
-use crate::request::{CanonicalRequest, ContentType};
+use crate::request::{CanonicalRequest, ContentType, Noted};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::io::{self, Write};
@@ -48,6 +48,7 @@ pub(super) fn decision(id: DecisionId, verdict: Verdict, path: &str) -> Decision
             rule: Some(rule),
             template: Some("/orders/{id}".into()),
             reason,
+            looked: None,
             would: None,
             table: Some(Arc::new(table)),
             generation: 3,
@@ -63,6 +64,7 @@ pub(super) fn decision(id: DecisionId, verdict: Verdict, path: &str) -> Decision
             version: http::Version::HTTP_2,
             content_type: ContentType::Json,
             framing: Some("te_cl"),
+            noted: Noted::default(),
         }),
         method: None,
         decide_ns: 61,

@@ -124,6 +124,7 @@ impl<'i> Candidates<'i> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Listeners;
     use super::super::parse::parse_at;
     use super::*;
     use proptest::prelude::*;
@@ -144,7 +145,7 @@ mod tests {
             };
             let patterns: Vec<_> = patterns.into_iter().filter(|(head, tail)| !head.is_empty() || !tail.is_empty()).collect();
             let text: String = patterns.iter().enumerate().map(rule).collect();
-            let table = parse_at("t", &format!("schema = 1\nname = 't'\n{text}"), &[], std::time::SystemTime::now()).unwrap();
+            let table = parse_at("t", &format!("schema = 1\nname = 't'\n{text}"), &Listeners::default(), std::time::SystemTime::now()).unwrap();
             let rules: Vec<_> = (0..).zip(&table.rules).collect();
             let index = Index::new(&rules);
             for path in &paths {

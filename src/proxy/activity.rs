@@ -80,6 +80,8 @@ pub struct Activity {
     ended: AtomicBool,
     /// The client's end is waited for no longer.
     left: AtomicBool,
+    /// A head came that has a length beside its transfer coding.
+    two_framings: AtomicBool,
     speaks: Speaks,
     http2: Option<Box<Http2>>,
 }
@@ -97,6 +99,7 @@ impl Activity {
             preface: AtomicU64::new(preface),
             ended: AtomicBool::new(false),
             left: AtomicBool::new(false),
+            two_framings: AtomicBool::new(false),
             speaks,
             http2: (speaks == Speaks::Http2).then(Box::default),
         })
@@ -115,6 +118,21 @@ impl Activity {
             }
             _ => {}
         }
+    }
+
+    /// Whether what was read last belongs to an HTTP/1.1 head.
+    pub fn is_in_head(&self) -> bool {
+        self.speaks == Speaks::Http1 && self.doing() == Doing::Head
+    }
+
+    /// A head came that has a length beside its transfer coding; the connection ends after its message.
+    pub fn framed_twice(&self) {
+        self.two_framings.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether such a head came.
+    pub fn is_framed_twice(&self) -> bool {
+        self.two_framings.load(Ordering::Relaxed)
     }
 
     /// The client sends no more.

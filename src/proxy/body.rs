@@ -6,10 +6,12 @@ use super::connections::Connection;
 use super::exchange::{Exchange, ExchangeGuard};
 use super::shard::Shard;
 use crate::audit::Direction;
+use crate::policy;
+use crate::request::Mentioned;
 use crate::runtime::tasks::contained_poll;
 use crate::upstream::{self, Lease};
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::pin::Pin;
@@ -106,7 +108,7 @@ impl Upload {
                 Ok(trailers) => {
                     // Whoever sends them on does not ask for more.
                     self.exchange.upload_done(now);
-                    Frame::trailers(without_reserved(trailers, &self.shard, self.direction))
+                    Frame::trailers(self.clean(trailers))
                 }
                 Err(_) => return None,
             },
@@ -115,6 +117,16 @@ impl Upload {
             self.exchange.upload_done(now);
         }
         Some(Ok(frame))
+    }
+
+    /// What was decided on is not said again after the decision, and nobody but us says who calls.
+    fn clean(&self, trailers: HeaderMap) -> HeaderMap {
+        let mentioned = match self.direction {
+            Direction::Inbound => policy::mentioned(&self.shard.policy.current()),
+            Direction::Outbound => Mentioned::default(),
+        };
+        let refuses = |name: &HeaderName| self.shard.plan.reserved.drops_trailer(name) || mentioned.covers(name);
+        without(trailers, &self.shard, self.direction, refuses)
     }
 }
 
@@ -286,7 +298,9 @@ impl Passing {
                 Some(self.piece())
             }
             Err(frame) => {
-                let trailers = without_reserved(frame.into_trailers().ok()?, self.guard.shard(), self.guard.direction());
+                let shard = self.guard.shard();
+                let drops = |name: &HeaderName| shard.plan.reserved.drops_trailer(name);
+                let trailers = without(frame.into_trailers().ok()?, shard, self.guard.direction(), drops);
                 self.finish_at_end();
                 Some(Frame::trailers(trailers))
             }
@@ -320,8 +334,9 @@ impl Body for Download {
     }
 }
 
-fn without_reserved(mut trailers: HeaderMap, shard: &Shard, direction: Direction) -> HeaderMap {
-    let refused: Vec<_> = trailers.keys().filter(|name| shard.plan.reserved.drops_trailer(name)).cloned().collect();
+/// Trailers without those that `refuses` names; they are counted.
+fn without(mut trailers: HeaderMap, shard: &Shard, direction: Direction, refuses: impl Fn(&HeaderName) -> bool) -> HeaderMap {
+    let refused: Vec<_> = trailers.keys().filter(|name| refuses(name)).cloned().collect();
     for name in refused {
         trailers.remove(&name);
         shard.metrics(direction).trailers_dropped.increment(1);

@@ -14,8 +14,8 @@ use crate::policy::{Denial, Facts, Reason, Snapshot, Verdict};
 use crate::request::{CanonicalRequest, Malformed};
 use crate::runtime::tasks::contained;
 use crate::trust::RefusedPeer;
-use http::header::CONNECTION;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use std::cell::Cell;
@@ -77,6 +77,11 @@ impl Downstream {
     /// Now, for a request that comes now.
     fn begin(&self, speech: Speech) -> Begun {
         Begun { wall: self.shard.plan.clock.now(), instant: Instant::now(), speech }
+    }
+
+    /// `te_cl` for a request whose head has a length beside its transfer coding; the library drops the length.
+    pub fn framing(&self, headers: &HeaderMap) -> Option<&'static str> {
+        (self.connection.activity.is_framed_twice() && headers.contains_key(TRANSFER_ENCODING)).then_some("te_cl")
     }
 
     /// A record of a decision that took `decide_ns` nanoseconds.

@@ -176,7 +176,7 @@ pub fn clean_response(headers: &mut HeaderMap, keep_length: bool, verified_peer:
     loop {
         let mut found = 0;
         for name in headers.keys() {
-            let ours = name.as_str().starts_with("x-countersign-") && !(verified_peer && *name == super::respond::DECISION);
+            let ours = reserved::is_ours(name) && !(verified_peer && *name == super::respond::DECISION);
             if (ours || reserved::is_hop_by_hop(name))
                 && let Some(slot) = ends_here.get_mut(found)
             {

@@ -185,8 +185,11 @@ struct Decided {
 fn decide(downstream: &Downstream, parts: &mut Parts, strictness: &Strictness, wall: SystemTime) -> Result<Decided, Box<Refusal>> {
     let table = downstream.shard.policy.current();
     let asked = upgrade::asked(parts).map_err(|malformed| Refusal::malformed(malformed, &table, parts.method.clone()))?;
-    let canonical = canonicalize(&parts.method, &parts.uri, parts.version, &parts.headers, strictness, request::Listener::Inbound);
-    let canonical = canonical.map_err(|malformed| Refusal::malformed(malformed, &table, parts.method.clone()))?;
+    let mentioned = policy::mentioned(&table);
+    let listener = request::Listener::Inbound;
+    let canonical = canonicalize(&parts.method, &parts.uri, parts.version, &parts.headers, strictness, listener, &mentioned);
+    let mut canonical = canonical.map_err(|malformed| Refusal::malformed(malformed, &table, parts.method.clone()))?;
+    canonical.framing = downstream.framing(&parts.headers);
     match policy::decide(&table, &downstream.connection.caller, &canonical, wall) {
         Ok(permit) => Ok(Decided { canonical, permit, asked }),
         Err(denial) => {

@@ -1,6 +1,7 @@
 //! The I/O wrapper of a downstream connection: leaves marks for the sweep, looks at HTTP/2 frames, and gives back bytes that were read ahead.
 
 use super::activity::Activity;
+use super::framing;
 use super::http2::{Farewell, Observer};
 use bytes::{Buf, Bytes};
 use std::io;
@@ -48,6 +49,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Marked<S> {
         let bytes = buffer.filled().len() - before;
         if bytes > 0 {
             self.activity.read(bytes);
+            if self.activity.is_in_head() && framing::has_both(buffer.filled().get(before..).unwrap_or_default()) {
+                self.activity.framed_twice();
+            }
             let Self { observer, activity, .. } = &mut *self;
             if let (Some(observer), Some(http2)) = (observer, activity.http2()) {
                 observer.read(buffer.filled().get(before..).unwrap_or_default(), http2, activity.now());

@@ -12,6 +12,7 @@ mod error;
 mod exchange;
 mod forward;
 mod frames;
+mod framing;
 mod grpc;
 mod headers;
 mod http2;

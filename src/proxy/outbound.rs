@@ -11,7 +11,7 @@ use super::shard::{Listener, Shard};
 use super::{forward, headers, respond, upgrade};
 use crate::audit::{Direction, RefusedHandshake, Target};
 use crate::policy::{self, Caller, RuleFacts, Verdict};
-use crate::request::{self, Strictness, canonicalize};
+use crate::request::{self, CanonicalRequest, Mentioned, Strictness, canonicalize};
 use crate::runtime::listener::Incoming as Arrived;
 use crate::tls::ConnectError;
 use crate::upstream::{Address, Route, Routes, Settings, Snapshot, UpstreamError};
@@ -113,12 +113,14 @@ async fn route_and_forward(
 ) -> Response<Download> {
     let shard = &downstream.shard;
     let (mut parts, body) = request.into_parts();
+    // Routes are found by host alone: no rule asks about a header.
+    let (listener, mentioned) = (request::Listener::Outbound, Mentioned::default());
     let canonical = upgrade::asked(&mut parts).and_then(|asked| {
         let Parts { method, uri, version, headers, .. } = &parts;
-        canonicalize(method, uri, *version, headers, &strictness, request::Listener::Outbound).map(|canonical| (canonical, asked))
+        canonicalize(method, uri, *version, headers, &strictness, listener, &mentioned).map(|canonical| (canonical, asked))
     });
     let (canonical, asked) = match canonical {
-        Ok(canonical) => canonical,
+        Ok((canonical, asked)) => (CanonicalRequest { framing: downstream.framing(&parts.headers), ..canonical }, asked),
         Err(malformed) => {
             owes.set(Owes::Nobody);
             let refusal = Refusal::malformed(malformed, &shard.policy.current(), parts.method);

@@ -31,6 +31,10 @@ pub enum Malformed {
     Host,
     /// A header that is decided on, or `authorization`, more than once.
     HeaderRepeated,
+    /// A header that is decided on, written with underscores for dashes or the other way round.
+    HeaderSpelling,
+    /// A header that is decided on has a byte beyond ASCII.
+    HeaderObsText,
     /// A field value begins or ends with a blank.
     HeaderBlank,
     /// `Connection` nominates a header that others rely on.
@@ -70,6 +74,8 @@ impl Malformed {
             Self::HostMismatch => "host_mismatch",
             Self::Host => "host",
             Self::HeaderRepeated => "header_repeated",
+            Self::HeaderSpelling => "header_spelling",
+            Self::HeaderObsText => "header_obs_text",
             Self::HeaderBlank => "header_blank",
             Self::ConnectionNominates => "connection_nominates",
             Self::TransferEncoding => "transfer_encoding",

@@ -16,6 +16,7 @@ pub mod grpc;
 pub mod raw;
 pub mod raw_http2;
 pub mod raw_server;
+pub mod recording;
 pub mod remote;
 pub mod setup;
 pub mod sidecar;

@@ -182,7 +182,7 @@ impl RawHttp1 {
     }
 
     /// The lines of a head without their ends.
-    async fn head(&mut self) -> Option<Vec<String>> {
+    pub(super) async fn head(&mut self) -> Option<Vec<String>> {
         let mut lines = Vec::new();
         loop {
             match self.line().await? {
@@ -206,7 +206,7 @@ impl RawHttp1 {
         }
     }
 
-    async fn chunks(&mut self) -> Option<(Vec<u8>, Vec<(String, Vec<u8>)>)> {
+    pub(super) async fn chunks(&mut self) -> Option<(Vec<u8>, Vec<(String, Vec<u8>)>)> {
         let mut body = Vec::new();
         loop {
             let line = self.line().await?;
@@ -220,7 +220,7 @@ impl RawHttp1 {
     }
 }
 
-fn field(line: &str) -> (String, Vec<u8>) {
+pub(super) fn field(line: &str) -> (String, Vec<u8>) {
     let (name, value) = line.split_once(':').unwrap_or_else(|| panic!("no field: {line:?}"));
     (name.to_owned(), value.trim().chars().map(|character| character as u8).collect())
 }
