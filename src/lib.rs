@@ -27,12 +27,14 @@
 //! 9. `proxy::forward` sends the request to the app from the shard's own pool, and cleans what comes back. Permit and canonical request are consumed.
 //! 10. `proxy::body` counts bytes both ways and never holds a body whole. `proxy::exchange` writes the record when the request is over. Time is kept by
 //!     the shard's sweep, as a body is not polled while its reader stalls.
+//! 11. `proxy::upgrade` reads what asks for another protocol, such as a WebSocket, before the request is decided. Where the other side then agrees, the
+//!     exchange goes on as a `proxy::tunnel`, under the same deadlines, until it ends.
 //!
 //! # One request, outbound: this service → peer
 //!
 //! 1. The app speaks plain HTTP to a loopback listener, with the peer in `Host` or as a proxy in the request line.
 //! 2. `proxy::outbound` finds the upstream by canonical host in [`upstream::Routes`]; the match is a permit of its own kind and is recorded. No route: 502,
-//!    recorded too. There is no open relay, and `CONNECT` gets 405.
+//!    recorded too. There is no open relay, and a plain `CONNECT` gets 405.
 //! 3. Identity headers that the app sends are removed: an app cannot assert an identity to a peer.
 //! 4. Of several endpoints the less loaded of two random ones is chosen. The names among them are resolved beforehand, on the control runtime
 //!    ([`upstream::Names`]): a request never waits for DNS. The pool hands out a connection by [`upstream::PoolKey`]: endpoint,

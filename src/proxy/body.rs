@@ -4,7 +4,7 @@ use super::exchange::{Exchange, ExchangeGuard};
 use super::shard::Shard;
 use crate::audit::Direction;
 use crate::runtime::tasks::contained_poll;
-use crate::upstream::Lease;
+use crate::upstream::{self, Lease};
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
@@ -20,15 +20,31 @@ pub enum BodyError {
     /// The exchange was ended: a time-out, a limit, a new policy, an expired certificate.
     #[error("ended: {0}")]
     Ended(&'static str),
-    /// The sender failed.
+    /// The request is over for whoever receives it. HTTP/2 says so by its code (RFC 9113, section 7).
+    #[error("over: {reason}")]
+    Over {
+        /// Why.
+        reason: &'static str,
+        /// CANCEL.
+        #[source]
+        code: h2::Error,
+    },
+    /// The sender failed. Its code, where HTTP/2 has one, goes on.
     #[error(transparent)]
     Http(#[from] hyper::Error),
 }
 
+impl BodyError {
+    fn over(reason: &'static str) -> Self {
+        Self::Over { reason, code: h2::Reason::CANCEL.into() }
+    }
+}
+
 /// The request's body on its way up.
 pub struct Upload {
-    inner: Incoming,
     exchange: Rc<Exchange>,
+    /// By which the exchange knows us.
+    reader: u32,
     shard: Rc<Shard>,
     direction: Direction,
     /// Bytes that may still come; zero in the settings means any number.
@@ -37,31 +53,44 @@ pub struct Upload {
 }
 
 impl Upload {
-    /// Wraps a request's body. `max` is `[limits] max_body`, zero: unlimited.
-    pub fn new(inner: Incoming, guard: &ExchangeGuard, max: u64) -> Self {
-        let shard = Rc::clone(guard.shard());
-        if inner.is_end_stream() {
-            guard.exchange.upload_done(shard.now());
+    /// The body of an exchange's request. `[limits] max_body` bounds it.
+    pub fn new(guard: &ExchangeGuard) -> Self {
+        let upload = Self::read_as(0, guard);
+        let now = upload.shard.now();
+        if upload.is_end_stream() {
+            guard.exchange.upload_done(now);
         }
-        let length = inner.size_hint().exact();
-        let declared = length.is_some();
-        let allowance = if max == 0 { u64::MAX } else { max };
-        if length.is_some_and(|length| length > allowance) {
+        if upload.size_hint().exact().is_some_and(|length| length > upload.allowance) {
             // Nothing of it is worth sending on.
-            guard.exchange.end("max_body", shard.now());
+            guard.exchange.end("max_body", now);
         }
-        Self { inner, exchange: Rc::clone(&guard.exchange), shard, direction: guard.direction(), allowance, declared }
+        upload
+    }
+
+    /// The same body once more; `None` when some of it was read.
+    pub fn again(guard: &ExchangeGuard) -> Option<Self> {
+        guard.exchange.next_reader().map(|reader| Self::read_as(reader, guard))
+    }
+
+    fn read_as(reader: u32, guard: &ExchangeGuard) -> Self {
+        let shard = Rc::clone(guard.shard());
+        let exchange = Rc::clone(&guard.exchange);
+        let declared = exchange.with_body(reader, |body| body.size_hint().exact().is_some()) == Some(true);
+        let max = shard.plan.limits.max_body;
+        let allowance = if max == 0 { u64::MAX } else { max };
+        Self { exchange, reader, shard, direction: guard.direction(), allowance, declared }
     }
 
     fn passed(&mut self, frame: Frame<Bytes>) -> Option<Result<Frame<Bytes>, BodyError>> {
         let now = self.shard.now();
+        self.exchange.no_repeat();
         let frame = match frame.into_data() {
             Ok(data) => {
                 let bytes = data.len() as u64;
                 self.exchange.received(bytes, now);
                 let Some(left) = self.allowance.checked_sub(bytes) else {
                     self.exchange.end("max_body", now);
-                    return Some(Err(BodyError::Ended("max_body")));
+                    return Some(Err(BodyError::over("max_body")));
                 };
                 self.allowance = left;
                 Frame::data(data)
@@ -75,7 +104,7 @@ impl Upload {
                 Err(_) => return None,
             },
         };
-        if self.inner.is_end_stream() {
+        if self.is_end_stream() {
             self.exchange.upload_done(now);
         }
         Some(Ok(frame))
@@ -90,15 +119,19 @@ impl Body for Upload {
         self.exchange.upload_taken();
         loop {
             if let Some(reason) = self.exchange.ended() {
-                return Poll::Ready(Some(Err(BodyError::Ended(reason))));
+                return Poll::Ready(Some(Err(BodyError::over(reason))));
             }
-            match Pin::new(&mut self.inner).poll_frame(cx) {
+            let Some(polled) = self.exchange.with_body(self.reader, |body| Pin::new(body).poll_frame(cx)) else {
+                return Poll::Ready(Some(Err(BodyError::over("sent_elsewhere"))));
+            };
+            match polled {
                 Poll::Ready(Some(Ok(frame))) => {
                     if let Some(frame) = self.passed(frame) {
                         return Poll::Ready(Some(frame));
                     }
                 }
                 Poll::Ready(Some(Err(error))) => {
+                    self.exchange.no_repeat();
                     self.exchange.end("client_closed", self.shard.now());
                     return Poll::Ready(Some(Err(error.into())));
                 }
@@ -118,11 +151,17 @@ impl Body for Upload {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.exchange.with_body(self.reader, |body| body.is_end_stream()).unwrap_or(true)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.exchange.with_body(self.reader, |body| body.size_hint()).unwrap_or_default()
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.exchange.leave_body(self.reader);
     }
 }
 
@@ -180,7 +219,9 @@ impl Passing {
                 }
                 Poll::Ready(Some(Err(error))) => {
                     self.guard.exchange.end("upstream_closed", self.guard.shard().now());
-                    return self.fail(error.into());
+                    // A stream is not refused any more once it was answered: said on, it would invite to send the request again.
+                    let refused = upstream::is_refused(&error);
+                    return self.fail(if refused { BodyError::Ended("upstream_closed") } else { error.into() });
                 }
                 Poll::Ready(None) => {
                     self.finished();

@@ -11,6 +11,7 @@ mod error;
 mod exchange;
 mod forward;
 mod frames;
+mod grpc;
 mod headers;
 mod http2;
 mod inbound;

@@ -4,7 +4,7 @@ use super::activity::Speaks;
 use super::body::{Download, Upload};
 use super::connections::Lifetime;
 use super::downstream::{Begun, Counted, Downstream, Owes, Refusal, claimed};
-use super::exchange::ExchangeGuard;
+use super::exchange::{ExchangeGuard, Patience};
 use super::serve::serve;
 use super::settings::OutboundProtocol;
 use super::shard::{Listener, Shard};
@@ -135,8 +135,7 @@ async fn route_and_forward(
         return downstream.refuse_because(begun, StatusCode::LOOP_DETECTED, "loop", canonical);
     };
     let permit = policy::permit_route(Arc::clone(&destination.rule), &shard.policy.current());
-    let mut record = downstream.decision(begun, Verdict::Allow, permit.facts().clone(), Some(canonical.clone()));
-    record.target = Some(Arc::clone(&destination.target));
+    let decide_ns = begun.nanos();
     let share = match shard.plan.admission.outbound() {
         Ok(share) if shard.recorder.reserve().await.is_ok() => share,
         refused => {
@@ -146,34 +145,38 @@ async fn route_and_forward(
         }
     };
     shard.outbound_metrics.allowed.increment(1);
+    let mut record = downstream.decision(begun, decide_ns, Verdict::Allow, permit.facts().clone(), Some(canonical.clone()));
+    record.target = Some(Arc::clone(&destination.target));
     let id = record.id;
     let response_head = route.response_head.unwrap_or(shard.timeouts().response_head);
-    let guard = ExchangeGuard::open(shard, &downstream.connection, record, begun.instant, response_head, share);
+    let patience = Patience::of(&begun, &parts.headers, response_head);
+    let guard = ExchangeGuard::open(shard, &downstream.connection, record, begun.instant, patience, share, body);
     owes.set(Owes::Exchange(id));
     let stripped = headers::to_peer(&mut parts.headers, &canonical, &shard.plan.reserved, hop);
     shard.outbound_metrics.stripped.increment(stripped);
-    let upload = Upload::new(body, &guard, shard.plan.limits.max_body);
+    let upload = Upload::new(&guard);
     match forward::to_peer(permit, route, canonical, parts.headers, upload, guard, asked).await {
         Ok(response) => response,
         Err((failure, guard)) => {
             tracing::debug!(error = %failure, "a request failed");
-            guard.exchange.failed(failure.status().as_u16(), failure.reason());
-            respond::refusal(failure.status(), id, Direction::Outbound, failure.reason())
+            guard.exchange.failed(begun.speech.sent(failure.status()).as_u16(), failure.reason());
+            respond::refusal(failure.status(), id, Direction::Outbound, failure.reason(), begun.speech)
         }
     }
 }
 
 /// Counts a handshake with a peer that failed, and records a peer that we refused in it, with what its certificate said.
 pub fn handshake_failed(shard: &Shard, route: &Route, host: &str, error: &UpstreamError, source: std::net::SocketAddr) {
-    if matches!(error, UpstreamError::Handshake(_) | UpstreamError::HandshakeTimeout(_)) {
+    if matches!(error, UpstreamError::Handshake(_) | UpstreamError::HandshakeTimeout(_) | UpstreamError::RefusedUs(_)) {
         shard.outbound_metrics.handshake_failed(error.reason());
     }
     let UpstreamError::Handshake(error) = error else { return };
     let (ConnectError::IdentityMismatch { refused, .. } | ConnectError::Refused(refused)) = &**error else { return };
     tracing::warn!(upstream = route.name, expected = route.expected.0.as_str(), %error, "a peer was refused");
+    let at = shard.plan.clock.now();
     shard.recorder.handshake(RefusedHandshake {
-        at: shard.plan.clock.now(),
-        id: shard.recorder.id(),
+        at,
+        id: shard.recorder.id(at),
         direction: Direction::Outbound,
         source,
         local_port: 0,

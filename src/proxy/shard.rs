@@ -18,7 +18,7 @@ use crate::runtime::shards::Assigned;
 use crate::runtime::tasks::{contained_poll, spawn_local};
 use crate::telemetry::metrics::DataPath;
 use crate::tls::TlsPublisher;
-use crate::upstream::{AppPool, Dialer, OwnListeners, PeerPools};
+use crate::upstream::{AppAddress, AppPool, Dialer, OwnListeners, PeerPools};
 use arc_swap::{ArcSwap, Guard};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -99,18 +99,19 @@ impl Shard {
             max_age: plan.limits.max_connection_age,
             head_bytes: plan.limits.head_bytes,
         };
-        let app = match plan.inbound.as_ref().map(|inbound| &inbound.app) {
-            Some(App::Unix(path)) => AppPool::unix(path.clone(), dialer.clone()),
-            Some(App::Tcp(address)) => AppPool::tcp(*address, dialer.clone()),
-            // Nothing is forwarded to it without an inbound listener.
-            None => AppPool::tcp(([127, 0, 0, 1], 0).into(), dialer.clone()),
+        // Nothing is forwarded to the app without an inbound listener.
+        let nowhere = Inbound::default();
+        let inbound = plan.inbound.as_ref().unwrap_or(&nowhere);
+        let app = match &inbound.app {
+            App::Tcp(address) => AppAddress::Tcp(*address),
+            App::Unix(path) => AppAddress::Unix(path.clone()),
         };
         Rc::new(Self {
             connections: Connections::new(),
             recorder,
             policy: plan.policy.reader(),
             tls: plan.tls.clone(),
-            app,
+            app: AppPool::new(app, inbound.app_protocol, dialer.clone()),
             peers: PeerPools::new(dialer),
             inbound_metrics: DataPath::new("inbound"),
             outbound_metrics: DataPath::new("outbound"),

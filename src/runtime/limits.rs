@@ -65,7 +65,7 @@ impl Default for Limits {
 /// `[timeouts]`. Zero switches off only where it says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeouts {
-    /// From accept to the end of the handshake. Default 5 s.
+    /// From accept to the end of the handshake, and from connect to the peer's; with HTTP/2 upstream, to its SETTINGS as well. Default 5 s.
     pub handshake: Duration,
     /// From the first byte of a request (or from the handshake to the HTTP/2 preface) to the end of its head. Default 10 s.
     pub head: Duration,

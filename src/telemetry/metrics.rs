@@ -44,7 +44,7 @@ names! {
     counter HANDSHAKES = "countersign_handshakes_total", (Unit::Count), "Handshakes by direction and result.";
     counter REPLACED = "countersign_pool_replaced_total", (Unit::Count), "Pooled connections found dead before a byte was written, by direction.";
     counter DIALS = "countersign_dials_total", (Unit::Count), "New connections towards app or peers, by direction.";
-    counter RETRIES = "countersign_retries_total", (Unit::Count), "Further endpoints tried, as `retries` of the upstream allows.";
+    counter RETRIES = "countersign_retries_total", (Unit::Count), "Further attempts, as `retries` of the upstream allows.";
     counter STRIPPED = "countersign_headers_stripped_total", (Unit::Count), "Reserved header fields that a client sent and that were removed, by direction.";
     counter TRAILERS_DROPPED = "countersign_trailers_dropped_total", (Unit::Count), "Trailer fields that were removed, by direction.";
     counter WOULD_DENY = "countersign_would_deny_total", (Unit::Count), "Requests that a shadow rule or table would have denied.";

@@ -102,7 +102,6 @@ fn what_is_not_built_yet_is_refused_by_name() {
     }
     expect(&[
         ("[credentials]\nsource = 'acm-pca'", "credentials.source: \"acm-pca\" is not built yet; write \"dev\" or \"file\""),
-        ("[inbound]\napp_protocol = 'h2c'", "inbound.app_protocol: \"h2c\" is not built yet; write \"http1\""),
         ("[audit]\nformat = 'ocsf'", "audit.format: \"ocsf\" is not built yet; write \"countersign\""),
         (
             "[policy]\nfile = 's3://b/p'",
