@@ -6,7 +6,7 @@ use crate::config::Loaded;
 use crate::credentials::Renewal;
 use crate::document::Problems;
 use crate::policy::{self, LoadError};
-use crate::proxy::{self, Admission, Listener, Plan, Shard};
+use crate::proxy::{self, Admission, Buffers, Listener, Plan, Shard};
 use crate::request::reserved::Reserved;
 use crate::runtime::clock::{Clock, SystemClock};
 use crate::runtime::drain::{Drain, Drained};
@@ -153,6 +153,7 @@ impl Sidecar {
             tls: tls.clone(),
             policy: tables.clone(),
             admission: Admission::new(&config.limits, Arc::clone(drain.live())),
+            buffers: Buffers::new(config.limits.buffered_bytes),
             handshakes: Arc::new(Semaphore::new(config.limits.handshakes)),
             live: Arc::clone(drain.live()),
             clock: Arc::clone(&clock),

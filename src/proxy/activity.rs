@@ -78,6 +78,8 @@ pub struct Activity {
     preface: AtomicU64,
     /// The client sends no more.
     ended: AtomicBool,
+    /// The client's end is waited for no longer.
+    left: AtomicBool,
     speaks: Speaks,
     http2: Option<Box<Http2>>,
 }
@@ -94,6 +96,7 @@ impl Activity {
             write_blocked: AtomicU64::new(0),
             preface: AtomicU64::new(preface),
             ended: AtomicBool::new(false),
+            left: AtomicBool::new(false),
             speaks,
             http2: (speaks == Speaks::Http2).then(Box::default),
         })
@@ -122,6 +125,16 @@ impl Activity {
     /// Whether the client sends no more.
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
+    }
+
+    /// The client's end is waited for no longer.
+    pub fn leave(&self) {
+        self.left.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the client's end is waited for no longer.
+    pub fn has_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
     }
 
     /// What is known of its frames; HTTP/2 only.

@@ -4,6 +4,7 @@ use super::activity::Speaks;
 use super::body::Download;
 use super::connections::{Close, Connection};
 use super::exchange::micros;
+use super::grpc::Speech;
 use super::http2::{Http2, Refused};
 use super::respond;
 use super::serve::Ended;
@@ -33,13 +34,15 @@ pub struct Downstream {
     pub direction: Direction,
 }
 
-/// When a request came: the wall clock for the record, the other for durations.
+/// What is known of a request before it is decided: when it came, and what its sender understands.
 #[derive(Debug, Clone, Copy)]
 pub struct Begun {
     /// The record's `time`.
     pub wall: SystemTime,
     /// For durations.
     pub instant: Instant,
+    /// How our own answer has to be put.
+    pub speech: Speech,
 }
 
 impl Begun {
@@ -72,8 +75,8 @@ impl Refusal {
 
 impl Downstream {
     /// Now, for a request that comes now.
-    pub fn begin(&self) -> Begun {
-        Begun { wall: self.shard.plan.clock.now(), instant: Instant::now() }
+    fn begin(&self, speech: Speech) -> Begun {
+        Begun { wall: self.shard.plan.clock.now(), instant: Instant::now(), speech }
     }
 
     /// A record of a decision that took `decide_ns` nanoseconds.
@@ -102,14 +105,15 @@ impl Downstream {
             Reason::Refused(_) => metrics.refused.increment(1),
             _ => metrics.denied.increment(1),
         }
-        metrics.responded(status.as_u16());
+        let sent = begun.speech.sent(status).as_u16();
+        metrics.responded(sent);
         let reason = facts.reason;
         let mut record = self.decision(begun, begun.nanos(), Verdict::Deny, facts, request);
         record.method = method;
-        record.outcome = Outcome { status: status.as_u16(), total_us: micros(begun.instant.elapsed()), ..Outcome::default() };
+        record.outcome = Outcome { status: sent, total_us: micros(begun.instant.elapsed()), ..Outcome::default() };
         let id = record.id;
         self.shard.recorder.deny(record);
-        let mut response = respond::refusal(status, id, self.direction, &reason.text());
+        let mut response = respond::refusal(status, id, self.direction, &reason.text(), begun.speech);
         if status == StatusCode::NOT_IMPLEMENTED {
             // The framing of what follows on this connection is not known.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -133,13 +137,16 @@ impl Downstream {
     where
         F: Future<Output = Response<Download>>,
     {
-        let (method, version, begun) = (request.method().clone(), request.version(), self.begin());
+        let (method, version) = (request.method().clone(), request.version());
+        let begun = self.begin(Speech::of(&method, request.headers()));
         let bodiless = request.body().is_end_stream();
         let owes = Rc::new(Cell::new(Owes::Downstream));
         let _owed = Owed { downstream: self, begun, method: &method, owes: &owes };
         let mut response = match contained("request", answer(request, begun, Rc::clone(&owes))).await {
             Some(response) => response,
-            None if let Owes::Exchange(id) = owes.get() => respond::refusal(StatusCode::INTERNAL_SERVER_ERROR, id, self.direction, "panic"),
+            None if let Owes::Exchange(id) = owes.get() => {
+                respond::refusal(StatusCode::INTERNAL_SERVER_ERROR, id, self.direction, "panic", begun.speech)
+            }
             None => {
                 owes.set(Owes::Nobody);
                 let facts = Facts::without_rule(Reason::Refused("panic"), &self.shard.policy.current());
@@ -203,7 +210,7 @@ impl Downstream {
     fn cut(&self, reason: &'static str) {
         self.shard.metrics(self.direction).cut(reason);
         let always = matches!(reason, "head" | "h2_flood");
-        if always || (reason == "body_idle" && !self.connection.is_accounted()) {
+        if always || (matches!(reason, "body_idle" | "buffers_full") && !self.connection.is_accounted()) {
             self.unseen(Reason::Refused(reason), 0);
         }
     }
@@ -215,7 +222,7 @@ impl Downstream {
             Reason::Malformed(_) => metrics.malformed.increment(1),
             _ => metrics.refused.increment(1),
         }
-        let begun = self.begin();
+        let begun = self.begin(Speech::Http);
         let facts = Facts::without_rule(reason, &self.shard.policy.current());
         let mut record = self.decision(begun, begun.nanos(), Verdict::Deny, facts, None);
         record.outcome.status = status;

@@ -10,8 +10,8 @@ use crate::policy::Permit;
 use crate::request::CanonicalRequest;
 use crate::tls::Offer;
 use crate::upstream::balance::{Attempts, Counts};
-use crate::upstream::{Endpoint, Lease, PoolKey, Protocol, Route, UpstreamError};
-use http::header::{HOST, TRANSFER_ENCODING};
+use crate::upstream::{Endpoint, Lease, PoolKey, Protocol, Route, UpstreamError, is_unprocessed};
+use http::header::{CONNECTION, HOST, TRAILER, TRANSFER_ENCODING};
 use http::uri::{Authority, Parts, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
@@ -50,7 +50,13 @@ pub async fn to_app(
         if !lease.reused {
             shard.inbound_metrics.dials.increment(1);
         }
-        match send(&guard, &mut lease, outgoing).await {
+        let next = match lease.protocol() {
+            Protocol::Http1 => outgoing,
+            // In the clear, and said so: servers refuse a scheme that is not their connection's.
+            Protocol::Http2 if request.authority.is_some() => for_http2(outgoing, &request, Scheme::HTTP),
+            Protocol::Http2 => return Err((Failure::NoAuthority, guard)),
+        };
+        match send(&guard, &mut lease, next).await {
             Ok(response) => {
                 return match asked {
                     None => deliver(response, lease, guard, &request.method),
@@ -61,7 +67,7 @@ pub async fn to_app(
                 shard.inbound_metrics.replaced.increment(1);
                 outgoing = *request;
             }
-            Err(Unanswered::Failed(failure)) => return Err((failure, guard)),
+            Err(Unanswered::Unprocessed(failure) | Unanswered::Failed(failure)) => return Err((failure, guard)),
         }
     }
 }
@@ -95,6 +101,9 @@ pub async fn to_peer(
     let Some(mut endpoint) = attempts.first(load) else {
         return Err((Failure::Peer(UpstreamError::NoAddress(route.name.clone())), guard));
     };
+    if attempts.may_retry() {
+        guard.exchange.may_repeat();
+    }
     let mut outgoing = outgoing(&request, headers, upload, asked.as_deref());
     loop {
         let key = key(endpoint);
@@ -125,8 +134,9 @@ pub async fn to_peer(
         }
         let next = match lease.protocol() {
             Protocol::Http1 => for_http1(outgoing, &request),
-            Protocol::Http2 => for_http2(outgoing, &request),
+            Protocol::Http2 => for_http2(outgoing, &request, Scheme::HTTPS),
         };
+        let spare = attempts.may_retry().then(|| head_of(&next));
         match send(&guard, &mut lease, next).await {
             Ok(response) => {
                 return match asked {
@@ -138,9 +148,26 @@ pub async fn to_peer(
                 shard.outbound_metrics.replaced.increment(1);
                 outgoing = *request;
             }
+            Err(Unanswered::Unprocessed(failure)) => {
+                let Some((head, upload)) = spare.zip(Upload::again(&guard)) else { return Err((failure, guard)) };
+                let Some(another) = attempts.again(load) else { return Err((failure, guard)) };
+                shard.outbound_metrics.retries.increment(1);
+                endpoint = another;
+                outgoing = head.map(|()| upload);
+            }
             Err(Unanswered::Failed(failure)) => return Err((failure, guard)),
         }
     }
+}
+
+/// What is kept of a request that may be sent once more.
+fn head_of(request: &Request<Upload>) -> Request<()> {
+    let mut head = Request::new(());
+    *head.method_mut() = request.method().clone();
+    *head.uri_mut() = request.uri().clone();
+    *head.version_mut() = request.version();
+    *head.headers_mut() = request.headers().clone();
+    head
 }
 
 /// What goes on the next leg: exactly what was decided on, framed by us.
@@ -156,9 +183,9 @@ fn outgoing(request: &CanonicalRequest, mut headers: HeaderMap, upload: Upload, 
     outgoing
 }
 
-/// A body of unknown length is framed on purpose, whatever the method: HTTP/1.1 would drop it after GET.
+/// A body of unknown length is framed on purpose, whatever the method: HTTP/1.1 would drop it after GET. One with trailers has to be chunked.
 fn frame(headers: &mut HeaderMap, upload: &Upload) {
-    if !upload.is_end_stream() && upload.size_hint().exact().is_none() {
+    if !upload.is_end_stream() && (upload.size_hint().exact().is_none() || headers.contains_key(TRAILER)) {
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
 }
@@ -175,16 +202,18 @@ fn for_http1(outgoing: Request<Upload>, request: &CanonicalRequest) -> Request<U
     if let Some(authority) = &request.authority {
         parts.headers.insert(HOST, authority.header_value().clone());
     }
+    headers::nominate_te(&mut parts.headers);
     frame(&mut parts.headers, &upload);
     Request::from_parts(parts, upload)
 }
 
 /// HTTP/2 wants scheme and authority in the target, and frames by itself.
-fn for_http2(mut outgoing: Request<Upload>, request: &CanonicalRequest) -> Request<Upload> {
+fn for_http2(mut outgoing: Request<Upload>, request: &CanonicalRequest, scheme: Scheme) -> Request<Upload> {
     outgoing.headers_mut().remove(TRANSFER_ENCODING);
+    outgoing.headers_mut().remove(CONNECTION);
     outgoing.headers_mut().remove(HOST);
     let mut parts = Parts::default();
-    parts.scheme = Some(Scheme::HTTPS);
+    parts.scheme = Some(scheme);
     parts.authority = request.authority.as_ref().and_then(|authority| Authority::try_from(authority.header_value().as_bytes()).ok());
     parts.path_and_query = Some(request.target.clone());
     if let Ok(uri) = Uri::from_parts(parts) {
@@ -198,25 +227,34 @@ fn for_http2(mut outgoing: Request<Upload>, request: &CanonicalRequest) -> Reque
 enum Unanswered {
     /// No byte was written on a connection that had been pooled.
     Unused(Box<Request<Upload>>),
+    /// The other side did nothing with the request: it says so, or no byte was written.
+    Unprocessed(Failure),
     Failed(Failure),
 }
 
 async fn send(guard: &ExchangeGuard, lease: &mut Lease<Upload>, request: Request<Upload>) -> Result<Response<Incoming>, Unanswered> {
     match unless_ended(guard, lease.send(request)).await {
         Err(ended) => {
-            // Perhaps only this answer takes long, perhaps nobody is there any more: the next request dials and knows.
-            if matches!(ended, Failure::Ended("response_head_timeout")) {
-                lease.discard();
+            if matches!(ended, Failure::Ended("response_head_timeout" | "deadline_exceeded")) {
+                lease.give_up();
             }
             Err(Unanswered::Failed(ended))
         }
-        Ok(Ok(response)) => Ok(response),
+        Ok(Ok(response)) => {
+            lease.answered();
+            Ok(response)
+        }
         Ok(Err(mut error)) => match error.take_message() {
             Some(request) if lease.reused => {
                 lease.discard();
                 Err(Unanswered::Unused(Box::new(request)))
             }
-            _ => Err(Unanswered::Failed(not_answered(guard, lease.alert(), error.into_error()))),
+            unsent => {
+                let error = error.into_error();
+                let unprocessed = unsent.is_some() || is_unprocessed(&error);
+                let failure = not_answered(guard, lease.alert(), error);
+                Err(if unprocessed { Unanswered::Unprocessed(failure) } else { Unanswered::Failed(failure) })
+            }
         },
     }
 }

@@ -122,7 +122,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Marked<S> {
             self.eof |= !self.activity.part();
         }
         let mut discarded = [0; 4_096];
-        while !self.eof {
+        while !self.eof && !self.activity.has_left() {
             let mut buffer = ReadBuf::new(&mut discarded);
             let outcome = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
             self.eof = outcome.is_err() || buffer.filled().is_empty();

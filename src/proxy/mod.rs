@@ -5,12 +5,14 @@ mod activity;
 mod admission;
 mod app_check;
 mod body;
+mod buffers;
 mod connections;
 mod downstream;
 mod error;
 mod exchange;
 mod forward;
 mod frames;
+mod grpc;
 mod headers;
 mod http2;
 mod inbound;
@@ -20,11 +22,13 @@ mod respond;
 mod serve;
 mod settings;
 mod shard;
+mod streams;
 mod tunnel;
 mod upgrade;
 
 pub use admission::Admission;
 pub use app_check::{AppCheck, AppCheckWatch};
+pub use buffers::Buffers;
 #[cfg(feature = "testing")]
 pub use headers::client_cert;
 pub use outbound::{Destinations, destinations};

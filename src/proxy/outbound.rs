@@ -4,7 +4,7 @@ use super::activity::Speaks;
 use super::body::{Download, Upload};
 use super::connections::Lifetime;
 use super::downstream::{Begun, Counted, Downstream, Owes, Refusal, claimed};
-use super::exchange::ExchangeGuard;
+use super::exchange::{ExchangeGuard, Patience};
 use super::serve::serve;
 use super::settings::OutboundProtocol;
 use super::shard::{Listener, Shard};
@@ -136,7 +136,8 @@ async fn route_and_forward(
     };
     let permit = policy::permit_route(Arc::clone(&destination.rule), &shard.policy.current());
     let decide_ns = begun.nanos();
-    let share = match shard.plan.admission.outbound() {
+    let admitted = if shard.plan.buffers.refuse(&downstream.connection) { Err("buffers_full") } else { shard.plan.admission.outbound() };
+    let share = match admitted {
         Ok(share) if shard.recorder.reserve().await.is_ok() => share,
         refused => {
             owes.set(Owes::Nobody);
@@ -149,24 +150,25 @@ async fn route_and_forward(
     record.target = Some(Arc::clone(&destination.target));
     let id = record.id;
     let response_head = route.response_head.unwrap_or(shard.timeouts().response_head);
-    let guard = ExchangeGuard::open(shard, &downstream.connection, record, begun.instant, response_head, share);
+    let patience = Patience::of(&begun, &parts.headers, response_head);
+    let guard = ExchangeGuard::open(shard, &downstream.connection, record, begun.instant, patience, share, body);
     owes.set(Owes::Exchange(id));
     let stripped = headers::to_peer(&mut parts.headers, &canonical, &shard.plan.reserved, hop);
     shard.outbound_metrics.stripped.increment(stripped);
-    let upload = Upload::new(body, &guard, shard.plan.limits.max_body);
+    let upload = Upload::new(&guard);
     match forward::to_peer(permit, route, canonical, parts.headers, upload, guard, asked).await {
         Ok(response) => response,
         Err((failure, guard)) => {
             tracing::debug!(error = %failure, "a request failed");
-            guard.exchange.failed(failure.status().as_u16(), failure.reason());
-            respond::refusal(failure.status(), id, Direction::Outbound, failure.reason())
+            guard.exchange.failed(begun.speech.sent(failure.status()).as_u16(), failure.reason());
+            respond::refusal(failure.status(), id, Direction::Outbound, failure.reason(), begun.speech)
         }
     }
 }
 
 /// Counts a handshake with a peer that failed, and records a peer that we refused in it, with what its certificate said.
 pub fn handshake_failed(shard: &Shard, route: &Route, host: &str, error: &UpstreamError, source: std::net::SocketAddr) {
-    if matches!(error, UpstreamError::Handshake(_) | UpstreamError::HandshakeTimeout(_)) {
+    if matches!(error, UpstreamError::Handshake(_) | UpstreamError::HandshakeTimeout(_) | UpstreamError::RefusedUs(_)) {
         shard.outbound_metrics.handshake_failed(error.reason());
     }
     let UpstreamError::Handshake(error) = error else { return };

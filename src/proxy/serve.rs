@@ -2,8 +2,10 @@
 
 use super::activity::Speaks;
 use super::body::Download;
-use super::connections::{Close, Connection};
+use super::buffers::SEND_BUFFER;
+use super::connections::{Close, Connection, PARTING};
 use super::downstream::Downstream;
+use super::http2::{CONNECTION_WINDOW, STREAM_WINDOW};
 use super::io::Marked;
 use crate::runtime::limits::{H2_PENDING_RESETS, H2_STREAM_ERRORS, Limits};
 use crate::runtime::tasks::LocalExecutor;
@@ -20,12 +22,8 @@ use std::sync::Arc;
 use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
-/// HTTP/2 flow-control windows: what a client may send before we read. One stream is enough for a fast upload inside a VPC.
-const STREAM_WINDOW: u32 = 256 << 10;
-const CONNECTION_WINDOW: u32 = 1 << 20;
-
-/// Bytes of one HTTP/2 stream's response that wait for the client's window.
-const SEND_BUFFER: usize = 64 << 10;
+/// The windows of a new connection while memory is short: the least that every client expects (RFC 9113, section 6.9.2).
+const SHORT_WINDOW: u32 = 65_535;
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -60,7 +58,7 @@ where
                 builder.max_headers(limits.head_fields);
             }
             let mut serving = builder.serve_connection(io, service);
-            match http1_messages(&mut serving, connection).await {
+            match http1_messages(&mut serving, downstream).await {
                 Ended::Http(Ok(())) => {
                     // In a place of its own: a connection that idles shall not be larger for what may follow.
                     let rest = {
@@ -73,12 +71,13 @@ where
             }
         }
         Speaks::Http2 => {
+            let short = downstream.shard.plan.buffers.are_short();
             let mut builder = http2::Builder::new(LocalExecutor);
             builder
                 .max_concurrent_streams(limits.h2_streams)
                 .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
-                .initial_stream_window_size(STREAM_WINDOW)
-                .initial_connection_window_size(CONNECTION_WINDOW)
+                .initial_stream_window_size(if short { SHORT_WINDOW } else { STREAM_WINDOW })
+                .initial_connection_window_size(if short { SHORT_WINDOW } else { CONNECTION_WINDOW })
                 .max_send_buf_size(SEND_BUFFER)
                 .max_pending_accept_reset_streams(H2_PENDING_RESETS)
                 .max_local_error_reset_streams(H2_STREAM_ERRORS)
@@ -104,12 +103,13 @@ where
 }
 
 /// Drives an HTTP/1.1 connection to the end of its last message.
-async fn http1_messages<I, S>(serving: &mut http1::Connection<I, S>, connection: &Connection) -> Ended
+async fn http1_messages<I, S>(serving: &mut http1::Connection<I, S>, downstream: &Downstream) -> Ended
 where
     I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
     S: HttpService<Incoming, ResBody = Download, Error = Infallible>,
 {
     let mut serving = Pin::new(serving);
+    let connection = &downstream.connection;
     loop {
         tokio::select! {
             biased;
@@ -122,6 +122,11 @@ where
                     if connection.activity.is_idle() {
                         serving.as_mut().graceful_shutdown();
                     }
+                }
+                // Our side has ended, and only its result tells why.
+                Close::Cut(PARTING) if !connection.activity.has_left() => {
+                    downstream.shard.metrics(downstream.direction).cut(PARTING);
+                    connection.activity.leave();
                 }
                 Close::Cut(reason) => return Ended::Cut(reason),
             },

@@ -29,7 +29,7 @@ impl ContentType {
     }
 
     /// The class of a `Content-Type` field's value.
-    pub(super) fn of(value: &[u8]) -> Self {
+    pub fn of(value: &[u8]) -> Self {
         let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
         let begins = |text: &[u8]| essence.get(..text.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(text));
         let is = |text: &[u8]| essence.eq_ignore_ascii_case(text);

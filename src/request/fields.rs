@@ -53,6 +53,7 @@ impl<'h> Seen<'h> {
                 }
             }
             "connection" => note_connection(value.as_bytes())?,
+            "expect" if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => return Err(Malformed::Expect),
             _ => {}
         }
         Ok(())

@@ -151,6 +151,18 @@ impl Drop for Remote {
     }
 }
 
+/// What a peer that speaks for itself shakes hands with: it shows `cert` and takes every client.
+pub fn acceptor(cert: &TestCert, alpn: &[&str]) -> TlsAcceptor {
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(Arc::new(AnyClient(aws_lc_rs::default_provider())))
+        .with_single_cert(cert.chain.clone(), cert.key())
+        .unwrap();
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    TlsAcceptor::from(Arc::new(config))
+}
+
 async fn serve(acceptor: TlsAcceptor, stream: TcpStream, shared: Arc<Shared>, call: usize, gate: watch::Sender<bool>) {
     let stream = match acceptor.accept(stream).await {
         Ok(stream) => stream,
