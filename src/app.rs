@@ -6,7 +6,7 @@ use crate::config::Loaded;
 use crate::credentials::Renewal;
 use crate::document::Problems;
 use crate::policy::{self, LoadError};
-use crate::proxy::{self, Admission, Listener, Plan, Shard};
+use crate::proxy::{self, Admission, Buffers, Listener, Plan, Shard};
 use crate::request::reserved::Reserved;
 use crate::runtime::clock::{Clock, SystemClock};
 use crate::runtime::drain::{Drain, Drained};
@@ -120,9 +120,12 @@ impl Sidecar {
         let outbound = config.outbound.as_ref().map(|outbound| bind("outbound.listen", outbound.listen)).transpose()?;
         let mut addresses = Addresses { inbound: local(&inbound), outbound: local(&outbound), ..Addresses::default() };
         let bound = Arc::new(OnceLock::new());
-        let ports: Vec<u16> = addresses.inbound.iter().map(SocketAddr::port).collect();
+        let listeners = policy::Listeners {
+            ports: addresses.inbound.iter().map(SocketAddr::port).collect(),
+            reserved: Reserved::new(config.inbound.as_ref().map(|inbound| inbound.reserved_headers.clone()).unwrap_or_default()),
+        };
         let tables = policy::Publisher::new();
-        let first = first_table(&config.policy, &ports, &readiness)?;
+        let first = first_table(&config.policy, &listeners, &readiness)?;
 
         let boot = BootFacts { workload: config.credentials.id.to_string(), version: env!("CARGO_PKG_VERSION") };
         let (recorders, journal, writer) =
@@ -153,11 +156,12 @@ impl Sidecar {
             tls: tls.clone(),
             policy: tables.clone(),
             admission: Admission::new(&config.limits, Arc::clone(drain.live())),
+            buffers: Buffers::new(config.limits.buffered_bytes),
             handshakes: Arc::new(Semaphore::new(config.limits.handshakes)),
             live: Arc::clone(drain.live()),
             clock: Arc::clone(&clock),
             own: Arc::new(own),
-            reserved: Reserved::new(config.inbound.as_ref().map(|inbound| inbound.reserved_headers.clone()).unwrap_or_default()),
+            reserved: listeners.reserved.clone(),
             phases: drain.phases(),
         });
         let names = Names::new(Resolver::new(system()), control.handle().clone());
@@ -170,7 +174,7 @@ impl Sidecar {
             reload::Targets {
                 plan: Arc::clone(&plan),
                 routing: Arc::clone(&routing),
-                ports,
+                listeners,
                 tables,
                 journal,
                 readiness: readiness.clone(),
@@ -292,8 +296,12 @@ fn runtime(name: &str) -> io::Result<Runtime> {
 }
 
 /// The table to start with. What is there and malformed ends the start; what is not there yet means: deny everything, not ready.
-fn first_table(settings: &policy::Settings, ports: &[u16], readiness: &Readiness) -> Result<Option<policy::Table>, StartError> {
-    match policy::load(&settings.source, ports) {
+fn first_table(
+    settings: &policy::Settings,
+    listeners: &policy::Listeners,
+    readiness: &Readiness,
+) -> Result<Option<policy::Table>, StartError> {
+    match policy::load(&settings.source, listeners) {
         Ok(table) => Ok(Some(table)),
         Err(LoadError::Malformed(problems)) => Err(StartError::Unusable(problems)),
         Err(error @ LoadError::Unavailable { .. }) => {

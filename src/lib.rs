@@ -27,14 +27,18 @@
 //! 9. `proxy::forward` sends the request to the app from the shard's own pool, and cleans what comes back. Permit and canonical request are consumed.
 //! 10. `proxy::body` counts bytes both ways and never holds a body whole. `proxy::exchange` writes the record when the request is over. Time is kept by
 //!     the shard's sweep, as a body is not polled while its reader stalls.
+//! 11. `proxy::upgrade` reads what asks for another protocol, such as a WebSocket, before the request is decided. Where the other side then agrees, the
+//!     exchange goes on as a `proxy::tunnel`, under the same deadlines, until it ends.
 //!
 //! # One request, outbound: this service → peer
 //!
 //! 1. The app speaks plain HTTP to a loopback listener, with the peer in `Host` or as a proxy in the request line.
 //! 2. `proxy::outbound` finds the upstream by canonical host in [`upstream::Routes`]; the match is a permit of its own kind and is recorded. No route: 502,
-//!    recorded too. There is no open relay, and `CONNECT` gets 405.
+//!    recorded too. There is no open relay, and a plain `CONNECT` gets 405.
 //! 3. Identity headers that the app sends are removed: an app cannot assert an identity to a peer.
-//! 4. The pool hands out a connection by [`upstream::PoolKey`]: endpoint, expected identity, generation of our own certificate and trust, protocols.
+//! 4. Of several endpoints the less loaded of two random ones is chosen. The names among them are resolved beforehand, on the control runtime
+//!    ([`upstream::Names`]): a request never waits for DNS. The pool hands out a connection by [`upstream::PoolKey`]: endpoint,
+//!    expected identity, generation of our own certificate and trust, protocols.
 //! 5. [`tls::connect`] verifies the peer's identity inside the handshake: with a wrong one no byte of a request is sent.
 //! 6. A pooled connection found dead before a byte was written is replaced; another endpoint is tried only as often as `retries` says.
 //!
@@ -42,8 +46,8 @@
 //!
 //! - **Data plane**: one shard per core. A shard is a thread with a single-threaded runtime and a `LocalSet`, and has its own connections, pools and rings
 //!   of the decision log. What is shared is read-only and published as a complete snapshot behind an `Arc`; a generation number tells when it has moved.
-//! - **Control plane**: one runtime for renewal, reloads, file watches and the admin ports; one more for the acceptors; one thread that writes the decision
-//!   log. A slow scrape or a slow disk delays no request.
+//! - **Control plane**: one runtime for renewal, reloads, file watches, names of upstreams and the admin ports; one more for the acceptors; one thread
+//!   that writes the decision log. A slow scrape or a slow disk delays no request.
 //!
 //! # The house
 //!

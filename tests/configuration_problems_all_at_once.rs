@@ -16,7 +16,7 @@ async fn mistakes_in_every_file() {
         .set("timeouts.idle", "'60 seconds'")
         .set("timeouts.hed", "'10s'")
         .set("limits.connections", "'many'")
-        .set("inbound.app_protocol", "'h2c'")
+        .set("inbound.app_protocol", "'h3'")
         .set("credentials.cache.dir", "'/tmp'")
         .set("nonsense.key", "1")
         .table("upstream", "hosts = ['UPPER']\naddress = 'nowhere'\nid = 'spiffe://elsewhere.example/x'");

@@ -1,7 +1,8 @@
 //! A request's head has `[timeouts] head` from its first byte to its end, and so has the silence before the first.
 
 use crate::support::client::tls;
-use crate::support::{ALICE, App, Peer, Setup, Sidecar, within};
+use crate::support::raw_http2::{block, flag, frame, kind};
+use crate::support::{ALICE, App, Peer, Raw, Setup, Sidecar, eventually, within};
 use http::StatusCode;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -50,6 +51,39 @@ async fn half_an_http2_preface() {
     stream.write_all(b"PRI * HTTP/2").await.unwrap();
     ends(stream, begun).await;
     cut(&sidecar, "inbound", 1.0).await;
+}
+
+/// HTTP/2: a header block that does not end, in its first frame, inside a frame, and dripping on in further frames; also beside a request that is open.
+#[tokio::test]
+async fn unfinished_header_blocks() {
+    let (app, setup, sidecar) = start().await;
+    for case in ["a frame", "half a frame", "dripping frames"] {
+        let mut raw = Raw::http2(sidecar.inbound(), &setup.cert(ALICE)).await;
+        raw.get(1, &format!("/hold/{case}").replace(' ', "-")).await;
+        app.got(&format!("/hold/{case}").replace(' ', "-")).await;
+        // Nothing may come between the pieces of a block, an acknowledgement of SETTINGS neither.
+        assert!(raw.round_trip().await);
+        let begun = Instant::now();
+        let head = block(&raw.head("GET", "/slow"));
+        let whole = frame(kind::HEADERS, flag::NONE, 3, &head);
+        raw.send(if case == "half a frame" { &whole[..20] } else { &whole }).await;
+        let mut pace = interval(Duration::from_millis(300));
+        for _ in 0..if case == "dripping frames" { 3 } else { 0 } {
+            pace.tick().await;
+            raw.continuation(3, block(&[("x-drip", "x")]), false).await;
+        }
+        raw.ended().await;
+        assert!(begun.elapsed() >= LEAST, "{case}: cut after {:?} of {LIMIT:?}", begun.elapsed());
+    }
+    cut(&sidecar, "inbound", 3.0).await;
+    let heads = eventually("three records", async || {
+        let heads: Vec<_> = sidecar.records().into_iter().filter(|record| record["reason"] == "head").collect();
+        (heads.len() >= 3).then_some(heads)
+    })
+    .await;
+    assert!(heads.iter().all(|record| record["decision"] == "deny" && record["src"]["id"] == ALICE), "{heads:?}");
+    let held = async || (sidecar.records().iter().filter(|record| record["close_reason"] == "head").count() == 3).then_some(());
+    eventually("the requests beside them", held).await;
 }
 
 #[tokio::test]

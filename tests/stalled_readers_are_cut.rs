@@ -1,7 +1,10 @@
 //! `[timeouts] body_idle` ends a body whose reader takes nothing, whichever way it goes.
 
+use crate::support::app::full;
+use crate::support::raw_http2::setting;
 use crate::support::streaming::{Streams, empty, generated};
-use crate::support::{ALICE, App, Remote, Setup, Sidecar, client, eventually, within};
+use crate::support::{ALICE, App, Raw, Remote, Setup, Sidecar, client, eventually, within};
+use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::client::conn::http2;
@@ -74,6 +77,71 @@ async fn an_http2_client_without_a_window() {
         assert!(within("the cut", answer.into_body().collect()).await.is_err(), "what is cut looks complete");
     }
     nothing_in_flight(&sidecar, "inbound").await;
+}
+
+/// A connection's window covers all its streams: one that is used up stops them all.
+#[tokio::test]
+async fn an_http2_client_without_a_window_for_its_connection() {
+    let (_app, setup, sidecar) = start(200_000).await;
+    let mut raw = Raw::http2(sidecar.inbound(), &setup.cert(ALICE)).await;
+    raw.returns_window = false;
+    raw.settings(&[(setting::INITIAL_WINDOW_SIZE, 1 << 30)]).await;
+    for stream in [1, 3] {
+        raw.get(stream, &format!("/connection/{stream}")).await;
+    }
+    raw.ended().await;
+    let record = sidecar.record("the cut", |record| record["close_reason"] == "body_idle" || record["reason"] == "body_idle").await;
+    assert_eq!(record["src"]["id"], ALICE);
+    nothing_in_flight(&sidecar, "inbound").await;
+}
+
+/// An answer whose end was handed over and cannot leave is no open request any more, whatever else the connection does.
+#[tokio::test]
+async fn an_http2_client_that_leaves_the_end_of_its_answers() {
+    let (_app, setup, sidecar) = start(10_000).await;
+    let mut raw = Raw::http2(sidecar.inbound(), &setup.cert(ALICE)).await;
+    raw.returns_window = false;
+    raw.settings(&[(setting::INITIAL_WINDOW_SIZE, 9_999)]).await;
+    let begun = Instant::now();
+    raw.get(1, "/left").await;
+    sidecar.record("an answer that seems whole", |record| record["http"]["path"] == "/left" && record["close_reason"].is_null()).await;
+    // Other requests keep the connection busy meanwhile.
+    let mut stream = 3;
+    while raw.round_trip().await {
+        raw.get(stream, "/other").await;
+        raw.window_update(stream, 1).await;
+        stream += 2;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(begun.elapsed() >= LEAST, "{:?}", begun.elapsed());
+    sidecar.metric_reaches("countersign_cuts_total", &["reason=\"body_idle\""], 1.0).await;
+}
+
+/// HTTP/1.1: the kernel and our buffers take what they can, then nothing moves.
+#[tokio::test]
+async fn an_http1_client() {
+    let (_app, setup, sidecar) = start(32 << 20).await;
+    let mut raw = Raw::http1(sidecar.inbound(), &setup.cert(ALICE)).await;
+    raw.send("GET /http1 HTTP/1.1\r\nhost: orders\r\n\r\n").await;
+    let record = sidecar.record("the cut", |record| record["http"]["path"] == "/http1" && record["phase"] != "open").await;
+    assert_eq!(record["close_reason"], "body_idle", "{record}");
+    sidecar.metric_reaches("countersign_cuts_total", &["reason=\"body_idle\""], 1.0).await;
+    nothing_in_flight(&sidecar, "inbound").await;
+    drop(raw);
+}
+
+/// An app that answers everything with so many bytes.
+async fn start(length: usize) -> (App, Setup, Sidecar) {
+    let bytes = Bytes::from(vec![b'x'; length]);
+    let app = App::serve(move |_| {
+        let bytes = bytes.clone();
+        async { Response::new(full(bytes)) }
+    })
+    .await;
+    let mut setup = Setup::new();
+    setup.set("timeouts.body_idle", "'1s'");
+    let sidecar = setup.start(&app).await;
+    (app, setup, sidecar)
 }
 
 async fn stalled(sidecar: &Sidecar, path: &str) {

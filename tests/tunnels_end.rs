@@ -70,13 +70,15 @@ async fn whose_certificate_ends() {
     let (app, sidecar) = started(&mut setup).await;
     let options = ending(ALICE);
     let (cert, end) = (setup.ca.issue_with(&options), options.not_after);
-    let [http1, http2] = WebSocket::both(sidecar.inbound(), &cert, "/ws").await.map(Result::unwrap);
+    let mut sockets = WebSocket::both(sidecar.inbound(), &cert, "/ws").await.map(Result::unwrap);
+    for socket in &mut sockets {
+        socket.echo("until the end").await;
+    }
     assert!(SystemTime::now() < end, "this machine is too slow for a certificate of {LIFE:?}");
     // Nothing can be announced inside a tunnel; around it, HTTP/2 says GOAWAY.
-    let announced = http2.connection.as_ref().unwrap().1.frames.first(GOAWAY).await;
+    let announced = sockets[1].connection.as_ref().unwrap().1.frames.first(GOAWAY).await;
     assert_eq!(announced.code(), 0);
-    for mut socket in [http1, http2] {
-        socket.echo("until the end").await;
+    for mut socket in sockets {
         socket.torn().await;
     }
     let records = eventually("two ends", async || {

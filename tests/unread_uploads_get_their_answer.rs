@@ -1,5 +1,6 @@
 //! Who is answered before the upload was read gets the whole answer, and nothing of the request stays behind.
 
+use crate::support::app::RawApp;
 use crate::support::client::{post, tls};
 use crate::support::curl::Curl;
 use crate::support::frames::RST_STREAM;
@@ -115,4 +116,20 @@ async fn an_early_answer_of_the_app_ends_everything() {
         (sidecar.records().iter().filter(|record| record["http"]["status"] == 404).count() == 2).then_some(())
     })
     .await;
+}
+
+/// An app that answers at the head and closes at once resets the connection under our writes; its answer was there before.
+#[tokio::test]
+async fn an_app_that_answers_and_closes() {
+    let app = RawApp::start("HTTP/1.1 413 Payload Too Large\r\ncontent-length: 8\r\nconnection: close\r\n\r\ntoo long").await;
+    let mut setup = Setup::new();
+    setup.in_front_of(app.address);
+    let sidecar = Sidecar::start(&setup).await;
+    let alice = setup.cert(ALICE);
+    for time in 0..TIMES {
+        for mut peer in [Peer::http1(sidecar.inbound(), &alice).await, Peer::http2(sidecar.inbound(), &alice).await] {
+            let answer = peer.send(post("/upload", vec![b'x'; UPLOAD])).await.unwrap_or_else(|error| panic!("time {time}: {error:?}"));
+            assert_eq!((answer.status.as_u16(), &answer.body[..]), (413, &b"too long"[..]), "time {time}, {}", peer.name());
+        }
+    }
 }

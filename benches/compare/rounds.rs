@@ -50,29 +50,34 @@ pub struct Figures {
     pub latencies: Histogram,
 }
 
-/// Measures `work` on all of them.
+/// Measures `work` on all of them, the first of which is ours; another one that does not start is named and left out.
 ///
 /// # Errors
-/// One of them does not start, or answers wrongly.
+/// Ours does not start, or one of them answers wrongly.
 pub async fn run(work: Work, programs: &[Program], callers: &Callers, plan: &Plan) -> anyhow::Result<Vec<Figures>> {
     let mut all = Vec::new();
-    for program in programs {
-        all.push(Contender::start(work, program, callers).await?);
+    for (number, program) in programs.iter().enumerate() {
+        match Contender::start(work, program, callers).await {
+            Ok(contender) => all.push(contender),
+            Err(error) if number == 0 => return Err(error),
+            Err(error) => eprintln!("left out: {error:#}"),
+        }
     }
     for round in 1..=plan.rounds {
         eprintln!("{}: round {round} of {}", work.name, plan.rounds);
         for contender in &mut all {
-            bounded(&contender.figures.name.clone(), contender.round(plan)).await?;
+            bounded(&contender.program.name, contender.round(plan)).await?;
         }
     }
     for round in 1..=if plan.rounds > 0 { PACED.1 } else { 0 } {
         eprintln!("{}: {} requests/s, round {round} of {}", work.name, plan.rate, PACED.1);
         for contender in &mut all {
-            bounded(&contender.figures.name.clone(), contender.paced(plan)).await?;
+            bounded(&contender.program.name, contender.paced(plan)).await?;
         }
     }
     let mut done = Vec::new();
-    for (mut contender, program) in all.into_iter().zip(programs) {
+    for mut contender in all {
+        let program = contender.program;
         if plan.rounds > 0 {
             let traced = async { work.closed(&contender.slots, TRACED).await.map(drop) };
             let calls = bounded(&program.name, syscalls::count(contender.running.id(), &plan.out, traced)).await?;
@@ -101,19 +106,20 @@ async fn bounded<T>(name: &str, step: impl Future<Output = anyhow::Result<T>>) -
 }
 
 /// One proxy with its connections.
-struct Contender {
+struct Contender<'a> {
     work: Work,
+    program: &'a Program,
     running: Running,
     slots: Rc<Slots>,
     figures: Figures,
 }
 
-impl Contender {
-    async fn start(work: Work, program: &Program, callers: &Callers) -> anyhow::Result<Self> {
+impl<'a> Contender<'a> {
+    async fn start(work: Work, program: &'a Program, callers: &Callers) -> anyhow::Result<Self> {
         let running = program.start(callers).await?;
         let slots = running.slots(work, &callers.known);
         work.closed(&slots, WARM_UP).await.with_context(|| program.name.clone())?;
-        Ok(Self { work, running, slots, figures: Figures { name: program.name.clone(), ..Figures::default() } })
+        Ok(Self { work, program, running, slots, figures: Figures { name: program.name.clone(), ..Figures::default() } })
     }
 
     async fn round(&mut self, plan: &Plan) -> anyhow::Result<()> {

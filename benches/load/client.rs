@@ -1,6 +1,7 @@
 //! One connection to a server, and one request on it. Nothing is ever tried again here.
 
 use super::target::{Body, Protocol, Target};
+use super::wallet::Wallet;
 use anyhow::Context as _;
 use bytes::Bytes;
 use countersign::identity::x509::Leaf;
@@ -17,6 +18,7 @@ use std::rc::Rc;
 use std::time::SystemTime;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
 /// What the app answers: 1 KiB.
 pub const BODY: [u8; 1_024] = [b'.'; 1_024];
@@ -41,6 +43,8 @@ pub struct Handshake {
     pub done: SystemTime,
     /// The serial number of the server's certificate.
     pub serial: String,
+    /// When the first of the two certificates ends.
+    pub ends: SystemTime,
 }
 
 /// An open connection.
@@ -86,17 +90,13 @@ impl Connection {
     /// # Errors
     /// Whatever goes wrong.
     pub async fn open(target: &Target) -> anyhow::Result<Self> {
-        let begun = SystemTime::now();
-        let stream = TcpStream::connect(target.address).await.context("connect")?;
-        stream.set_nodelay(true)?;
-        let Some(wallet) = &target.wallet else { return Self::speak(stream, target.protocol, None).await };
-        let connector = tokio_rustls::TlsConnector::from(wallet.config(target.protocol));
-        let name = ServerName::try_from(target.authority.host().trim_matches(['[', ']']).to_owned())?;
-        let stream = connector.connect(name, stream).await.context("handshake")?;
-        let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).context("the server has no certificate")?;
-        let serial = Leaf::parse(leaf)?.serial;
-        let handshake = Handshake { begun, done: SystemTime::now(), serial };
-        Self::speak(stream, target.protocol, Some(handshake)).await
+        match &target.wallet {
+            Some(wallet) => {
+                let (stream, handshake) = shake_hands(target, wallet).await?;
+                Self::speak(stream, target.protocol, Some(handshake)).await
+            }
+            None => Self::speak(connect(target).await?, target.protocol, None).await,
+        }
     }
 
     async fn speak<S>(stream: S, protocol: Protocol, handshake: Option<Handshake>) -> anyhow::Result<Self>
@@ -176,6 +176,28 @@ impl Connection {
             Err(error) => failed(error, "a response cut short"),
         }
     }
+}
+
+async fn connect(target: &Target) -> anyhow::Result<TcpStream> {
+    let stream = TcpStream::connect(target.address).await.context("connect")?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// Connects and shakes hands.
+///
+/// # Errors
+/// Whatever goes wrong.
+pub async fn shake_hands(target: &Target, wallet: &Wallet) -> anyhow::Result<(TlsStream<TcpStream>, Handshake)> {
+    let begun = SystemTime::now();
+    let stream = connect(target).await?;
+    let (config, own_end) = wallet.config(target.protocol);
+    let name = ServerName::try_from(target.authority.host().trim_matches(['[', ']']).to_owned())?;
+    let stream = tokio_rustls::TlsConnector::from(config).connect(name, stream).await.context("handshake")?;
+    let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).context("the server has no certificate")?;
+    let leaf = Leaf::parse(leaf)?;
+    let ends = own_end.map_or(leaf.not_after, |own_end| own_end.min(leaf.not_after));
+    Ok((stream, Handshake { begun, done: SystemTime::now(), serial: leaf.serial, ends }))
 }
 
 /// Drives a connection; its end is otherwise seen by whoever uses it.

@@ -10,6 +10,9 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
+/// Connections that one request may find ended before a byte of it was written.
+const ATTEMPTS: usize = 5;
+
 /// How fast requests follow each other.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Pace {
@@ -133,7 +136,7 @@ impl Slots {
     /// # Errors
     /// No connection, no answer.
     pub async fn exchange(&self, slot: usize, path: &PathAndQuery, nonce: u64, tally: &Tally) -> anyhow::Result<Option<Answer>> {
-        loop {
+        for _ in 0..ATTEMPTS {
             let connection = self.connection(slot, tally).await?;
             match connection.send(self.target.get(path, Some(nonce))).await {
                 Outcome::Answered(answer) => return Ok(Some(answer)),
@@ -142,6 +145,7 @@ impl Slots {
                 Outcome::NotSent => Tally::count(&tally.not_sent),
             }
         }
+        anyhow::bail!("{ATTEMPTS} connections in a row ended before they took a request")
     }
 
     async fn connection(&self, slot: usize, tally: &Tally) -> anyhow::Result<Rc<Connection>> {

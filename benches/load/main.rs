@@ -93,6 +93,7 @@ async fn run(options: Options) -> anyhow::Result<bool> {
     Ok(print(&tally, begun.elapsed()))
 }
 
+#[expect(clippy::disallowed_methods, reason = "no part of the static binary")]
 fn target(options: &Options) -> anyhow::Result<Target> {
     let secure = options.url.scheme_str() == Some("https");
     let authority = options.url.authority().context("the URL: where to?")?.clone();

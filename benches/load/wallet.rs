@@ -4,6 +4,7 @@ use super::target::Protocol;
 use anyhow::Context as _;
 use countersign::credentials::dev::{DevCa, Request};
 use countersign::identity::SpiffeId;
+use countersign::identity::x509::Leaf;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{cipher_suite, default_provider, kx_group};
@@ -25,11 +26,19 @@ pub enum Offer {
     Same,
 }
 
+/// What the next handshake offers.
+struct Current {
+    http1: Arc<ClientConfig>,
+    http2: Arc<ClientConfig>,
+    /// The end of our certificate.
+    ends: Option<SystemTime>,
+}
+
 /// What a client shows and believes.
 pub struct Wallet {
     issuer: Option<(DevCa, Request)>,
     offer: Offer,
-    current: RefCell<(Arc<ClientConfig>, Arc<ClientConfig>)>,
+    current: RefCell<Current>,
 }
 
 impl Wallet {
@@ -64,10 +73,10 @@ impl Wallet {
         Ok(Rc::new(Self { issuer: None, offer: Offer::All, current }))
     }
 
-    /// What the next handshake offers.
-    pub fn config(&self, protocol: Protocol) -> Arc<ClientConfig> {
+    /// What the next handshake offers, and when our certificate in it ends.
+    pub fn config(&self, protocol: Protocol) -> (Arc<ClientConfig>, Option<SystemTime>) {
         let current = self.current.borrow();
-        Arc::clone(if protocol == Protocol::Http1 { &current.0 } else { &current.1 })
+        (Arc::clone(if protocol == Protocol::Http1 { &current.http1 } else { &current.http2 }), current.ends)
     }
 
     /// Renews after each third of the validity, until dropped; what was read from files stays.
@@ -85,7 +94,7 @@ impl Wallet {
 }
 
 /// The configurations with one new certificate.
-fn issue(ca: &DevCa, request: &Request, offer: Offer) -> anyhow::Result<(Arc<ClientConfig>, Arc<ClientConfig>)> {
+fn issue(ca: &DevCa, request: &Request, offer: Offer) -> anyhow::Result<Current> {
     let own = ca.issue(request, SystemTime::now()).context("the client's certificate")?;
     configurations(vec![ca.root().clone()], Some(own), offer)
 }
@@ -95,7 +104,7 @@ fn configurations(
     roots: Vec<CertificateDer<'static>>,
     own: Option<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>,
     offer: Offer,
-) -> anyhow::Result<(Arc<ClientConfig>, Arc<ClientConfig>)> {
+) -> anyhow::Result<Current> {
     let mut store = RootCertStore::empty();
     for root in roots {
         store.add(root)?;
@@ -107,6 +116,10 @@ fn configurations(
             kx_groups: vec![kx_group::X25519],
             ..default_provider()
         },
+    };
+    let ends = match own.as_ref().and_then(|(chain, _)| chain.first()) {
+        Some(leaf) => Some(Leaf::parse(leaf)?.not_after),
+        None => None,
     };
     let builder = ClientConfig::builder_with_provider(provider.into()).with_safe_default_protocol_versions()?.with_root_certificates(store);
     let mut config = match own {
@@ -120,5 +133,5 @@ fn configurations(
         config.alpn_protocols = vec![alpn.to_vec()];
         Arc::new(config)
     };
-    Ok((of(b"http/1.1"), of(b"h2")))
+    Ok(Current { http1: of(b"http/1.1"), http2: of(b"h2"), ends })
 }

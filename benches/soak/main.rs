@@ -1,30 +1,38 @@
 //! Everything changes and nothing fails: certificates rotate, the policy table is swapped, one rule flips each second, and meanwhile a client
-//! without retries sends requests over HTTP/1.1 and HTTP/2. `make soak`; `SOAK_SECONDS`, `SOAK_RATE` (requests a second of each protocol),
+//! without retries sends requests over HTTP/1.1 and HTTP/2, and keeps gRPC streams and WebSockets open. `make soak`; `SOAK_SECONDS`, `SOAK_RATE` (requests a second of each protocol),
 //! `COUNTERSIGN` (another binary).
 //!
 //! It fails when a request does, when a new certificate is not shown to new connections, or when the old table answers a request that was
 //! sent more than 100 ms after the new one was said to be in force. A request that is under way when the new table forbids it is ended, as
-//! documented: that is no failure, and is counted apart.
+//! documented: that is no failure, and is counted apart. A stream may end only by its connection's expiry, over HTTP/2 announced by a GOAWAY.
 
 #[path = "../load/mod.rs"]
 mod load;
 
 mod certificates;
+mod echo;
 mod flips;
+mod grpc;
 mod report;
 mod setting;
+mod streams;
+mod tap;
+mod websocket;
 
 use certificates::Certificates;
 use flips::Flips;
 use http::uri::PathAndQuery;
-use load::{Check, Load, Offer, Pace, Protocol, Sidecar, Slots, Tally, Target, Until, Wallet};
+use load::{Check, Load, Offer, Pace, Protocol, Sidecar, Slots, Tally, Target, Until, Wallet, app};
 use report::Report;
 use setting::Setting;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::Duration;
+use streams::{Kind, Streams};
 use tokio::time::Instant;
 
+/// From the start of a sidecar to its readiness.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// Connections of the HTTP/1.1 load.
 const HTTP1: usize = 8;
 /// Connections of the HTTP/2 load, and streams on each.
@@ -47,9 +55,12 @@ fn main() -> ExitCode {
 async fn soak() -> anyhow::Result<bool> {
     let seconds = load::number("SOAK_SECONDS", 60)?.max(5);
     let rate = load::number("SOAK_RATE", 2_500)?.max(1);
-    let setting = Setting::new()?;
-    let sidecar = Sidecar::start(setting.command(), Duration::from_secs(20)).await?;
-    let wallet = Wallet::open(&setting.certificates(), setting::CLIENT, setting::VALIDITY, Offer::All)?;
+    let setting = Setting::new(app::start(Some(setting::CLIENT))?, "http1")?;
+    let sidecar = Sidecar::start(setting.command(), PATIENCE).await?;
+    // The streams have sidecars of their own, since their apps speak other protocols.
+    let (calls, sockets) = (setting.beside(echo::grpc()?, "h2c")?, setting.beside(echo::websocket()?, "http1")?);
+    let (calls, sockets) = (Sidecar::start(calls.command(), PATIENCE).await?, Sidecar::start(sockets.command(), PATIENCE).await?);
+    let wallet = Wallet::open(setting.certificates(), setting::CLIENT, setting::VALIDITY, Offer::All)?;
     println!("soak: {seconds} s, {rate} requests/s in each of HTTP/1.1 and HTTP/2, certificates of {:?}", setting::VALIDITY);
 
     let before = Counters::read(&sidecar).await?;
@@ -64,7 +75,15 @@ async fn soak() -> anyhow::Result<bool> {
             second.drive(PathAndQuery::from_static("/always/2"), load(HTTP2.1), &http2)
         );
     };
-    let (flips, certificates) = (Flips::default(), Certificates::default());
+    let (flips, certificates, streams) = (Flips::default(), Certificates::default(), Streams::default());
+    let kept = async {
+        tokio::join!(
+            streams.keep(Kind::Grpc, calls.inbound, &wallet, end),
+            streams.keep(Kind::Grpc, calls.inbound, &wallet, end),
+            streams.keep(Kind::WebSocket, sockets.inbound, &wallet, end),
+            streams.keep(Kind::WebSocket, sockets.inbound, &wallet, end),
+        )
+    };
     let busy = async {
         tokio::join!(
             loads,
@@ -72,9 +91,10 @@ async fn soak() -> anyhow::Result<bool> {
             flips.request(Protocol::Http1, sidecar.inbound, &wallet, end),
             flips.request(Protocol::Http2, sidecar.inbound, &wallet, end),
             certificates.probe(sidecar.inbound, &wallet, end),
+            kept,
         )
     };
-    let ((), swapped, (), (), ()) = tokio::select! {
+    let ((), swapped, (), (), (), _) = tokio::select! {
         done = busy => done,
         renewed = wallet.renew() => return Err(renewed.err().unwrap_or_else(|| anyhow::anyhow!("the client renews no more"))),
     };
@@ -83,7 +103,10 @@ async fn soak() -> anyhow::Result<bool> {
     let counted = Counters::read(&sidecar).await?.since(&before);
     let lines = sidecar.lines();
     let handshakes = [&http1, &http2, &flips.tally, &certificates.tally].map(|tally| tally.handshakes.borrow().clone()).concat();
-    let status = sidecar.stop(Duration::from_secs(15)).await?;
+    let mut statuses = Vec::new();
+    for sidecar in [sidecar, calls, sockets] {
+        statuses.push(sidecar.stop(Duration::from_secs(15)).await?);
+    }
     let judged = flips.judge(&lines);
     for failure in &judged.failures {
         flips.tally.fail(failure);
@@ -96,8 +119,9 @@ async fn soak() -> anyhow::Result<bool> {
         flipping: &flips.tally,
         rotations: certificates::judge(&lines, &handshakes),
         probes: &certificates.tally,
+        streams: streams.judge(),
         counted,
-        status,
+        statuses,
     };
     Ok(report.print())
 }

@@ -1,13 +1,14 @@
 //! The figures, and whether they are good enough.
 
 use crate::load::Tally;
-use crate::{Counters, certificates, flips};
+use crate::{Counters, certificates, flips, streams};
 use std::process::ExitStatus;
 use std::time::Duration;
 
 /// What must be reached in 60 s; less in a shorter run.
 const ROTATIONS: f64 = 10.0;
 const SWAPS: f64 = 50.0;
+const EXPIRIES: f64 = 8.0;
 /// Requests a second in each protocol.
 const RATE: f64 = 2_000.0;
 
@@ -29,8 +30,10 @@ pub struct Report<'a> {
     pub probes: &'a Tally,
     /// What the sidecar counted.
     pub counted: Counters,
-    /// How the sidecar ended.
-    pub status: ExitStatus,
+    /// gRPC streams and WebSockets.
+    pub streams: streams::Judgement,
+    /// How each sidecar ended.
+    pub statuses: Vec<ExitStatus>,
 }
 
 impl Report<'_> {
@@ -89,11 +92,19 @@ impl Report<'_> {
         println!("flipping path: {} allowed, {} denied; last request decided by an old table: {latest}", flips.allowed, flips.denied);
         println!("allowed by the old table, forbidden and ended by the new one while under way: {}", flips.revoked);
         println!("requests counted by the sidecar {}, records lost {}, panics {}", counted.requests, counted.records_lost, counted.panics);
-        println!("the sidecar ended with {}", self.status);
+        let streams::Judgement { expired, finished, echoes, failures } = &self.streams;
+        println!(
+            "streams: {echoes} messages and back; ended by expiry: {} gRPC streams, {} WebSockets; closed by us: {finished}",
+            expired.0, expired.1
+        );
+        for failure in failures.iter().take(10) {
+            println!("    {failure}");
+        }
     }
 
     fn conditions(&self) -> Vec<(bool, String)> {
         let share = (self.seconds / 60.0).min(1.0);
+        let expiries = (EXPIRIES * share).floor() as usize;
         let (rotations, swaps) = ((ROTATIONS * share).floor(), (SWAPS * share).floor());
         let failed: u64 = self.tallies().iter().map(|(_, tally)| tally.failed.get()).sum();
         let cut: u64 = self.tallies().iter().map(|(_, tally)| tally.cut.get()).sum();
@@ -122,7 +133,18 @@ impl Report<'_> {
             (self.flips.allowed > 0 && self.flips.denied > 0, "the flipping rule was seen both ways".into()),
             (self.flips.stale == 0, format!("no answer of the old table {bound:?} after the swap's line ({})", self.flips.stale)),
             (self.counted.panics == 0.0, "no panic".into()),
-            (self.status.success(), "the sidecar drained and ended with 0".into()),
+            (
+                self.streams.failures.is_empty(),
+                format!(
+                    "gRPC streams and WebSockets ended only by their connections' expiry, on HTTP/2 announced ({} did not)",
+                    self.streams.failures.len()
+                ),
+            ),
+            (
+                self.streams.expired.0 >= expiries && self.streams.expired.1 >= expiries,
+                format!("at least {expiries} of each lived until then"),
+            ),
+            (self.statuses.iter().all(ExitStatus::success), "the sidecars drained and ended with 0".into()),
         ]
     }
 }

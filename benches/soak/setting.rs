@@ -1,11 +1,10 @@
 //! The sidecar's files, and whoever keeps changing them.
 
 use crate::flips::{Effect, Flips};
-use crate::load::app;
 use anyhow::Context as _;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
@@ -24,19 +23,33 @@ const SWAP: Duration = Duration::from_secs(1);
 /// A directory with everything that the sidecar reads and writes.
 pub struct Setting {
     dir: TempDir,
+    authority: PathBuf,
 }
 
 impl Setting {
-    /// Starts the app and writes configuration and policy.
+    /// Writes configuration and policy of a sidecar in front of `app`, with a development CA of its own.
     ///
     /// # Errors
-    /// The app cannot be started, a file cannot be written.
-    pub fn new() -> anyhow::Result<Self> {
-        let setting = Self { dir: tempfile::tempdir().context("a directory for the sidecar")? };
-        let app = app::start(Some(CLIENT))?;
-        setting.write_policy(0, Effect::Allow)?;
-        fs::write(setting.at("countersign.toml"), setting.configuration(app))?;
-        Ok(setting)
+    /// A file cannot be written.
+    pub fn new(app: SocketAddr, app_protocol: &str) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir().context("a directory for the sidecar")?;
+        let authority = dir.path().join("certs-dev");
+        Self { dir, authority }.written(app, app_protocol)
+    }
+
+    /// The same for another sidecar with the same development CA.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn beside(&self, app: SocketAddr, app_protocol: &str) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir().context("a directory for the sidecar")?;
+        Self { dir, authority: self.authority.clone() }.written(app, app_protocol)
+    }
+
+    fn written(self, app: SocketAddr, app_protocol: &str) -> anyhow::Result<Self> {
+        self.write_policy(0, Effect::Allow)?;
+        fs::write(self.at("countersign.toml"), self.configuration(app, app_protocol))?;
+        Ok(self)
     }
 
     /// Runs the sidecar that this bench was built with, in the release profile, or the one that `COUNTERSIGN` names.
@@ -47,8 +60,8 @@ impl Setting {
     }
 
     /// The directory of the development CA.
-    pub fn certificates(&self) -> PathBuf {
-        self.at("certs-dev")
+    pub fn certificates(&self) -> &Path {
+        &self.authority
     }
 
     /// Replaces the table each second, with the flipping rule changed, until `end`.
@@ -91,6 +104,13 @@ methods = ["GET"]
 paths = ["/always/{{id}}"]
 
 [[rule]]
+id = "streams"
+effect = "allow"
+from = {{ spiffe = ["{CLIENT}"] }}
+methods = ["GET", "POST"]
+paths = ["/streams/{{kind}}"]
+
+[[rule]]
 id = "flip"
 effect = "{effect}"
 from = {{ spiffe = ["{CLIENT}"] }}
@@ -103,8 +123,8 @@ paths = ["/flip"]
         fs::rename(&beside, self.at("policy.toml")).context("policy.toml")
     }
 
-    fn configuration(&self, app: SocketAddr) -> String {
-        let dir = self.dir.path().display();
+    fn configuration(&self, app: SocketAddr, app_protocol: &str) -> String {
+        let (dir, authority) = (self.dir.path().display(), self.authority.display());
         let validity = VALIDITY.as_secs();
         format!(
             r#"[workload]
@@ -114,7 +134,7 @@ dns_names = ["localhost"]
 [credentials]
 source = "dev"
 [credentials.dev]
-dir = "{dir}/certs-dev"
+dir = "{authority}"
 validity = "{validity}s"
 [credentials.renew]
 after = 0.4
@@ -127,6 +147,7 @@ source = "dev"
 [inbound]
 listen = "127.0.0.1:0"
 app = "http://{app}"
+app_protocol = "{app_protocol}"
 
 [policy]
 file = "{dir}/policy.toml"

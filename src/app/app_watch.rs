@@ -6,7 +6,6 @@ use crate::runtime::drain::Drain;
 use crate::runtime::exposure::{Exposure, ExposureWatch};
 use crate::runtime::readiness::Readiness;
 use crate::runtime::tasks::spawn;
-use crate::upstream::Protocol;
 use serde_json::{Value, json};
 
 /// Both watches, as far as they are of use. Cheap to clone.
@@ -27,7 +26,7 @@ impl AppWatch {
         });
         let check = inbound.and_then(|inbound| {
             let path = inbound.app_check.clone()?;
-            Some(AppCheckWatch::new(AppCheck { app: inbound.app.clone(), protocol: Protocol::Http1, path }, readiness.clone()))
+            Some(AppCheckWatch::new(AppCheck { app: inbound.app.clone(), protocol: inbound.app_protocol, path }, readiness.clone()))
         });
         Self { exposure, check }
     }

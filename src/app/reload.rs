@@ -25,8 +25,8 @@ pub struct Targets {
     pub plan: Arc<Plan>,
     /// Upstreams and the addresses of their names.
     pub routing: Arc<Routing>,
-    /// The local ports of the inbound listeners.
-    pub ports: Vec<u16>,
+    /// What a table is read against.
+    pub listeners: policy::Listeners,
     /// The table in force.
     pub tables: policy::Publisher,
     /// The decision log.
@@ -106,7 +106,7 @@ impl Reloader {
         let mut loaded = self.loaded();
         let changes = compare(&loaded, &new).map_err(|problems| problems.to_string())?;
         // The table is the part that can fail: it goes first, so that nothing is taken over when it does.
-        let table = policy::load(&new.config.policy.source, &self.targets.ports).map_err(|error| error.to_string())?;
+        let table = policy::load(&new.config.policy.source, &self.targets.listeners).map_err(|error| error.to_string())?;
         self.take_table(table);
         let changed = changes.iter().map(|part| self.take(part, &new)).collect();
         *loaded = new;
@@ -153,7 +153,7 @@ impl Reloader {
     /// What is wrong with it; the old one stays in force.
     pub fn reload_policy(&self) -> Result<(), String> {
         let source = self.loaded().config.policy.source.clone();
-        match policy::load(&source, &self.targets.ports) {
+        match policy::load(&source, &self.targets.listeners) {
             Ok(table) => {
                 self.take_table(table);
                 Ok(())

@@ -17,10 +17,16 @@ const FIRST_ANSWER: Duration = Duration::from_secs(5);
 
 /// The upstreams in force.
 pub struct Routing {
-    upstreams: Mutex<Vec<Settings>>,
+    current: Mutex<Current>,
     names: Names,
     plan: Arc<Plan>,
     readiness: Readiness,
+}
+
+struct Current {
+    upstreams: Vec<Settings>,
+    /// First hosts that have a series in the metrics; a series stays as long as the process.
+    series: BTreeSet<String>,
 }
 
 impl Routing {
@@ -28,7 +34,8 @@ impl Routing {
     /// each other's names to be registered would wait for ever.
     pub fn new(upstreams: Vec<Settings>, names: Names, plan: Arc<Plan>, readiness: Readiness) -> Self {
         names.follow(&followed(&upstreams));
-        let routing = Self { upstreams: Mutex::new(upstreams), names, plan, readiness };
+        let current = Mutex::new(Current { upstreams, series: BTreeSet::new() });
+        let routing = Self { current, names, plan, readiness };
         routing.refresh();
         routing
     }
@@ -36,7 +43,7 @@ impl Routing {
     /// Asks for the names that `upstreams` would bring, and waits for the answers for a while. Blocks.
     pub fn prepare(&self, upstreams: &[Settings]) {
         let names = followed(upstreams);
-        let known = names.is_subset(&followed(&self.lock()));
+        let known = names.is_subset(&followed(&self.lock().upstreams));
         if !known {
             self.names.prepare(&names, FIRST_ANSWER);
         }
@@ -44,18 +51,15 @@ impl Routing {
 
     /// Follows no names but those of the upstreams in force.
     pub fn keep(&self) {
-        self.names.follow(&followed(&self.lock()));
+        self.names.follow(&followed(&self.lock().upstreams));
     }
 
     /// Puts other upstreams in force; names that none of them has are no longer followed.
     pub fn replace(&self, upstreams: Vec<Settings>) {
         let mut current = self.lock();
-        for gone in current.iter().filter_map(series) {
-            endpoints(gone).set(0.0);
-        }
-        *current = upstreams;
-        self.names.follow(&followed(&current));
-        self.publish(&current);
+        current.upstreams = upstreams;
+        self.names.follow(&followed(&current.upstreams));
+        self.publish(&mut current);
     }
 
     /// Publishes again whenever something becomes known of a name.
@@ -71,33 +75,20 @@ impl Routing {
     /// For `countersign status`.
     pub fn status(&self) -> Value {
         let reports = self.names.report();
-        let upstreams = self.lock().iter().map(|upstream| describe(upstream, &reports)).collect();
+        let upstreams = self.lock().upstreams.iter().map(|upstream| describe(upstream, &reports)).collect();
         Value::Array(upstreams)
     }
 
     fn refresh(&self) {
-        self.publish(&self.lock());
+        self.publish(&mut self.lock());
     }
 
     /// Under the lock of the upstreams, so that an older publication never comes after a newer one.
-    fn publish(&self, upstreams: &[Settings]) {
-        let destinations = proxy::destinations(upstreams, &self.names.snapshot());
-        let mut others = 0;
-        for (index, upstream) in upstreams.iter().enumerate() {
-            let Some((host, count)) = series(upstream).and_then(|host| Some((host, destinations.find(host)?.0.endpoints.len()))) else {
-                continue;
-            };
-            if index < SERIES {
-                endpoints(host).set(count as f64);
-            } else {
-                others += count;
-            }
-        }
-        if upstreams.len() > SERIES {
-            endpoints("other").set(others as f64);
-        }
+    fn publish(&self, current: &mut Current) {
+        let destinations = proxy::destinations(&current.upstreams, &self.names.snapshot());
+        current.count(&destinations);
+        self.say(&current.upstreams);
         self.plan.destinations.store(Arc::new(destinations));
-        self.say(upstreams);
     }
 
     fn say(&self, upstreams: &[Settings]) {
@@ -127,8 +118,8 @@ impl Routing {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Settings>> {
-        self.upstreams.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -140,9 +131,25 @@ fn followed_in(upstreams: &[Settings]) -> impl Iterator<Item = &str> {
     upstreams.iter().flat_map(Settings::names)
 }
 
-/// What the metrics call an upstream.
-fn series(upstream: &Settings) -> Option<&str> {
-    upstream.hosts.first().map(String::as_str)
+impl Current {
+    /// Sets the gauges: those of upstreams that are gone to zero, those beyond the budget together.
+    fn count(&mut self, destinations: &proxy::Destinations) {
+        let mut counts: BTreeMap<String, usize> = self.series.iter().map(|host| (host.clone(), 0)).collect();
+        let mut others = None;
+        for host in self.upstreams.iter().filter_map(|upstream| upstream.hosts.first()) {
+            let count = destinations.find(host).map_or(0, |(route, _)| route.endpoints.len());
+            if counts.contains_key(host) || counts.len() < SERIES {
+                counts.insert(host.clone(), count);
+            } else {
+                others = Some(others.unwrap_or(0) + count);
+            }
+        }
+        counts.iter().for_each(|(host, count)| endpoints(host).set(*count as f64));
+        if let Some(others) = others {
+            endpoints("other").set(others as f64);
+        }
+        self.series = counts.into_keys().collect();
+    }
 }
 
 fn describe(upstream: &Settings, reports: &BTreeMap<String, Report>) -> Value {

@@ -4,7 +4,7 @@ use super::{Addresses, AppWatch, Reloader, Routing};
 use crate::audit::Journal;
 use crate::proxy::Plan;
 use crate::runtime::readiness::Readiness;
-use crate::telemetry::metrics::in_flight;
+use crate::telemetry::metrics::{buffered_bytes, in_flight};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
@@ -57,12 +57,13 @@ pub fn reporter(
     })
 }
 
-/// Once a second: the gauges of requests under way, and whether the decision log still lives.
+/// Once a second: the gauges of requests under way and of bytes held, and whether the decision log still lives.
 pub async fn watch(plan: Arc<Plan>, journal: Journal, readiness: Readiness) {
-    let (inbound, outbound) = (in_flight("inbound"), in_flight("outbound"));
+    let (inbound, outbound, buffered) = (in_flight("inbound"), in_flight("outbound"), buffered_bytes());
     loop {
         inbound.set(plan.live.inbound_requests.load(Ordering::Relaxed) as f64);
         outbound.set(plan.live.outbound_requests.load(Ordering::Relaxed) as f64);
+        buffered.set(plan.buffers.held() as f64);
         if !journal.is_writing() {
             readiness.pending("decision_log", "its writer died; restart the process");
         }

@@ -67,8 +67,8 @@ impl Ids {
         Self { fixed, millis: Cell::new(0), counter: Cell::new(0) }
     }
 
-    pub(super) fn next(&self) -> DecisionId {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+    pub(super) fn next(&self, now: SystemTime) -> DecisionId {
+        let now = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
         let millis = self.millis.get().max(now);
         let counter = self.counter.get().wrapping_add(1) & ((1 << 28) - 1);
         // At the wrap, once in 268 million ids, the next millisecond keeps the order.
@@ -91,7 +91,7 @@ mod tests {
             let ids = Ids::new(boot, shard);
             let mut last = DecisionId(0);
             for _ in 0..50_000 {
-                let id = ids.next();
+                let id = ids.next(SystemTime::now());
                 assert!(id.0 > last.0);
                 assert!(id.to_string() > last.to_string());
                 assert!(seen.insert(id));
@@ -104,13 +104,13 @@ mod tests {
     fn a_wrapped_counter_keeps_the_order() {
         let ids = Ids::new(7, 3);
         ids.counter.set((1 << 28) - 2);
-        let three = [ids.next(), ids.next(), ids.next()];
+        let three = [ids.next(SystemTime::now()), ids.next(SystemTime::now()), ids.next(SystemTime::now())];
         assert!(three.windows(2).all(|pair| pair[0].0 < pair[1].0));
     }
 
     #[test]
     fn text_and_id_are_the_same() {
-        for id in [DecisionId(0), DecisionId(u128::MAX), Ids::new(u64::MAX, 4095).next()] {
+        for id in [DecisionId(0), DecisionId(u128::MAX), Ids::new(u64::MAX, 4095).next(SystemTime::now())] {
             assert_eq!(id.to_string().parse(), Ok(id));
             assert_eq!(id.to_string().to_lowercase().parse(), Ok(id));
         }

@@ -158,7 +158,7 @@ impl Press {
             let count = lane.rest.counted.swap(0, Ordering::Relaxed);
             if count > 0 {
                 let now = SystemTime::now();
-                let gap = Gap { id: self.ids.next(), cause: Cause::Unfinished, span: Span { count, first: now, last: now } };
+                let gap = Gap { id: self.ids.next(now), cause: Cause::Unfinished, span: Span { count, first: now, last: now } };
                 self.lines.line(|renderer, out, seq| {
                     renderer.gap(out, seq, &gap);
                     "gap"

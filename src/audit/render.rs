@@ -5,7 +5,7 @@ use super::json::Line;
 use super::time::{Stamps, whole_second};
 use super::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, PolicyEvent, RefusedHandshake, Target};
 use crate::identity::Channel;
-use crate::policy::{Caller, Rendered, RuleFacts, TableFacts};
+use crate::policy::{Caller, Looked, Rendered, RuleFacts, TableFacts};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -190,6 +190,26 @@ fn render_request(line: &mut Line<'_>, decision: &Decision) {
     }
     line.close();
     line.optional("framing", request.and_then(|request| request.framing));
+    if let Some(looked) = &decision.facts.looked {
+        render_conditions(line, looked);
+    }
+}
+
+fn render_conditions(line: &mut Line<'_>, looked: &[Looked]) {
+    line.name("conds");
+    for (index, Looked { condition, result }) in looked.iter().enumerate() {
+        line.out.push(if index == 0 { b'[' } else { b',' });
+        line.out.extend_from_slice(b"{\"name\":");
+        // A short token: nothing in it needs an escape.
+        line.out.push(b'"');
+        line.out.extend_from_slice(condition.name.as_bytes());
+        line.out.extend_from_slice(b"\",\"cond\":\"");
+        line.out.extend_from_slice(condition.hash.as_bytes());
+        line.out.extend_from_slice(b"\",\"result\":\"");
+        line.out.extend_from_slice(result.letter().as_bytes());
+        line.out.extend_from_slice(b"\"}");
+    }
+    line.out.push(b']');
 }
 
 fn render_outcome(line: &mut Line<'_>, decide_ns: u32, outcome: &Outcome) {

@@ -117,9 +117,9 @@ impl Recorder {
         (recorder, Lane { allows: allows_out, denials: denials_out, rest })
     }
 
-    /// A new decision id.
-    pub fn id(&self) -> DecisionId {
-        self.ids.next()
+    /// A new id of a decision that is made `now`.
+    pub fn id(&self, now: SystemTime) -> DecisionId {
+        self.ids.next(now)
     }
 
     /// Waits for room for one allow under `on_full = "block"`, at most 50 ms; returns at once otherwise.
@@ -255,7 +255,7 @@ impl Recorder {
         let failing = self.shared.sink_fails.load(Ordering::Relaxed);
         let cause = if failing { Cause::SinkError } else { Cause::RingFull };
         let gap = match self.gap.get() {
-            None => Gap { id: self.ids.next(), cause, span: Span::one(at) },
+            None => Gap { id: self.ids.next(at), cause, span: Span::one(at) },
             Some(mut gap) => {
                 gap.span.add(at);
                 gap.cause = if failing { cause } else { gap.cause };

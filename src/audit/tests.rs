@@ -5,7 +5,7 @@ use super::writer::start_with;
 use super::*;
 use crate::identity::{Channel, PeerIdentity, Principal, SpiffeId};
 use crate::policy::{Caller, Facts, Reason, RuleFacts, TableFacts, Verdict, Would};
-use crate::request::{CanonicalRequest, ContentType};
+use crate::request::{CanonicalRequest, ContentType, Noted};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::io::{self, Write};
@@ -48,6 +48,7 @@ pub(super) fn decision(id: DecisionId, verdict: Verdict, path: &str) -> Decision
             rule: Some(rule),
             template: Some("/orders/{id}".into()),
             reason,
+            looked: None,
             would: None,
             table: Some(Arc::new(table)),
             generation: 3,
@@ -63,6 +64,7 @@ pub(super) fn decision(id: DecisionId, verdict: Verdict, path: &str) -> Decision
             version: http::Version::HTTP_2,
             content_type: ContentType::Json,
             framing: Some("te_cl"),
+            noted: Noted::default(),
         }),
         method: None,
         decide_ns: 61,
@@ -73,7 +75,7 @@ pub(super) fn decision(id: DecisionId, verdict: Verdict, path: &str) -> Decision
 fn refused(recorder: &Recorder, id: &str) -> RefusedHandshake {
     RefusedHandshake {
         at: at(2_000),
-        id: recorder.id(),
+        id: recorder.id(at(1)),
         direction: Direction::Inbound,
         source: SocketAddr::from(([10, 0, 0, 2], 50_000)),
         local_port: 8_443,
@@ -263,7 +265,7 @@ fn flood_into_a_stalled_sink_counts_every_denial() {
     const FLOOD: u64 = 100_000;
     let log = Log::start(&settings(), true);
     for number in 0..FLOOD {
-        let mut denied = decision(log.recorder.id(), Verdict::Deny, &format!("/orders/{number}"));
+        let mut denied = decision(log.recorder.id(at(1)), Verdict::Deny, &format!("/orders/{number}"));
         denied.at = at(number);
         // More callers than slots: the rest goes into one slot.
         denied.caller = caller(&format!("spiffe://prod.example/{}", number % 1_500));
@@ -291,7 +293,7 @@ fn flood_into_a_stalled_sink_counts_every_denial() {
 fn folded_denials_leave_once_there_is_room() {
     let log = Log::start(&settings(), true);
     for number in 0..ring::DENIALS * 2 {
-        log.recorder.deny(decision(log.recorder.id(), Verdict::Deny, &format!("/orders/{number}")));
+        log.recorder.deny(decision(log.recorder.id(at(1)), Verdict::Deny, &format!("/orders/{number}")));
     }
     log.open();
     let mut bytes = Vec::new();
@@ -316,7 +318,7 @@ fn missed_allows_are_counted_exactly() {
     for on_full in [OnFull::Aggregate, OnFull::Sample] {
         let log = Log::start(&Settings { on_full, ..settings() }, true);
         for number in 0..ALL {
-            let mut allowed = decision(log.recorder.id(), Verdict::Allow, "/orders/1");
+            let mut allowed = decision(log.recorder.id(at(1)), Verdict::Allow, "/orders/1");
             allowed.at = at(number);
             log.recorder.allow(allowed);
         }
@@ -333,7 +335,7 @@ fn missed_allows_are_counted_exactly() {
 fn counts_of_a_living_recorder_are_in_the_last_gap() {
     let log = Log::start(&settings(), true);
     for _ in 0..20_000 {
-        log.recorder.allow(decision(log.recorder.id(), Verdict::Allow, "/orders/1"));
+        log.recorder.allow(decision(log.recorder.id(at(1)), Verdict::Allow, "/orders/1"));
     }
     log.open();
     log.writer.finish();
@@ -348,7 +350,7 @@ fn counts_of_a_living_recorder_are_in_the_last_gap() {
 fn sampling_spares_what_must_be_recorded() {
     let log = Log::start(&Settings { sample: 0.0, ..settings() }, false);
     let allow = |change: &dyn Fn(&mut Decision)| {
-        let mut allowed = decision(log.recorder.id(), Verdict::Allow, "/orders/1");
+        let mut allowed = decision(log.recorder.id(at(1)), Verdict::Allow, "/orders/1");
         change(&mut allowed);
         log.recorder.allow(allowed);
     };
@@ -360,7 +362,7 @@ fn sampling_spares_what_must_be_recorded() {
     allow(&|allowed| allowed.outcome.close_reason = Some("app_unreachable"));
     allow(&|allowed| allowed.verdict = Verdict::Deny);
     for _ in 0..50 {
-        log.recorder.deny(decision(log.recorder.id(), Verdict::Deny, "/orders/1"));
+        log.recorder.deny(decision(log.recorder.id(at(1)), Verdict::Deny, "/orders/1"));
     }
     log.journal.set_sample(1.0);
     allow(&|allowed| allowed.facts.sample = 0.0);
@@ -377,7 +379,7 @@ async fn block_waits_for_room_and_then_refuses() {
     let log = Log::start(&Settings { on_full: OnFull::Block, ..settings() }, true);
     assert_eq!(log.recorder.reserve().await, Ok(()));
     for _ in 0..ring::ALLOWS + 2_048 {
-        log.recorder.allow(decision(log.recorder.id(), Verdict::Allow, "/orders/1"));
+        log.recorder.allow(decision(log.recorder.id(at(1)), Verdict::Allow, "/orders/1"));
     }
     let before = tokio::time::Instant::now();
     assert_eq!(log.recorder.reserve().await, Err(Unavailable));
@@ -390,7 +392,7 @@ async fn block_waits_for_room_and_then_refuses() {
 #[test]
 fn a_sink_that_blocks_does_not_keep_the_process_alive() {
     let log = Log::start(&settings(), true);
-    log.recorder.deny(decision(log.recorder.id(), Verdict::Deny, "/orders/1"));
+    log.recorder.deny(decision(log.recorder.id(at(1)), Verdict::Deny, "/orders/1"));
     drop(log.recorder);
     log.writer.finish();
     assert!(*log.shut.0.lock().unwrap(), "it still blocks");
@@ -399,7 +401,7 @@ fn a_sink_that_blocks_does_not_keep_the_process_alive() {
 #[test]
 fn a_long_path_is_cut_and_does_not_wait_whole() {
     let log = Log::start(&settings(), false);
-    log.recorder.allow(decision(log.recorder.id(), Verdict::Allow, &format!("/{}?{}", "x".repeat(20_000), "y".repeat(20_000))));
+    log.recorder.allow(decision(log.recorder.id(at(1)), Verdict::Allow, &format!("/{}?{}", "x".repeat(20_000), "y".repeat(20_000))));
     let values = log.finish();
     assert_eq!(values[1]["cut"], true);
     let path = values[1]["http"]["path"].as_str().unwrap();
@@ -411,7 +413,7 @@ fn the_tap_gets_each_line_and_never_slows_the_writer() {
     let (tap, lines) = std::sync::mpsc::sync_channel(2);
     let (recorders, _journal, writer) = start_tapped(&settings(), boot(), 1, Some(tap)).unwrap();
     for _ in 0..10 {
-        recorders[0].deny(decision(recorders[0].id(), Verdict::Deny, "/orders/1"));
+        recorders[0].deny(decision(recorders[0].id(at(1)), Verdict::Deny, "/orders/1"));
     }
     drop(recorders);
     writer.finish();
@@ -459,7 +461,7 @@ fn a_stream_that_fails_gets_every_line_whole_afterwards() {
     let stream = Stream { out: Box::new(Flaky { out: Arc::clone(&out), failures: 2, half: false }), torn: false };
     let (recorders, _journal, writer) = start_with(&settings(), boot(), 1, None, 1, Output::Stream(stream)).unwrap();
     for _ in 0..100 {
-        recorders[0].deny(decision(recorders[0].id(), Verdict::Deny, "/orders/1"));
+        recorders[0].deny(decision(recorders[0].id(at(1)), Verdict::Deny, "/orders/1"));
     }
     drop(recorders);
     writer.finish();

@@ -54,9 +54,12 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
 /// Every problem at once: those of the configuration, then those of the files it points to, as far as it could be read.
 pub fn usable(source: &str, development: DevelopmentRoots) -> Result<(Loaded, Vec<Problem>), Vec<Problem>> {
     let Survey { loaded, references, .. } = config::survey_source(source);
-    let Referenced { pending, malformed } = Referenced::look(&references, development);
+    let Referenced { pending, malformed, warnings } = Referenced::look(&references, development);
     match loaded {
-        Ok(loaded) if malformed.is_empty() => Ok((loaded, pending)),
+        Ok(mut loaded) if malformed.is_empty() => {
+            loaded.warnings.extend(warnings);
+            Ok((loaded, pending))
+        }
         loaded => Err(loaded.err().into_iter().flat_map(Problems::into_vec).chain(malformed).chain(pending).collect()),
     }
 }

@@ -7,6 +7,7 @@ use crate::document::{Place, Problem};
 use crate::identity::SpiffeId;
 use crate::policy::{self, LoadError};
 use crate::trust::{self, Bundle, Bundles, DEVELOPMENT_ROOT_FILE, DevelopmentRoots, TrustError, Usage, certificates, verify};
+use crate::upstream::Protocol;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::fs::File;
@@ -25,6 +26,8 @@ pub struct Referenced {
     pub pending: Vec<Problem>,
     /// What is there and unusable: a process would not start.
     pub malformed: Vec<Problem>,
+    /// What is usable and probably not meant.
+    pub warnings: Vec<Problem>,
 }
 
 impl Referenced {
@@ -38,8 +41,8 @@ impl Referenced {
                 credentials::Source::File { chain, key } => found.pair(&settings.id, chain, key, bundles.as_ref()),
             }
         }
-        if let Some((settings, ports)) = &references.policy {
-            found.policy(&settings.source, ports);
+        if let Some((settings, listeners)) = &references.policy {
+            found.policy(&settings.source, listeners, references.app);
         }
         found
     }
@@ -121,9 +124,9 @@ impl Referenced {
         read.map_err(|_| self.malformed.push(problem(key, &file, what, instead))).ok()
     }
 
-    fn policy(&mut self, source: &policy::Source, ports: &[u16]) {
-        match policy::load(source, ports) {
-            Ok(_) => {}
+    fn policy(&mut self, source: &policy::Source, listeners: &policy::Listeners, app: Option<Protocol>) {
+        match policy::load(source, listeners) {
+            Ok(table) => self.grpc(source, &table, app),
             Err(LoadError::Malformed(problems)) => self.malformed.extend(problems.into_vec()),
             Err(LoadError::Unavailable { source_name, reason }) => {
                 let instead = match source {
@@ -133,6 +136,17 @@ impl Referenced {
                 self.pending.push(problem("policy.file", &source_name, &format!("cannot be read ({reason})"), &instead));
             }
         }
+    }
+
+    /// gRPC needs HTTP/2 as far as the app.
+    fn grpc(&mut self, source: &policy::Source, table: &policy::Table, app: Option<Protocol>) {
+        let (Some(Protocol::Http1), Some(rule)) = (app, table.grpc_rules().next()) else { return };
+        let file = match source {
+            policy::Source::File(path) => path.display().to_string(),
+            policy::Source::Env(name) => format!("env:{name}"),
+        };
+        let what = format!("is \"http1\", and rule `{}` is about gRPC, which needs HTTP/2", rule.id);
+        self.warnings.push(problem("inbound.app_protocol", &file, &what, "let the app speak HTTP/2 and write app_protocol = \"h2c\""));
     }
 
     fn bytes(&mut self, key: &str, path: &Path) -> Option<Zeroizing<Vec<u8>>> {
@@ -199,6 +213,15 @@ mod tests {
 
     /// A directory with a usable configuration of files in it, and what is found once `change` is done. `lines` replace the inbound section.
     fn look_at(lines: &str, development: DevelopmentRoots, change: impl Fn(&Path)) -> (Vec<String>, Vec<String>) {
+        let found = found(lines, development, change);
+        (said(&found.pending), said(&found.malformed))
+    }
+
+    fn said(problems: &[Problem]) -> Vec<String> {
+        problems.iter().map(|problem| format!("{}: {}", problem.place.key, problem.what)).collect()
+    }
+
+    fn found(lines: &str, development: DevelopmentRoots, change: impl Fn(&Path)) -> Referenced {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path();
         issue(home, "spiffe://d/a", SystemTime::now());
@@ -210,9 +233,16 @@ mod tests {
             [[trust]]\ndomain = 'd'\nsource = 'file'\nfile = '${{H}}/dev-ca.pem'\n[inbound]\n{lines}\n[policy]\nfile = '${{H}}/policy.toml'\n"
         );
         let environment = Environment::fixed(&[("H", &home.display().to_string())]);
-        let found = Referenced::look(&config::survey("c", &text, &environment).references, development);
-        let said = |problems: &[Problem]| problems.iter().map(|problem| format!("{}: {}", problem.place.key, problem.what)).collect();
-        (said(&found.pending), said(&found.malformed))
+        Referenced::look(&config::survey("c", &text, &environment).references, development)
+    }
+
+    #[test]
+    fn a_grpc_rule_in_front_of_an_http1_app_is_odd() {
+        let rule = "[[rule]]\nid = 'orders'\neffect = 'allow'\nfrom = { spiffe = ['spiffe://d/b'] }\ngrpc = ['shop.Orders/Get']\n";
+        let write = |home: &Path| std::fs::write(home.join("policy.toml"), format!("{POLICY}{rule}")).unwrap();
+        let found = found("", DevelopmentRoots::Accepted, write);
+        let expected = "inbound.app_protocol: is \"http1\", and rule `orders` is about gRPC, which needs HTTP/2";
+        assert_eq!((said(&found.warnings), found.malformed), (vec![expected.to_owned()], vec![]));
     }
 
     fn look(change: impl Fn(&Path)) -> (Vec<String>, Vec<String>) {

@@ -4,6 +4,8 @@ use super::Loaded;
 use super::effective::Ledger;
 use super::read::Draft;
 use crate::document::Problems;
+use crate::request::reserved::Reserved;
+use crate::upstream::Protocol;
 use crate::{admin, credentials, policy, trust};
 
 /// A text, read as far as it goes.
@@ -24,8 +26,10 @@ pub struct References {
     pub credentials: Option<credentials::Settings>,
     /// The roots, each with its index in the text.
     pub trust: Vec<(usize, trust::Settings)>,
-    /// The policy, with the local ports of the inbound listeners that its rules may name.
-    pub policy: Option<(policy::Settings, Vec<u16>)>,
+    /// The policy, with what its rules are read against.
+    pub policy: Option<(policy::Settings, policy::Listeners)>,
+    /// What the app speaks.
+    pub app: Option<Protocol>,
 }
 
 impl References {
@@ -33,11 +37,16 @@ impl References {
     pub(super) fn of_draft(draft: &Draft, ledger: &Ledger) -> Self {
         // Ports in rules can only be judged by a listener that was read.
         let listener_known = ledger.place("inbound").is_some() && (draft.inbound.is_none() || ledger.place("inbound.listen").is_some());
-        let ports = draft.inbound.iter().map(|inbound| inbound.listen.port()).collect();
+        let inbound = draft.inbound.as_ref();
+        let listeners = policy::Listeners {
+            ports: inbound.iter().map(|inbound| inbound.listen.port()).collect(),
+            reserved: Reserved::new(inbound.map(|inbound| inbound.reserved_headers.clone()).unwrap_or_default()),
+        };
         Self {
             credentials: draft.credentials.clone(),
             trust: draft.trust.iter().enumerate().filter_map(|(index, trust)| Some((index, trust.clone()?))).collect(),
-            policy: draft.policy.clone().filter(|_| listener_known).map(|policy| (policy, ports)),
+            app: inbound.map(|inbound| inbound.app_protocol),
+            policy: draft.policy.clone().filter(|_| listener_known).map(|policy| (policy, listeners)),
         }
     }
 }

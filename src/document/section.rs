@@ -178,7 +178,12 @@ impl<'d> Section<'d> {
 
     /// A list of tables under `key` (`[[key]]`); absent is an empty list.
     pub fn sections(&self, key: &'static str) -> Vec<Section<'d>> {
-        let Some((value, place)) = self.value(key) else { return Vec::new() };
+        self.sections_if_present(key).unwrap_or_default()
+    }
+
+    /// A list of tables under `key`, which may be empty; `None` where it is absent or something else.
+    pub fn sections_if_present(&self, key: &'static str) -> Option<Vec<Section<'d>>> {
+        let (value, place) = self.value(key)?;
         let tables = value.as_array().map(|array| {
             array.iter().enumerate().map(|(index, item)| {
                 let path = format!("{}[{index}]", self.key(key));
@@ -186,10 +191,10 @@ impl<'d> Section<'d> {
             })
         });
         match tables.and_then(|tables| tables.collect::<Option<Vec<_>>>()) {
-            Some(sections) => sections,
+            Some(sections) => Some(sections),
             None => {
                 self.document.report(place, "is not a list of tables", format!("write [[{}]]", self.key(key)));
-                Vec::new()
+                None
             }
         }
     }

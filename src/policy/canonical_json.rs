@@ -1,5 +1,6 @@
 //! The one spelling of a table that its hash is over: sorted keys, defaults filled in, sets resolved, times in UTC.
 
+use super::header::HeaderCondition;
 use super::methods::Methods;
 use super::moment;
 use super::parse::Case;
@@ -53,6 +54,8 @@ fn rule(rule: &Rule, all: &[Rule]) -> Value {
         ("paths", rule.facts.templates.iter().map(|path| json!(&**path)).collect()),
         ("hosts", hosts.collect()),
         ("ports", json!(&*rule.ports)),
+        ("grpc", rule.grpc.iter().map(|method| json!(&**method)).collect()),
+        ("headers", rule.headers.iter().map(HeaderCondition::json).collect()),
         ("why", json!(rule.why.as_deref())),
         ("sample", json!(shortest(rule.sample))),
         ("expires", json!(rule.expires.map(moment::format))),
@@ -85,11 +88,18 @@ fn case(case: &Case) -> Value {
         ("method", json!(case.method.as_str())),
         ("path", json!(case.path)),
         ("host", json!(case.host)),
+        ("headers", headers(case)),
+        ("ctype", json!(case.ctype.as_str())),
         ("port", json!(case.port)),
         ("at", json!(case.at.map(moment::format))),
         ("expect", json!(case.expect.as_str())),
         ("rule", json!(case.rule)),
     ])
+}
+
+fn headers(case: &Case) -> Value {
+    let sorted: BTreeMap<&str, Value> = case.headers.iter().map(|(name, value)| (name.as_str(), json!(value))).collect();
+    Value::Object(sorted.into_iter().map(|(name, value)| (name.to_owned(), value)).collect::<Map<_, _>>())
 }
 
 fn mode(mode: Mode) -> Value {
@@ -107,7 +117,7 @@ fn shadow_until(mode: Mode) -> Value {
 }
 
 /// Sorted here, so that the text does not hang on how a map of the JSON library orders its keys.
-fn object<const N: usize>(entries: [(&str, Value); N]) -> Value {
+pub(super) fn object<const N: usize>(entries: [(&str, Value); N]) -> Value {
     let sorted: BTreeMap<&str, Value> = entries.into_iter().collect();
     Value::Object(sorted.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<Map<_, _>>())
 }

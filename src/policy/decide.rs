@@ -1,6 +1,7 @@
 //! The decision: the only maker of a [`Permit`].
 
 use super::evaluate::{Evaluation, Hit, Outcome, Scope};
+use super::looked::{Looked, Looking};
 use super::{Caller, Mode, RuleFacts, Snapshot, Table, TableFacts, Verdict};
 use crate::identity::{PeerIdentity, Principal};
 use crate::request::{CanonicalRequest, Malformed};
@@ -37,6 +38,8 @@ pub struct Facts {
     pub template: Option<Arc<str>>,
     /// Why.
     pub reason: Reason,
+    /// The conditions that were looked at; `None`: none was.
+    pub looked: Option<Arc<[Looked]>>,
     /// What a shadow rule or table would have decided, where that differs.
     pub would: Option<Would>,
     /// The table that decided; `None`: there was none.
@@ -124,6 +127,7 @@ impl Facts {
             rule: None,
             template: None,
             reason,
+            looked: None,
             would: None,
             table: table.as_ref().map(|table| table.facts.clone()),
             generation: table.as_ref().map_or(0, |table| table.generation),
@@ -171,8 +175,15 @@ pub fn decide(table: &Snapshot, caller: &Caller, request: &CanonicalRequest, now
     match table {
         None => deny(Reason::NoPolicy),
         Some(rules) => caller.classes.with(rules, caller, principal, |class| {
-            let evaluation = Evaluation::new(rules, class, request, now);
-            by_rules(rules, &evaluation, Facts::without_rule(Reason::ImplicitDeny, table))
+            let looking = Looking::default();
+            let evaluation = Evaluation::new(rules, class, request, now, &looking);
+            let mut decision = by_rules(rules, &evaluation, Facts::without_rule(Reason::ImplicitDeny, table));
+            let facts = match &mut decision {
+                Ok(permit) => &mut permit.facts,
+                Err(denial) => &mut denial.facts,
+            };
+            facts.looked = looking.finish();
+            decision
         }),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::class::Class;
 use super::index::Candidates;
+use super::looked::Looking;
 use super::methods;
 use super::rule::{Effect, Question, Rule};
 use super::{RuleFacts, Table, Truth, Verdict};
@@ -71,9 +72,9 @@ pub(super) struct Evaluation<'t> {
 }
 
 impl<'t> Evaluation<'t> {
-    pub(super) fn new(table: &'t Table, class: &'t Class, request: &'t CanonicalRequest, now: SystemTime) -> Self {
+    pub(super) fn new(table: &'t Table, class: &'t Class, request: &'t CanonicalRequest, now: SystemTime, looking: &'t Looking) -> Self {
         let candidates = class.index.candidates(request.path());
-        let question = Question { request, method_bit: methods::bit(&request.method), now };
+        let question = Question { request, method_bit: methods::bit(&request.method), now, looking };
         Self { table, candidates, has_shadow: class.has_shadow, question }
     }
 

@@ -111,10 +111,13 @@ impl Rules {
 impl<'i> Candidates<'i> {
     /// Those with this effect, each once and in file order.
     pub(super) fn of(&self, effect: Effect) -> impl Iterator<Item = u32> + use<'i> {
-        let mut lists = self.chain.map(|rules| rules.map_or(&[][..], |rules| rules.of(effect)));
+        let mut lists: [&[u32]; CHAIN] = [&[]; CHAIN];
+        let found = self.chain.iter().flatten().map(|rules| rules.of(effect)).filter(|list| !list.is_empty());
+        let open = lists.iter_mut().zip(found).map(|(slot, list)| *slot = list).count();
         std::iter::from_fn(move || {
+            let lists = lists.get_mut(..open)?;
             let next = lists.iter().filter_map(|list| list.first()).min().copied()?;
-            for list in &mut lists {
+            for list in lists {
                 *list = list.strip_prefix(&[next]).unwrap_or(list);
             }
             Some(next)
@@ -124,6 +127,7 @@ impl<'i> Candidates<'i> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Listeners;
     use super::super::parse::parse_at;
     use super::*;
     use proptest::prelude::*;
@@ -144,7 +148,7 @@ mod tests {
             };
             let patterns: Vec<_> = patterns.into_iter().filter(|(head, tail)| !head.is_empty() || !tail.is_empty()).collect();
             let text: String = patterns.iter().enumerate().map(rule).collect();
-            let table = parse_at("t", &format!("schema = 1\nname = 't'\n{text}"), &[], std::time::SystemTime::now()).unwrap();
+            let table = parse_at("t", &format!("schema = 1\nname = 't'\n{text}"), &Listeners::default(), std::time::SystemTime::now()).unwrap();
             let rules: Vec<_> = (0..).zip(&table.rules).collect();
             let index = Index::new(&rules);
             for path in &paths {

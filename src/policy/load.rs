@@ -1,6 +1,6 @@
 //! From a source to a table.
 
-use super::{Source, Table, parse};
+use super::{Listeners, Source, Table, parse};
 use crate::document::Problems;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -36,11 +36,11 @@ impl LoadError {
     }
 }
 
-/// Reads a table from its source; `ports` are the local ports of the inbound listeners. Blocks on the file.
+/// Reads a table from its source, for these listeners. Blocks on the file.
 ///
 /// # Errors
 /// [`LoadError`]; the caller keeps the last good table.
-pub fn load(source: &Source, ports: &[u16]) -> Result<Table, LoadError> {
+pub fn load(source: &Source, listeners: &Listeners) -> Result<Table, LoadError> {
     let (name, bytes) = match source {
         Source::File(path) => {
             let name = path.display().to_string();
@@ -58,7 +58,7 @@ pub fn load(source: &Source, ports: &[u16]) -> Result<Table, LoadError> {
         return Err(malformed(&name, "is larger than 64 MiB", "use sets and patterns"));
     }
     let text = String::from_utf8(bytes).map_err(|_| malformed(&name, "is not UTF-8", "write TOML, in a variable plain or as base64"))?;
-    parse(&name, &text, ports).map_err(LoadError::Malformed)
+    parse(&name, &text, listeners).map_err(LoadError::Malformed)
 }
 
 fn read_capped(file: File) -> io::Result<Vec<u8>> {
@@ -90,18 +90,18 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_unavailable_and_a_wrong_one_is_malformed() {
-        let missing = load(&Source::File("/nonexistent/policy.toml".into()), &[]).unwrap_err();
+        let missing = load(&Source::File("/nonexistent/policy.toml".into()), &Listeners::default()).unwrap_err();
         assert_eq!(missing.reason(), "unavailable");
-        let unset = load(&Source::Env("COUNTERSIGN_TEST_UNSET_VARIABLE".into()), &[]).unwrap_err();
+        let unset = load(&Source::Env("COUNTERSIGN_TEST_UNSET_VARIABLE".into()), &Listeners::default()).unwrap_err();
         assert_eq!(unset.reason(), "unavailable");
         for (bytes, reason) in [(&b"schema = 2"[..], "malformed"), (b"\xff", "malformed"), (b"", "malformed")] {
             let mut file = tempfile::NamedTempFile::new().unwrap();
             file.write_all(bytes).unwrap();
-            assert_eq!(load(&Source::File(file.path().into()), &[]).unwrap_err().reason(), reason);
+            assert_eq!(load(&Source::File(file.path().into()), &Listeners::default()).unwrap_err().reason(), reason);
         }
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(TEXT.as_bytes()).unwrap();
-        assert_eq!(load(&Source::File(file.path().into()), &[]).unwrap().facts.name, "t");
+        assert_eq!(load(&Source::File(file.path().into()), &Listeners::default()).unwrap().facts.name, "t");
     }
 
     #[test]

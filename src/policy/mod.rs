@@ -5,8 +5,10 @@ mod canonical_json;
 mod class;
 mod decide;
 mod evaluate;
+mod header;
 mod index;
 mod load;
+mod looked;
 mod methods;
 mod moment;
 mod parse;
@@ -23,14 +25,21 @@ pub use caller::{Caller, Rendered};
 pub use class::ClassCache;
 pub use decide::{Denial, Facts, Permit, PermitKind, Reason, Would, decide, permit_route};
 pub use load::{LoadError, load};
+pub use looked::{Condition, Looked};
 pub use parse::parse;
 pub use publish::{Published, Publisher, Reader};
 pub use rule::Mode;
-pub use settings::{Settings, Source};
+pub use settings::{Listeners, Settings, Source};
 pub use table::{OverdueShadow, RuleFacts, Table, TableFacts, Verdict};
 pub use truth::Truth;
 
+use crate::request::Mentioned;
 use std::sync::Arc;
 
 /// The table in force, as published to the shards; `None`: no usable source yet, deny everything with `no_policy`.
 pub type Snapshot = Option<Arc<Table>>;
+
+/// The header names that the rules in force mention; the next decision is on a request that was read with them.
+pub fn mentioned(snapshot: &Snapshot) -> Mentioned {
+    snapshot.as_ref().map_or_else(Mentioned::default, |table| table.mentioned().clone())
+}

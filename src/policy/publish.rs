@@ -112,11 +112,11 @@ impl Reader {
 
 #[cfg(test)]
 mod tests {
-    use super::super::parse;
+    use super::super::{Listeners, parse};
     use super::Publisher;
 
     fn table(name: &str) -> super::Table {
-        parse("t", &format!("schema = 1\nname = '{name}'"), &[]).unwrap()
+        parse("t", &format!("schema = 1\nname = '{name}'"), &Listeners::default()).unwrap()
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! One compiled rule.
 
+use super::header::HeaderCondition;
+use super::looked::Looking;
 use super::methods::Methods;
 use super::pattern::{HostPattern, PathPattern};
 use super::{RuleFacts, Truth};
 use crate::identity::Principal;
 use crate::identity::pattern::PrincipalPattern;
-use crate::request::CanonicalRequest;
+use crate::request::{CanonicalRequest, ContentType};
+use http::HeaderName;
+use http::header::CONTENT_TYPE;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -46,6 +50,10 @@ pub(super) struct Rule {
     pub(super) hosts: Box<[HostPattern]>,
     /// Empty: any.
     pub(super) ports: Box<[u16]>,
+    /// `pkg.Service/Method` or `pkg.Service/*`, as written; not empty: the content type must be gRPC's.
+    pub(super) grpc: Box<[Box<str>]>,
+    /// All must hold.
+    pub(super) headers: Box<[HeaderCondition]>,
     pub(super) expires: Option<SystemTime>,
     /// Of a deny: the allows that it does not override, by index.
     pub(super) excepts: Box<[u32]>,
@@ -66,6 +74,7 @@ pub(super) struct Question<'r> {
     pub(super) request: &'r CanonicalRequest,
     pub(super) method_bit: u16,
     pub(super) now: SystemTime,
+    pub(super) looking: &'r Looking,
 }
 
 impl From {
@@ -93,7 +102,7 @@ impl Rule {
         }
         let path = question.request.path();
         match self.paths.iter().position(|pattern| pattern.matches(path)) {
-            Some(template) => (Truth::True.and(self.host(question.request)), template),
+            Some(template) => (self.host(question.request).and_then(|| self.conditions(question)), template),
             None => (Truth::False, 0),
         }
     }
@@ -109,6 +118,28 @@ impl Rule {
                 self.hosts.iter().any(|pattern| pattern.matches(host)).into()
             }
         }
+    }
+
+    /// The content type of a gRPC rule, and what its header fields must be.
+    fn conditions(&self, question: &Question<'_>) -> Truth {
+        let grpc = Truth::from(!self.is_grpc() || question.request.content_type == ContentType::Grpc);
+        self.headers.iter().fold(grpc, |truth, header| {
+            truth.and_then(|| {
+                let result = header.holds(question.request);
+                question.looking.note(header.condition(), result);
+                result
+            })
+        })
+    }
+
+    /// The header names that a decision by this rule hangs on.
+    pub(super) fn mentioned(&self) -> impl Iterator<Item = HeaderName> {
+        let content_type = self.is_grpc().then_some(CONTENT_TYPE);
+        self.headers.iter().map(|header| header.name().clone()).chain(content_type)
+    }
+
+    pub(super) fn is_grpc(&self) -> bool {
+        !self.grpc.is_empty()
     }
 
     pub(super) fn is_shadow(&self) -> bool {

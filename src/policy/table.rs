@@ -2,6 +2,7 @@
 
 use super::class::Classes;
 use super::rule::{Mode, Rule};
+use crate::request::Mentioned;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
@@ -62,6 +63,7 @@ pub struct Table {
     pub(super) mode: Mode,
     /// In file order.
     pub(super) rules: Box<[Rule]>,
+    mentioned: Mentioned,
     pub(super) classes: Classes,
     pub(super) json: String,
 }
@@ -79,7 +81,8 @@ impl Table {
     pub(super) fn new(facts: TableFacts, mode: Mode, rules: Vec<Rule>, json: String) -> Self {
         static GENERATION: AtomicU64 = AtomicU64::new(0);
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
-        Self { generation, facts: Arc::new(facts), mode, rules: rules.into(), classes: Classes::default(), json }
+        let mentioned = Mentioned::new(rules.iter().flat_map(Rule::mentioned).collect());
+        Self { generation, facts: Arc::new(facts), mode, rules: rules.into(), mentioned, classes: Classes::default(), json }
     }
 
     /// Whether the table is enforced or in shadow.
@@ -90,6 +93,16 @@ impl Table {
     /// The rules in file order.
     pub fn rules(&self) -> impl ExactSizeIterator<Item = &Arc<RuleFacts>> {
         self.rules.iter().map(|rule| &rule.facts)
+    }
+
+    /// The header names that its rules mention.
+    pub fn mentioned(&self) -> &Mentioned {
+        &self.mentioned
+    }
+
+    /// The rules about gRPC methods, in file order.
+    pub fn grpc_rules(&self) -> impl Iterator<Item = &Arc<RuleFacts>> {
+        self.rules.iter().filter(|rule| rule.is_grpc()).map(|rule| &rule.facts)
     }
 
     /// The canonical JSON that the hash is over: sorted keys, defaults filled in, sets resolved.

@@ -22,6 +22,12 @@ impl Truth {
         }
     }
 
+    /// Both hold; `other` is not looked at where this one does not.
+    #[must_use]
+    pub fn and_then(self, other: impl FnOnce() -> Self) -> Self {
+        if self == Self::False { Self::False } else { self.and(other()) }
+    }
+
     /// At least one holds.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
@@ -29,6 +35,15 @@ impl Truth {
             (Self::True, _) | (_, Self::True) => Self::True,
             (Self::False, Self::False) => Self::False,
             _ => Self::Unknown,
+        }
+    }
+
+    /// The letter in the decision log.
+    pub fn letter(self) -> &'static str {
+        match self {
+            Self::False => "f",
+            Self::Unknown => "u",
+            Self::True => "t",
         }
     }
 

@@ -78,6 +78,10 @@ pub struct Activity {
     preface: AtomicU64,
     /// The client sends no more.
     ended: AtomicBool,
+    /// The client's end is waited for no longer.
+    left: AtomicBool,
+    /// A head came that has a length beside its transfer coding.
+    two_framings: AtomicBool,
     speaks: Speaks,
     http2: Option<Box<Http2>>,
 }
@@ -94,6 +98,8 @@ impl Activity {
             write_blocked: AtomicU64::new(0),
             preface: AtomicU64::new(preface),
             ended: AtomicBool::new(false),
+            left: AtomicBool::new(false),
+            two_framings: AtomicBool::new(false),
             speaks,
             http2: (speaks == Speaks::Http2).then(Box::default),
         })
@@ -114,6 +120,21 @@ impl Activity {
         }
     }
 
+    /// Whether what was read last belongs to an HTTP/1.1 head.
+    pub fn is_in_head(&self) -> bool {
+        self.speaks == Speaks::Http1 && self.doing() == Doing::Head
+    }
+
+    /// A head came that has a length beside its transfer coding; the connection ends after its message.
+    pub fn framed_twice(&self) {
+        self.two_framings.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether such a head came.
+    pub fn is_framed_twice(&self) -> bool {
+        self.two_framings.load(Ordering::Relaxed)
+    }
+
     /// The client sends no more.
     pub fn ended(&self) {
         self.ended.store(true, Ordering::Relaxed);
@@ -122,6 +143,16 @@ impl Activity {
     /// Whether the client sends no more.
     pub fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Relaxed)
+    }
+
+    /// The client's end is waited for no longer.
+    pub fn leave(&self) {
+        self.left.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the client's end is waited for no longer.
+    pub fn has_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
     }
 
     /// What is known of its frames; HTTP/2 only.

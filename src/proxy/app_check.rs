@@ -2,6 +2,7 @@
 
 use super::settings::App;
 use crate::runtime::readiness::Readiness;
+use crate::runtime::tasks::contained;
 use crate::telemetry::metrics::{Process, app_checked};
 use crate::upstream::Protocol;
 use bytes::Bytes;
@@ -61,6 +62,8 @@ enum Unwell {
     Http(#[from] hyper::Error),
     #[error("it answers {0}")]
     Status(StatusCode),
+    #[error("asking ended in a panic")]
+    Panic,
 }
 
 /// Asks for as long as the process does not drain. Cheap to clone.
@@ -94,7 +97,8 @@ impl AppCheckWatch {
             if draining() {
                 return;
             }
-            let outcome = timeout(ANSWER, self.check.ask()).await.unwrap_or(Err(Unwell::Late));
+            let outcome = timeout(ANSWER, contained("app check", self.check.ask())).await;
+            let outcome = outcome.map_or(Err(Unwell::Late), |asked| asked.unwrap_or(Err(Unwell::Panic)));
             if draining() {
                 return;
             }

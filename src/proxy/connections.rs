@@ -5,6 +5,7 @@
 //! acts within a [`TICK`] of its moment, before or after it, and the certificate's end up to a [`TICK`] early, never late.
 
 use super::activity::{Activity, CoarseClock, Doing, Millis, Speaks, millis};
+use super::buffers::{self, PIECE};
 use super::exchange::Exchange;
 use super::tunnel::Tunnel;
 use crate::policy::Caller;
@@ -25,9 +26,12 @@ const GRACE_IDLE: u64 = 1_000;
 /// How long a client may go on sending after we have ended our side of an HTTP/1.1 connection.
 const LAST_WORDS: u64 = 2_000;
 
+/// The cut of a client that goes on sending after that.
+pub const PARTING: &str = "parting";
+
 /// How long an idle connection whose graceful end has begun may take over it. HTTP/2 waits for the peer to acknowledge a PING before it closes
 /// (RFC 9113, section 6.8), which a peer that is gone never does.
-const PARTING: u64 = 5_000;
+const GRACE_END: u64 = 5_000;
 
 /// How long a request that lost its permit may stay stalled before it costs its connection.
 const REVOKED_STALL: u64 = 1_000;
@@ -73,6 +77,8 @@ pub struct Connection {
     told: Cell<Option<Close>>,
     /// A cut is in the record of at least one request.
     accounted: Cell<bool>,
+    /// Bytes that it holds, as the sweep saw last.
+    held: Cell<u64>,
     waker: Cell<Option<Waker>>,
     exchanges: RefCell<Vec<Rc<Exchange>>>,
     /// What an HTTP/1.1 connection goes on as once the 101 is out.
@@ -111,6 +117,31 @@ impl Connection {
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
+    }
+
+    /// Which HTTP it speaks.
+    pub fn speaks(&self) -> Speaks {
+        self.speaks
+    }
+
+    /// Bytes that it holds for whoever does not take them, as the sweep saw last.
+    pub fn held(&self) -> u64 {
+        self.held.get()
+    }
+
+    /// Estimates what it holds.
+    fn weigh(&self, now: Millis) -> u64 {
+        let exchanges = self.exchanges.borrow();
+        let (mut held, waiting) = buffers::held_by(&exchanges, now);
+        if let Some(http2) = self.activity.http2() {
+            if exchanges.iter().all(|exchange| exchange.is_uploaded()) {
+                http2.nothing_unread();
+            }
+            // Of a response whose end the library has, the last piece may still be here.
+            held += http2.unread() + http2.stalled().saturating_sub(waiting) * PIECE as u64;
+        }
+        self.held.set(held);
+        held
     }
 
     /// Whether a cut is in the record of at least one request.
@@ -192,17 +223,23 @@ impl Connection {
         if self.activity.blocked_since().is_some_and(|since| now.saturating_sub(since) >= millis(timeouts.body_idle)) {
             return Some(Close::Cut("body_idle"));
         }
-        let block = self.activity.http2().and_then(|http2| http2.block_since());
-        if block.is_some_and(|since| now.saturating_sub(since) >= millis(timeouts.head)) {
-            return Some(Close::Cut("head"));
+        if let Some(http2) = self.activity.http2() {
+            let lasts = |since: Option<Millis>, limit: Millis| since.is_some_and(|since| now.saturating_sub(since) >= limit);
+            if lasts(http2.block_since(), millis(timeouts.head)) {
+                return Some(Close::Cut("head"));
+            }
+            // A request that is open ends alone first; what is left was answered to its end and cannot leave.
+            if lasts(http2.stalled_since(), millis(timeouts.body_idle).saturating_add(REVOKED_STALL)) {
+                return Some(Close::Cut("body_idle"));
+            }
         }
         let since = now.saturating_sub(self.activity.since());
         let closing = self.closing.get().map_or(0, |at| now.saturating_sub(at));
         match self.activity.doing() {
             Doing::Silent | Doing::Head if since >= millis(timeouts.head) => Some(Close::Cut("head")),
-            Doing::Parting if since >= LAST_WORDS => Some(Close::Cut("parting")),
-            Doing::Idle if since >= millis(timeouts.idle).saturating_add(PARTING) => Some(Close::Cut("idle")),
-            Doing::Silent | Doing::Idle if closing.min(since) >= GRACE_IDLE + PARTING => Some(Close::Cut("closing")),
+            Doing::Parting if since >= LAST_WORDS => Some(Close::Cut(PARTING)),
+            Doing::Idle if since >= millis(timeouts.idle).saturating_add(GRACE_END) => Some(Close::Cut("idle")),
+            Doing::Silent | Doing::Idle if closing.min(since) >= GRACE_IDLE + GRACE_END => Some(Close::Cut("closing")),
             Doing::Idle if since >= millis(timeouts.idle) => Some(Close::Graceful),
             Doing::Silent | Doing::Idle if closing.min(since) >= GRACE_IDLE => Some(Close::Graceful),
             _ => None,
@@ -260,6 +297,7 @@ impl Connections {
             closing: Cell::new(None),
             told: Cell::new(None),
             accounted: Cell::new(false),
+            held: Cell::new(0),
             waker: Cell::new(None),
             exchanges: RefCell::default(),
             tunnel: Cell::new(None),
@@ -269,11 +307,21 @@ impl Connections {
         ConnectionGuard { connections: Rc::clone(self), id, connection }
     }
 
-    /// Compares every mark with its limit.
-    pub fn sweep(&self, wall: SystemTime, timeouts: &Timeouts) {
+    /// Compares every mark with its limit; gives the bytes that all connections hold.
+    pub fn sweep(&self, wall: SystemTime, timeouts: &Timeouts) -> u64 {
         let now = self.clock.advance();
-        for connection in self.open.borrow().values() {
+        let weigh_and_sweep = |connection: &Rc<Connection>| {
             connection.sweep(now, wall, timeouts);
+            connection.weigh(now)
+        };
+        self.open.borrow().values().map(weigh_and_sweep).sum()
+    }
+
+    /// Cuts the connections that hold most, until at least `bytes` come free.
+    pub fn give_up(&self, bytes: u64) {
+        let open: Vec<_> = self.open.borrow().values().map(Rc::clone).collect();
+        for connection in buffers::largest(open, bytes) {
+            connection.tell(Close::Cut("buffers_full"));
         }
     }
 

@@ -4,6 +4,7 @@ use super::activity::Speaks;
 use super::body::Download;
 use super::connections::{Close, Connection};
 use super::exchange::micros;
+use super::grpc::Speech;
 use super::http2::{Http2, Refused};
 use super::respond;
 use super::serve::Ended;
@@ -13,8 +14,8 @@ use crate::policy::{Denial, Facts, Reason, Snapshot, Verdict};
 use crate::request::{CanonicalRequest, Malformed};
 use crate::runtime::tasks::contained;
 use crate::trust::RefusedPeer;
-use http::header::CONNECTION;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::header::{CONNECTION, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use std::cell::Cell;
@@ -33,13 +34,22 @@ pub struct Downstream {
     pub direction: Direction,
 }
 
-/// When a request came: the wall clock for the record, the other for durations.
+/// What is known of a request before it is decided: when it came, and what its sender understands.
 #[derive(Debug, Clone, Copy)]
 pub struct Begun {
     /// The record's `time`.
     pub wall: SystemTime,
     /// For durations.
     pub instant: Instant,
+    /// How our own answer has to be put.
+    pub speech: Speech,
+}
+
+impl Begun {
+    /// Nanoseconds until now; a decision takes less than the four seconds that fit.
+    pub fn nanos(&self) -> u32 {
+        u32::try_from(self.instant.elapsed().as_nanos()).unwrap_or(u32::MAX)
+    }
 }
 
 /// What is refused, and how.
@@ -65,15 +75,20 @@ impl Refusal {
 
 impl Downstream {
     /// Now, for a request that comes now.
-    pub fn begin(&self) -> Begun {
-        Begun { wall: self.shard.plan.clock.now(), instant: Instant::now() }
+    fn begin(&self, speech: Speech) -> Begun {
+        Begun { wall: self.shard.plan.clock.now(), instant: Instant::now(), speech }
     }
 
-    /// A record of a decision that was made now.
-    pub fn decision(&self, begun: Begun, verdict: Verdict, facts: Facts, request: Option<CanonicalRequest>) -> Decision {
+    /// `te_cl` for a request whose head has a length beside its transfer coding; the library drops the length.
+    pub fn framing(&self, headers: &HeaderMap) -> Option<&'static str> {
+        (self.connection.activity.is_framed_twice() && headers.contains_key(TRANSFER_ENCODING)).then_some("te_cl")
+    }
+
+    /// A record of a decision that took `decide_ns` nanoseconds.
+    pub fn decision(&self, begun: Begun, decide_ns: u32, verdict: Verdict, facts: Facts, request: Option<CanonicalRequest>) -> Decision {
         Decision {
             at: begun.wall,
-            id: self.shard.recorder.id(),
+            id: self.shard.recorder.id(begun.wall),
             direction: self.direction,
             verdict,
             facts,
@@ -81,7 +96,7 @@ impl Downstream {
             target: None,
             request,
             method: None,
-            decide_ns: u32::try_from(begun.instant.elapsed().as_nanos()).unwrap_or(u32::MAX),
+            decide_ns,
             outcome: Outcome::default(),
         }
     }
@@ -95,14 +110,15 @@ impl Downstream {
             Reason::Refused(_) => metrics.refused.increment(1),
             _ => metrics.denied.increment(1),
         }
-        metrics.responded(status.as_u16());
+        let sent = begun.speech.sent(status).as_u16();
+        metrics.responded(sent);
         let reason = facts.reason;
-        let mut record = self.decision(begun, Verdict::Deny, facts, request);
+        let mut record = self.decision(begun, begun.nanos(), Verdict::Deny, facts, request);
         record.method = method;
-        record.outcome = Outcome { status: status.as_u16(), total_us: micros(begun.instant.elapsed()), ..Outcome::default() };
+        record.outcome = Outcome { status: sent, total_us: micros(begun.instant.elapsed()), ..Outcome::default() };
         let id = record.id;
         self.shard.recorder.deny(record);
-        let mut response = respond::refusal(status, id, self.direction, &reason.text());
+        let mut response = respond::refusal(status, id, self.direction, &reason.text(), begun.speech);
         if status == StatusCode::NOT_IMPLEMENTED {
             // The framing of what follows on this connection is not known.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -126,13 +142,16 @@ impl Downstream {
     where
         F: Future<Output = Response<Download>>,
     {
-        let (method, version, begun) = (request.method().clone(), request.version(), self.begin());
+        let (method, version) = (request.method().clone(), request.version());
+        let begun = self.begin(Speech::of(&method, request.headers()));
         let bodiless = request.body().is_end_stream();
         let owes = Rc::new(Cell::new(Owes::Downstream));
         let _owed = Owed { downstream: self, begun, method: &method, owes: &owes };
         let mut response = match contained("request", answer(request, begun, Rc::clone(&owes))).await {
             Some(response) => response,
-            None if let Owes::Exchange(id) = owes.get() => respond::refusal(StatusCode::INTERNAL_SERVER_ERROR, id, self.direction, "panic"),
+            None if let Owes::Exchange(id) = owes.get() => {
+                respond::refusal(StatusCode::INTERNAL_SERVER_ERROR, id, self.direction, "panic", begun.speech)
+            }
             None => {
                 owes.set(Owes::Nobody);
                 let facts = Facts::without_rule(Reason::Refused("panic"), &self.shard.policy.current());
@@ -196,7 +215,7 @@ impl Downstream {
     fn cut(&self, reason: &'static str) {
         self.shard.metrics(self.direction).cut(reason);
         let always = matches!(reason, "head" | "h2_flood");
-        if always || (reason == "body_idle" && !self.connection.is_accounted()) {
+        if always || (matches!(reason, "body_idle" | "buffers_full") && !self.connection.is_accounted()) {
             self.unseen(Reason::Refused(reason), 0);
         }
     }
@@ -208,7 +227,9 @@ impl Downstream {
             Reason::Malformed(_) => metrics.malformed.increment(1),
             _ => metrics.refused.increment(1),
         }
-        let mut record = self.decision(self.begin(), Verdict::Deny, Facts::without_rule(reason, &self.shard.policy.current()), None);
+        let begun = self.begin(Speech::Http);
+        let facts = Facts::without_rule(reason, &self.shard.policy.current());
+        let mut record = self.decision(begun, begun.nanos(), Verdict::Deny, facts, None);
         record.outcome.status = status;
         self.shard.recorder.deny(record);
     }
@@ -237,7 +258,7 @@ impl Drop for Owed<'_> {
     fn drop(&mut self) {
         if self.owes.get() == Owes::Downstream {
             let facts = Facts::without_rule(Reason::Refused("client_closed"), &self.downstream.shard.policy.current());
-            let mut record = self.downstream.decision(self.begun, Verdict::Deny, facts, None);
+            let mut record = self.downstream.decision(self.begun, self.begun.nanos(), Verdict::Deny, facts, None);
             record.method = Some(self.method.clone());
             record.outcome.total_us = micros(self.begun.instant.elapsed());
             self.downstream.shard.recorder.deny(record);

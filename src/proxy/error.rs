@@ -26,6 +26,9 @@ pub enum Failure {
     /// The exchange was ended: a time-out, a limit, a new policy.
     #[error("ended: {0}")]
     Ended(&'static str),
+    /// The app speaks HTTP/2, and the HTTP/1.0 request names no host, which HTTP/2 cannot leave out.
+    #[error("no host to send to an HTTP/2 app")]
+    NoAuthority,
     /// The answer was a 101 that nobody asked for, or to something that nobody asked for.
     #[error("a response with a status that nobody asked for")]
     UnaskedStatus,
@@ -39,11 +42,13 @@ impl Failure {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::App(UpstreamError::Loop) | Self::Peer(UpstreamError::Loop) => "loop",
+            Self::App(UpstreamError::NoHttp1) => "app_no_http1",
             Self::App(_) => "app_unreachable",
             Self::Peer(error) => error.reason(),
             Self::PeerRefusedUs(_) => "peer_refused_us",
             Self::Response { reason, .. } => reason,
             Self::Ended(reason) => reason,
+            Self::NoAuthority => "host_missing",
             Self::UnaskedStatus => "unasked_status",
             Self::NotSwitched => "not_switched",
         }
@@ -53,11 +58,11 @@ impl Failure {
     pub fn status(&self) -> StatusCode {
         match self.reason() {
             "loop" => StatusCode::LOOP_DETECTED,
-            "response_head_timeout" | "stream_idle" | "upload_stalled" => StatusCode::GATEWAY_TIMEOUT,
+            "response_head_timeout" | "deadline_exceeded" | "stream_idle" | "upload_stalled" => StatusCode::GATEWAY_TIMEOUT,
             "body_idle" => StatusCode::REQUEST_TIMEOUT,
             "max_body" => StatusCode::PAYLOAD_TOO_LARGE,
             "policy_changed" => StatusCode::FORBIDDEN,
-            "client_closed" => StatusCode::BAD_REQUEST,
+            "client_closed" | "host_missing" => StatusCode::BAD_REQUEST,
             "no_certificate" | "peer_no_address" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_GATEWAY,
         }

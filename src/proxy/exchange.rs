@@ -1,11 +1,16 @@
 //! One request between its decision and its end: counters, deadlines, and the record that is written when it is over.
 
 use super::activity::{Millis, millis};
+use super::buffers::SEND_BUFFER;
 use super::connections::Connection;
+use super::downstream::Begun;
+use super::grpc::{self, Speech};
 use super::shard::Shard;
 use crate::audit::{Decision, Direction};
 use crate::policy::Verdict;
 use crate::runtime::limits::Timeouts;
+use http::HeaderMap;
+use hyper::body::Incoming;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::task::{Context, Waker};
@@ -14,14 +19,40 @@ use std::time::{Duration, Instant};
 /// A request that is still open after this is recorded twice: once open, once ended.
 const RECORDED_OPEN: Duration = Duration::from_secs(5);
 
+/// Handler, upload and download are three tasks at most; whoever else is noted is stale.
+const WAKERS: usize = 4;
+
+/// How long the head of a response may take.
+#[derive(Debug, Clone, Copy)]
+pub enum Patience {
+    /// So long from the last byte of the request; zero: for ever.
+    Upload(Duration),
+    /// Until this moment, whatever happens before.
+    Until(Instant),
+}
+
+impl Patience {
+    /// The patience with a request: `response_head`, and with a gRPC call what its caller says. A stream of messages may be
+    /// long in coming, so without a word from the caller there is no bound.
+    pub fn of(begun: &Begun, headers: &HeaderMap, response_head: Duration) -> Self {
+        match begun.speech {
+            Speech::Http => Self::Upload(response_head),
+            Speech::Grpc => match grpc::timeout(headers).and_then(|timeout| begun.instant.checked_add(timeout)) {
+                Some(deadline) => Self::Until(deadline),
+                None => Self::Upload(Duration::ZERO),
+            },
+        }
+    }
+}
+
 /// One request that was allowed and has not ended. Shared by its handler, its two bodies and the sweep.
 pub struct Exchange {
-    decision: RefCell<Option<Box<Decision>>>,
+    decision: RefCell<Option<Decision>>,
     source: std::net::SocketAddr,
     begun: Instant,
     begun_tick: Millis,
     last_byte: Cell<Millis>,
-    response_head: Duration,
+    patience: Patience,
     /// When the last request byte was handed on; zero: not yet.
     upload_done: Cell<Millis>,
     /// Since when a request body of declared length is awaited; zero: it is not.
@@ -36,13 +67,57 @@ pub struct Exchange {
     tunnel: Cell<bool>,
     ended: Cell<Option<(&'static str, Millis)>>,
     cut: Cell<bool>,
-    wakers: RefCell<Vec<Waker>>,
+    wakers: RefCell<[Option<Waker>; WAKERS]>,
     bytes_in: Cell<u64>,
     bytes_out: Cell<u64>,
+    /// Response bytes that came from the other side, and the last piece of either body.
+    arrived_out: Cell<u64>,
+    piece_in: Cell<u64>,
+    piece_out: Cell<u64>,
     complete: Cell<bool>,
+    /// The request's body; nothing once it was read or nobody wants it any more.
+    body: RefCell<Option<Incoming>>,
+    /// Which [`super::body::Upload`] may read it: each takes it from the one before.
+    reader: Cell<u32>,
+    /// Whether the request may be sent again as long as nothing was read of its body.
+    repeatable: Cell<bool>,
 }
 
 impl Exchange {
+    /// Calls `look` with the request's body if `reader` may read it and it is there.
+    pub fn with_body<R>(&self, reader: u32, look: impl FnOnce(&mut Incoming) -> R) -> Option<R> {
+        if self.reader.get() != reader {
+            return None;
+        }
+        self.body.borrow_mut().as_mut().map(look)
+    }
+
+    /// Lets the request be sent again as long as nothing was read of its body.
+    pub fn may_repeat(&self) {
+        self.repeatable.set(true);
+    }
+
+    /// Some of the body was read, or the other side has answered: the request is not sent again.
+    pub fn no_repeat(&self) {
+        self.repeatable.set(false);
+    }
+
+    /// A new reader of the body, if nothing of it was read.
+    pub fn next_reader(&self) -> Option<u32> {
+        let there = self.repeatable.get() && self.body.borrow().is_some();
+        there.then(|| {
+            self.reader.set(self.reader.get() + 1);
+            self.reader.get()
+        })
+    }
+
+    /// `reader` wants no more of the body. It is kept while the request may be sent again, since somebody else may want it.
+    pub fn leave_body(&self, reader: u32) {
+        if self.reader.get() == reader && !self.repeatable.get() {
+            self.body.borrow_mut().take();
+        }
+    }
+
     /// Whether, and why, the request has to end.
     pub fn ended(&self) -> Option<&'static str> {
         self.ended.get().map(|(reason, _)| reason)
@@ -52,9 +127,7 @@ impl Exchange {
     pub fn end(&self, reason: &'static str, now: Millis) {
         if self.ended.get().is_none() {
             self.ended.set(Some((reason, now.max(1))));
-            for waker in self.wakers.borrow_mut().drain(..) {
-                waker.wake();
-            }
+            self.wakers.take().into_iter().flatten().for_each(Waker::wake);
         }
     }
 
@@ -67,18 +140,18 @@ impl Exchange {
     /// Notes who has to be woken by [`Exchange::end`].
     pub fn watch(&self, cx: &Context<'_>) {
         let mut wakers = self.wakers.borrow_mut();
-        if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            // Handler, upload and download: three tasks at most. More are stale.
-            if wakers.len() >= 8 {
-                wakers.remove(0);
+        if !wakers.iter().flatten().any(|waker| waker.will_wake(cx.waker())) {
+            wakers.rotate_right(1);
+            if let Some(newest) = wakers.first_mut() {
+                *newest = Some(cx.waker().clone());
             }
-            wakers.push(cx.waker().clone());
         }
     }
 
     /// Request bytes came from the client and were handed on; they wait until more is asked for.
     pub fn received(&self, bytes: u64, now: Millis) {
         self.bytes_in.set(self.bytes_in.get() + bytes);
+        self.piece_in.set(bytes);
         self.upload_awaited.set(0);
         self.upload_waits.set(now);
         self.last_byte.set(now);
@@ -132,6 +205,7 @@ impl Exchange {
 
     /// The response head came from the other side and goes to the client.
     pub fn responded(&self, status: u16, now: Millis) {
+        self.no_repeat();
         self.head_sent.set(true);
         self.last_byte.set(now);
         let upstream = micros(self.begun.elapsed());
@@ -139,6 +213,12 @@ impl Exchange {
             decision.outcome.status = status;
             decision.outcome.upstream_us = Some(upstream);
         }
+    }
+
+    /// A piece of the response came from the other side.
+    pub fn arrived(&self, bytes: u64) {
+        self.arrived_out.set(self.arrived_out.get() + bytes);
+        self.piece_out.set(bytes);
     }
 
     /// Response bytes go to the client; they wait until more is asked for.
@@ -169,7 +249,7 @@ impl Exchange {
 
     /// Calls `look` with the decision while it is open.
     pub fn with_decision<R>(&self, look: impl FnOnce(&Decision) -> R) -> Option<R> {
-        self.decision.borrow().as_deref().map(look)
+        self.decision.borrow().as_ref().map(look)
     }
 
     /// A copy of the record for a request that has been open for long, or that has become a tunnel; once.
@@ -178,10 +258,22 @@ impl Exchange {
         if !due || self.recorded_open.replace(true) {
             return None;
         }
-        let mut decision = self.decision.borrow().as_deref().cloned()?;
+        let mut decision = self.decision.borrow().as_ref().cloned()?;
         decision.outcome.phase = Some("open");
         decision.outcome.total_us = micros(self.begun.elapsed());
         Some(decision)
+    }
+
+    /// Bytes that wait for the app or peer, and for the client, since before this tick: no more than a buffer and a piece each, and of a response that
+    /// goes on one more piece, which was read ahead.
+    pub fn held(&self, now: Millis) -> (u64, u64) {
+        let waits = |since: &Cell<Millis>| since.get() != 0 && since.get() < now;
+        let held = |bytes: &Cell<u64>, piece: &Cell<u64>| bytes.get().min(SEND_BUFFER as u64 + piece.get());
+        let ahead = if self.complete.get() { 0 } else { self.piece_out.get() };
+        (
+            if waits(&self.upload_waits) { held(&self.bytes_in, &self.piece_in) } else { 0 },
+            if waits(&self.download_waits) { held(&self.arrived_out, &self.piece_out) + ahead } else { 0 },
+        )
     }
 
     /// Applies the time-outs of an open request. Gives a reason to cut the connection when ending the request alone did not work.
@@ -196,16 +288,28 @@ impl Exchange {
         if stalled(&self.upload_waits) {
             self.end("upload_stalled", now);
         }
-        let head = millis(self.response_head);
-        let uploaded = self.upload_done.get();
-        if head != 0 && uploaded != 0 && !self.head_sent.get() && now.saturating_sub(uploaded) >= head {
-            self.end("response_head_timeout", now);
+        if !self.head_sent.get()
+            && let Some(reason) = self.impatient(now)
+        {
+            self.end(reason, now);
         }
         let (idle, reason) = if self.tunnel.get() { (timeouts.tunnel_idle, "tunnel_idle") } else { (timeouts.stream_idle, "stream_idle") };
         if !idle.is_zero() && now.saturating_sub(self.last_byte.get()) >= millis(idle) {
             self.end(reason, now);
         }
         None
+    }
+
+    /// Why the response's head is not waited for any longer.
+    fn impatient(&self, now: Millis) -> Option<&'static str> {
+        match self.patience {
+            Patience::Upload(limit) => {
+                let (head, uploaded) = (millis(limit), self.upload_done.get());
+                (head != 0 && uploaded != 0 && now.saturating_sub(uploaded) >= head).then_some("response_head_timeout")
+            }
+            // The coarse clock may be a tick behind, and no deadline is cut short.
+            Patience::Until(deadline) => (Instant::now() >= deadline).then_some("deadline_exceeded"),
+        }
     }
 }
 
@@ -226,18 +330,19 @@ impl ExchangeGuard {
         connection: &Rc<Connection>,
         decision: Decision,
         begun: Instant,
-        response_head: Duration,
+        patience: Patience,
         share: super::admission::Share,
+        body: Incoming,
     ) -> Self {
         let now = shard.now();
         let direction = decision.direction;
         let exchange = Rc::new(Exchange {
             source: decision.caller.source,
-            decision: RefCell::new(Some(Box::new(decision))),
+            decision: RefCell::new(Some(decision)),
             begun,
             begun_tick: now,
             last_byte: Cell::new(now),
-            response_head,
+            patience,
             upload_done: Cell::new(0),
             upload_awaited: Cell::new(0),
             upload_waits: Cell::new(0),
@@ -250,7 +355,13 @@ impl ExchangeGuard {
             wakers: RefCell::default(),
             bytes_in: Cell::new(0),
             bytes_out: Cell::new(0),
+            arrived_out: Cell::new(0),
+            piece_in: Cell::new(0),
+            piece_out: Cell::new(0),
             complete: Cell::new(false),
+            body: RefCell::new(Some(body)),
+            reader: Cell::new(0),
+            repeatable: Cell::new(false),
         });
         connection.opened(Rc::clone(&exchange));
         Self { exchange, connection: Rc::clone(connection), shard: Rc::clone(shard), direction, share: Some(share) }
@@ -312,13 +423,14 @@ impl Drop for ExchangeGuard {
                 metrics.failed(reason);
             }
         }
+        exchange.no_repeat();
         if !exchange.is_uploaded() {
             // The response came before the request's end, or nothing did. Nobody watches over the rest of the body any more: it ends with us.
             exchange.end("response_ended", self.shard.now());
         }
         match decision.verdict {
-            Verdict::Allow => self.shard.recorder.allow(*decision),
-            Verdict::Deny => self.shard.recorder.deny(*decision),
+            Verdict::Allow => self.shard.recorder.allow(decision),
+            Verdict::Deny => self.shard.recorder.deny(decision),
         }
     }
 }

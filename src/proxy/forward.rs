@@ -10,15 +10,16 @@ use crate::policy::Permit;
 use crate::request::CanonicalRequest;
 use crate::tls::Offer;
 use crate::upstream::balance::{Attempts, Counts};
-use crate::upstream::{Endpoint, Lease, PoolKey, Protocol, Route, UpstreamError};
-use http::header::{HOST, TRANSFER_ENCODING};
+use crate::upstream::{Endpoint, Lease, PoolKey, Protocol, Route, UpstreamError, is_unprocessed};
+use http::header::{CONNECTION, HOST, TRAILER, TRANSFER_ENCODING};
 use http::uri::{Authority, Parts, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body;
 use hyper::body::Incoming;
+use pin_project_lite::pin_project;
 use std::future::Future;
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
 /// Forwards a permitted request to the app.
 ///
@@ -35,14 +36,13 @@ pub async fn to_app(
     drop(permit);
     let shard = guard.shard().clone();
     let timeouts = shard.timeouts();
-    let mut outgoing = Some(outgoing(&request, headers, upload, asked.as_deref()));
+    let mut outgoing = outgoing(&request, headers, upload, asked.as_deref());
     loop {
-        let Some(next) = outgoing.take() else { return Err((Failure::UnaskedStatus, guard)) };
         let leased = match asked {
             None => unless_ended(&guard, shard.app.lease(&timeouts)).await,
             Some(_) => unless_ended(&guard, Box::pin(shard.app.lease_to_switch(&timeouts))).await,
         };
-        let lease = match leased {
+        let mut lease = match leased {
             Ok(Ok(lease)) => lease,
             Ok(Err(error)) => return Err((Failure::App(error), guard)),
             Err(ended) => return Err((ended, guard)),
@@ -50,18 +50,24 @@ pub async fn to_app(
         if !lease.reused {
             shard.inbound_metrics.dials.increment(1);
         }
-        match send(&guard, lease, next).await {
-            Sent::Response(response, lease) => {
+        let next = match lease.protocol() {
+            Protocol::Http1 => outgoing,
+            // In the clear, and said so: servers refuse a scheme that is not their connection's.
+            Protocol::Http2 if request.authority.is_some() => for_http2(outgoing, &request, Scheme::HTTP),
+            Protocol::Http2 => return Err((Failure::NoAuthority, guard)),
+        };
+        match send(&guard, &mut lease, next).await {
+            Ok(response) => {
                 return match asked {
-                    None => deliver(*response, lease, guard, &request.method),
-                    Some(asked) => Box::pin(asked.answered(*response, lease, guard, &request)).await,
+                    None => deliver(response, lease, guard, &request.method),
+                    Some(asked) => Box::pin(asked.answered(response, lease, guard, &request)).await,
                 };
             }
-            Sent::Unused(request) => {
+            Err(Unanswered::Unused(request)) => {
                 shard.inbound_metrics.replaced.increment(1);
-                outgoing = Some(*request);
+                outgoing = *request;
             }
-            Sent::Failed(failure) => return Err((failure, guard)),
+            Err(Unanswered::Unprocessed(failure) | Unanswered::Failed(failure)) => return Err((failure, guard)),
         }
     }
 }
@@ -95,15 +101,17 @@ pub async fn to_peer(
     let Some(mut endpoint) = attempts.first(load) else {
         return Err((Failure::Peer(UpstreamError::NoAddress(route.name.clone())), guard));
     };
-    let mut outgoing = Some(outgoing(&request, headers, upload, asked.as_deref()));
+    if attempts.may_retry() {
+        guard.exchange.may_repeat();
+    }
+    let mut outgoing = outgoing(&request, headers, upload, asked.as_deref());
     loop {
-        let Some(next) = outgoing.take() else { return Err((Failure::UnaskedStatus, guard)) };
         let key = key(endpoint);
         let leased = match asked {
             None => unless_ended(&guard, shard.peers.lease(&key, request.host(), &tls, &timeouts)).await,
             Some(_) => unless_ended(&guard, Box::pin(shard.peers.lease_to_switch(&key, request.host(), &tls, &timeouts))).await,
         };
-        let lease = match leased {
+        let mut lease = match leased {
             Ok(Ok(lease)) => lease,
             Ok(Err(error)) => {
                 // Recorded for each endpoint: one that is not who it must be shall not hide behind another that is.
@@ -116,7 +124,6 @@ pub async fn to_peer(
                     shard.outbound_metrics.retries.increment(1);
                 }
                 endpoint = another;
-                outgoing = Some(next);
                 continue;
             }
             Err(ended) => return Err((ended, guard)),
@@ -126,23 +133,41 @@ pub async fn to_peer(
             shard.outbound_metrics.handshakes_ok.increment(1);
         }
         let next = match lease.protocol() {
-            Protocol::Http1 => for_http1(next, &request),
-            Protocol::Http2 => for_http2(next, &request),
+            Protocol::Http1 => for_http1(outgoing, &request),
+            Protocol::Http2 => for_http2(outgoing, &request, Scheme::HTTPS),
         };
-        match send(&guard, lease, next).await {
-            Sent::Response(response, lease) => {
+        let spare = attempts.may_retry().then(|| head_of(&next));
+        match send(&guard, &mut lease, next).await {
+            Ok(response) => {
                 return match asked {
-                    None => deliver(*response, lease, guard, &request.method),
-                    Some(asked) => Box::pin(asked.answered(*response, lease, guard, &request)).await,
+                    None => deliver(response, lease, guard, &request.method),
+                    Some(asked) => Box::pin(asked.answered(response, lease, guard, &request)).await,
                 };
             }
-            Sent::Unused(request) => {
+            Err(Unanswered::Unused(request)) => {
                 shard.outbound_metrics.replaced.increment(1);
-                outgoing = Some(*request);
+                outgoing = *request;
             }
-            Sent::Failed(failure) => return Err((failure, guard)),
+            Err(Unanswered::Unprocessed(failure)) => {
+                let Some((head, upload)) = spare.zip(Upload::again(&guard)) else { return Err((failure, guard)) };
+                let Some(another) = attempts.again(load) else { return Err((failure, guard)) };
+                shard.outbound_metrics.retries.increment(1);
+                endpoint = another;
+                outgoing = head.map(|()| upload);
+            }
+            Err(Unanswered::Failed(failure)) => return Err((failure, guard)),
         }
     }
+}
+
+/// What is kept of a request that may be sent once more.
+fn head_of(request: &Request<Upload>) -> Request<()> {
+    let mut head = Request::new(());
+    *head.method_mut() = request.method().clone();
+    *head.uri_mut() = request.uri().clone();
+    *head.version_mut() = request.version();
+    *head.headers_mut() = request.headers().clone();
+    head
 }
 
 /// What goes on the next leg: exactly what was decided on, framed by us.
@@ -158,9 +183,9 @@ fn outgoing(request: &CanonicalRequest, mut headers: HeaderMap, upload: Upload, 
     outgoing
 }
 
-/// A body of unknown length is framed on purpose, whatever the method: HTTP/1.1 would drop it after GET.
+/// A body of unknown length is framed on purpose, whatever the method: HTTP/1.1 would drop it after GET. One with trailers has to be chunked.
 fn frame(headers: &mut HeaderMap, upload: &Upload) {
-    if !upload.is_end_stream() && upload.size_hint().exact().is_none() {
+    if !upload.is_end_stream() && (upload.size_hint().exact().is_none() || headers.contains_key(TRAILER)) {
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
 }
@@ -177,16 +202,18 @@ fn for_http1(outgoing: Request<Upload>, request: &CanonicalRequest) -> Request<U
     if let Some(authority) = &request.authority {
         parts.headers.insert(HOST, authority.header_value().clone());
     }
+    headers::nominate_te(&mut parts.headers);
     frame(&mut parts.headers, &upload);
     Request::from_parts(parts, upload)
 }
 
 /// HTTP/2 wants scheme and authority in the target, and frames by itself.
-fn for_http2(mut outgoing: Request<Upload>, request: &CanonicalRequest) -> Request<Upload> {
+fn for_http2(mut outgoing: Request<Upload>, request: &CanonicalRequest, scheme: Scheme) -> Request<Upload> {
     outgoing.headers_mut().remove(TRANSFER_ENCODING);
+    outgoing.headers_mut().remove(CONNECTION);
     outgoing.headers_mut().remove(HOST);
     let mut parts = Parts::default();
-    parts.scheme = Some(Scheme::HTTPS);
+    parts.scheme = Some(scheme);
     parts.authority = request.authority.as_ref().and_then(|authority| Authority::try_from(authority.header_value().as_bytes()).ok());
     parts.path_and_query = Some(request.target.clone());
     if let Ok(uri) = Uri::from_parts(parts) {
@@ -196,33 +223,39 @@ fn for_http2(mut outgoing: Request<Upload>, request: &CanonicalRequest) -> Reque
     outgoing
 }
 
-enum Sent {
-    Response(Box<Response<Incoming>>, Lease<Upload>),
+/// Why there is no response.
+enum Unanswered {
     /// No byte was written on a connection that had been pooled.
     Unused(Box<Request<Upload>>),
+    /// The other side did nothing with the request: it says so, or no byte was written.
+    Unprocessed(Failure),
     Failed(Failure),
 }
 
-async fn send(guard: &ExchangeGuard, mut lease: Lease<Upload>, request: Request<Upload>) -> Sent {
+async fn send(guard: &ExchangeGuard, lease: &mut Lease<Upload>, request: Request<Upload>) -> Result<Response<Incoming>, Unanswered> {
     match unless_ended(guard, lease.send(request)).await {
         Err(ended) => {
-            // Perhaps only this answer takes long, perhaps nobody is there any more: the next request dials and knows.
-            if matches!(ended, Failure::Ended("response_head_timeout")) {
+            if matches!(ended, Failure::Ended("response_head_timeout" | "deadline_exceeded")) {
+                lease.give_up();
+            }
+            Err(Unanswered::Failed(ended))
+        }
+        Ok(Ok(response)) => {
+            lease.answered();
+            Ok(response)
+        }
+        Ok(Err(mut error)) => match error.take_message() {
+            Some(request) if lease.reused => {
                 lease.discard();
+                Err(Unanswered::Unused(Box::new(request)))
             }
-            Sent::Failed(ended)
-        }
-        Ok(Ok(response)) => Sent::Response(Box::new(response), lease),
-        Ok(Err(mut error)) => {
-            let message = error.take_message();
-            match message {
-                Some(request) if lease.reused => {
-                    lease.discard();
-                    Sent::Unused(Box::new(request))
-                }
-                _ => Sent::Failed(not_answered(guard, lease.alert(), error.into_error())),
+            unsent => {
+                let error = error.into_error();
+                let unprocessed = unsent.is_some() || is_unprocessed(&error);
+                let failure = not_answered(guard, lease.alert(), error);
+                Err(if unprocessed { Unanswered::Unprocessed(failure) } else { Unanswered::Failed(failure) })
             }
-        }
+        },
     }
 }
 
@@ -266,18 +299,33 @@ pub fn deliver(
     Ok(Response::from_parts(parts, Download::Passing(Box::new(body))))
 }
 
+pin_project! {
+    /// See [`unless_ended`]. A type of its own, since an `async fn` would hold the future twice.
+    pub struct UnlessEnded<'g, F> {
+        guard: &'g ExchangeGuard,
+        #[pin]
+        future: F,
+    }
+}
+
 /// Waits for `future` unless the exchange is ended first.
-pub async fn unless_ended<F: Future>(guard: &ExchangeGuard, future: F) -> Result<F::Output, Failure> {
-    let mut future = pin!(future);
-    std::future::poll_fn(|cx| {
-        if let Some(reason) = guard.exchange.ended() {
+pub fn unless_ended<F: Future>(guard: &ExchangeGuard, future: F) -> UnlessEnded<'_, F> {
+    UnlessEnded { guard, future }
+}
+
+impl<F: Future> Future for UnlessEnded<'_, F> {
+    type Output = Result<F::Output, Failure>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let exchange = &this.guard.exchange;
+        if let Some(reason) = exchange.ended() {
             return Poll::Ready(Err(Failure::Ended(reason)));
         }
-        if let Poll::Ready(output) = future.as_mut().poll(cx) {
-            return Poll::Ready(Ok(output));
+        let outcome = this.future.poll(cx);
+        if outcome.is_pending() {
+            exchange.watch(cx);
         }
-        guard.exchange.watch(cx);
-        Poll::Pending
-    })
-    .await
+        outcome.map(Ok)
+    }
 }

@@ -11,7 +11,12 @@ pub const SETTINGS: u8 = 4;
 /// See [`DATA`].
 pub const GOAWAY: u8 = 7;
 /// See [`DATA`].
+pub const WINDOW_UPDATE: u8 = 8;
+/// See [`DATA`].
 pub const CONTINUATION: u8 = 9;
+
+/// The setting of how much a stream may send at first (RFC 9113, section 6.5.2).
+pub const INITIAL_WINDOW_SIZE: u16 = 4;
 
 /// The flag of DATA and HEADERS that ends a stream.
 pub const END_STREAM: u8 = 0x1;
@@ -22,6 +27,8 @@ pub const END_HEADERS: u8 = 0x4;
 pub const PREFACE: u32 = 24;
 
 const HEAD: usize = 9;
+/// Bytes of one setting.
+const SETTING: usize = 6;
 
 /// The nine bytes before a frame's payload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +64,9 @@ impl Head {
 pub enum Event {
     /// The head of a frame.
     Began(Head),
-    /// The last byte of a frame, with the first eight bytes of its payload; what a shorter one lacks is zero.
+    /// One setting of a SETTINGS frame: what, and its value.
+    Setting(u16, u32),
+    /// The last byte of a frame, with the first eight bytes of its payload; what a shorter one lacks is zero, and so is all of it in SETTINGS.
     Ended(Head, [u8; 8]),
 }
 
@@ -121,12 +130,21 @@ impl Frames {
 
     fn payload(&mut self, bytes: &mut &[u8], head: Head, left: u32) -> Option<Event> {
         let at = usize::try_from(head.length - left).unwrap_or(usize::MAX);
-        let missing = self.first.get_mut(at..).unwrap_or_default();
-        let end = bytes.get(..left as usize).unwrap_or(bytes);
-        missing.iter_mut().zip(end).for_each(|(to, from)| *to = *from);
-        let left = left - pass(bytes, left);
-        self.current = (left != 0).then_some((head, left));
-        (left == 0).then_some(Event::Ended(head, self.first))
+        let is_settings = head.kind == SETTINGS;
+        let (at, most) = if is_settings { (at % SETTING, left.min((SETTING - at % SETTING) as u32)) } else { (at, left) };
+        let now = bytes.get(..most as usize).unwrap_or(bytes);
+        self.first.get_mut(at..).unwrap_or_default().iter_mut().zip(now).for_each(|(to, from)| *to = *from);
+        let (filled, left) = (at + now.len(), left - pass(bytes, most));
+        self.current = Some((head, left));
+        if is_settings && filled == SETTING {
+            let [id_0, id_1, value @ .., _, _] = self.first;
+            return Some(Event::Setting(u16::from_be_bytes([id_0, id_1]), u32::from_be_bytes(value)));
+        }
+        if left != 0 {
+            return None;
+        }
+        self.current = None;
+        Some(Event::Ended(head, if is_settings { [0; 8] } else { self.first }))
     }
 }
 

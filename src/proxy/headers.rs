@@ -74,7 +74,6 @@ pub fn next_hop(headers: &HeaderMap) -> Result<HeaderValue, ()> {
 /// What is removed from and set on a request that goes to the app. Returns how many reserved fields were removed.
 pub fn to_app(headers: &mut HeaderMap, request: &CanonicalRequest, reserved: &Reserved, identity: &Identity, hop: HeaderValue) -> u64 {
     let stripped = strip_request(headers, reserved);
-    headers.remove(TE);
     headers.insert(HOST, host(request));
     for (name, value) in &identity.fields {
         headers.insert(name.clone(), value.clone());
@@ -86,9 +85,6 @@ pub fn to_app(headers: &mut HeaderMap, request: &CanonicalRequest, reserved: &Re
 /// What is removed from and set on a request that goes to a peer: an app cannot assert an identity. Returns how many reserved fields were removed.
 pub fn to_peer(headers: &mut HeaderMap, request: &CanonicalRequest, reserved: &Reserved, hop: HeaderValue) -> u64 {
     let stripped = strip_request(headers, reserved);
-    if headers.get_all(TE).iter().any(|value| value.as_bytes() != b"trailers") {
-        headers.remove(TE);
-    }
     headers.insert(HOST, host(request));
     headers.insert(HOP, hop);
     stripped
@@ -100,6 +96,7 @@ fn host(request: &CanonicalRequest) -> HeaderValue {
 }
 
 fn strip_request(headers: &mut HeaderMap, reserved: &Reserved) -> u64 {
+    let trailers = takes_trailers(headers);
     strip_nominated(headers);
     join_cookies(headers);
     let mut ends_here: [Option<HeaderName>; 16] = Default::default();
@@ -110,7 +107,7 @@ fn strip_request(headers: &mut HeaderMap, reserved: &Reserved) -> u64 {
         for name in headers.keys() {
             let forged = reserved.contains(name);
             let framing = *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING || *name == EXPECT;
-            if (forged || framing || (reserved::is_hop_by_hop(name) && *name != TE))
+            if (forged || framing || reserved::is_hop_by_hop(name))
                 && let Some(slot) = ends_here.get_mut(found)
             {
                 stripped += u64::from(forged);
@@ -122,8 +119,31 @@ fn strip_request(headers: &mut HeaderMap, reserved: &Reserved) -> u64 {
             headers.remove(name);
         }
         if found < ends_here.len() {
-            return stripped;
+            break;
         }
+    }
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        nominate_te(headers);
+    }
+    stripped
+}
+
+/// Whether the client takes trailers. Of `TE` nothing else is for the next hop, and that is said anew (RFC 9110, section 10.1.4).
+fn takes_trailers(headers: &mut HeaderMap) -> bool {
+    if !headers.contains_key(TE) {
+        return false;
+    }
+    let codings = headers.get_all(TE).into_iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let trailers = codings.map(<[u8]>::trim_ascii).any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
+    headers.remove(TE);
+    trailers
+}
+
+/// On HTTP/1.1 `TE` ends at the next hop by being named in `Connection`; HTTP/2 has no `Connection`.
+pub fn nominate_te(headers: &mut HeaderMap) {
+    if headers.contains_key(TE) {
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
     }
 }
 
@@ -156,7 +176,7 @@ pub fn clean_response(headers: &mut HeaderMap, keep_length: bool, verified_peer:
     loop {
         let mut found = 0;
         for name in headers.keys() {
-            let ours = name.as_str().starts_with("x-countersign-") && !(verified_peer && *name == super::respond::DECISION);
+            let ours = reserved::is_ours(name) && !(verified_peer && *name == super::respond::DECISION);
             if (ours || reserved::is_hop_by_hop(name))
                 && let Some(slot) = ends_here.get_mut(found)
             {

@@ -6,10 +6,12 @@
 
 use super::activity::Millis;
 use super::frames::{self, Event, Frames, Head};
+use super::streams::Streams;
 use crate::runtime::limits::{H2_CREDIT, H2_CREDIT_PER_SECOND, H2_RESET_COST, H2_SETTINGS_COST};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Error codes (RFC 9113, section 7).
+const PROTOCOL_ERROR: u8 = 1;
 const REFUSED_STREAM: u32 = 7;
 const ENHANCE_YOUR_CALM: u8 = 11;
 
@@ -18,8 +20,18 @@ const PROGRESS: u64 = 4;
 /// Bytes from which a frame of a request body counts as progress.
 const PIECE: u32 = 256;
 
-/// GOAWAY with ENHANCE_YOUR_CALM, that leaves open which streams were looked at (RFC 9113, section 6.8).
-pub const CALM: [u8; 17] = [0, 0, 8, frames::GOAWAY, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, ENHANCE_YOUR_CALM];
+/// What a client may send before we have read it, on one stream and on all: the flow-control windows of a connection (RFC 9113, section 5.2). One
+/// stream is enough for a fast upload inside a VPC.
+pub const STREAM_WINDOW: u32 = 256 << 10;
+/// See [`STREAM_WINDOW`].
+pub const CONNECTION_WINDOW: u32 = 1 << 20;
+
+/// A GOAWAY of our own: it leaves open which streams were looked at (RFC 9113, section 6.8).
+pub type Farewell = [u8; 17];
+
+const fn farewell(code: u8) -> Farewell {
+    [0, 0, 8, frames::GOAWAY, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, code]
+}
 
 /// Requests that never reached us: how many, and why.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,6 +71,13 @@ pub struct Http2 {
     spent: Number,
     spent_at: Number,
     flooded: Number,
+    /// Bytes of request bodies that came and were not handed on.
+    unread: Number,
+    /// Streams that wait for their client to read, and since when.
+    stalled: Number,
+    stalled_since: Number,
+    /// The first frame was no SETTINGS.
+    unsettled: Number,
 }
 
 impl Http2 {
@@ -69,7 +88,15 @@ impl Http2 {
 
     /// Whether a connection error went out.
     pub fn failed(&self) -> bool {
-        self.failed.get() != 0
+        self.failed.get() != 0 || self.unsettled.get() != 0
+    }
+
+    /// What to say when the connection ends because of what came, which the library is not given any more.
+    pub fn farewell(&self) -> Option<Farewell> {
+        if self.flooded() {
+            return Some(const { farewell(ENHANCE_YOUR_CALM) });
+        }
+        (self.unsettled.get() != 0).then_some(const { farewell(PROTOCOL_ERROR) })
     }
 
     /// Whether the client has spent all its credit.
@@ -80,6 +107,32 @@ impl Http2 {
     /// Since when a header block is not complete.
     pub fn block_since(&self) -> Option<Millis> {
         Some(self.block_since.get()).filter(|since| *since != 0)
+    }
+
+    /// Bytes of request bodies that the library holds. Exact while uploads are read to their end; what is left of others counts until
+    /// [`Http2::nothing_unread`].
+    pub fn unread(&self) -> u64 {
+        self.unread.get()
+    }
+
+    /// Bytes of a request body were handed on.
+    pub fn taken(&self, bytes: u64) {
+        self.unread.set(self.unread.get().saturating_sub(bytes));
+    }
+
+    /// No request body is open: what is left of others is gone.
+    pub fn nothing_unread(&self) {
+        self.unread.set(0);
+    }
+
+    /// Streams whose responses wait for the client to read.
+    pub fn stalled(&self) -> u64 {
+        self.stalled.get()
+    }
+
+    /// Since when the oldest of them waits.
+    pub fn stalled_since(&self) -> Option<Millis> {
+        Some(self.stalled_since.get()).filter(|since| *since != 0)
     }
 
     /// Whether a request came at last that reached nobody and was not refused: it came after our GOAWAY, or the library gave up.
@@ -107,15 +160,34 @@ impl Http2 {
         (refused != Refused::default()).then_some(refused)
     }
 
+    /// The stream that a request begins with this frame.
+    fn opens(&self, event: Event) -> Option<u32> {
+        match event {
+            Event::Began(head) if head.kind == frames::HEADERS && u64::from(head.stream) > self.newest.get() => Some(head.stream),
+            _ => None,
+        }
+    }
+
+    /// The client's first frame came, which must be its SETTINGS (RFC 9113, section 3.4). The library takes any.
+    fn began(&self, head: Head) {
+        if head.kind != frames::SETTINGS {
+            self.unsettled.set(1);
+        }
+    }
+
     fn came(&self, event: Event, now: Millis) {
         match event {
             Event::Began(head) => self.request_frame(head, now),
             Event::Ended(head, _) if is_block(head) && head.has(frames::END_HEADERS) => self.block_since.set(0),
-            Event::Ended(..) => {}
+            Event::Setting(..) | Event::Ended(..) => {}
         }
     }
 
     fn request_frame(&self, head: Head, now: Millis) {
+        if head.kind == frames::DATA {
+            // The library takes no more than the connection's window.
+            self.unread.set((self.unread.get() + u64::from(head.length)).min(u64::from(CONNECTION_WINDOW)));
+        }
         if is_block(head) && self.block_since.get() == 0 {
             self.block_since.set(now);
         }
@@ -192,31 +264,53 @@ fn is_block(head: Head) -> bool {
 pub struct Observer {
     incoming: Frames,
     outgoing: Frames,
+    streams: Streams,
+    begun: bool,
 }
 
 impl Observer {
     /// Before the first byte.
     pub fn new() -> Self {
-        Self { incoming: Frames::after(frames::PREFACE), outgoing: Frames::after(0) }
+        let (incoming, outgoing) = (Frames::after(frames::PREFACE), Frames::after(0));
+        Self { incoming, outgoing, streams: Streams::new(), begun: false }
     }
 
     /// Bytes came from the client.
     pub fn read(&mut self, mut bytes: &[u8], http2: &Http2, now: Millis) {
         while let Some(event) = self.incoming.next(&mut bytes) {
+            if !self.begun
+                && let Event::Began(head) = event
+            {
+                self.begun = true;
+                http2.began(head);
+            }
+            if let Some(stream) = http2.opens(event) {
+                self.streams.opened(stream);
+            }
             http2.came(event, now);
+            self.streams.came(event, now);
         }
+        self.note(http2);
     }
 
     /// Bytes went to the client.
     pub fn wrote(&mut self, mut bytes: &[u8], http2: &Http2, now: Millis) {
         while let Some(event) = self.outgoing.next(&mut bytes) {
             http2.left(event, now);
+            self.streams.left(event, now);
         }
+        self.note(http2);
     }
 
     /// Whether a frame of our own can go out now.
     pub fn is_between(&self) -> bool {
         self.outgoing.is_between()
+    }
+
+    fn note(&self, http2: &Http2) {
+        let (stalled, since) = self.streams.stalled();
+        http2.stalled.set(stalled as u64);
+        http2.stalled_since.set(since);
     }
 }
 

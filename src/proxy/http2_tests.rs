@@ -148,6 +148,20 @@ fn a_download_pays_for_its_window_updates_and_an_upload_for_its_pings() {
     assert!(!fixture.http2.flooded());
 }
 
+/// RFC 9113, section 3.4: SETTINGS come first; what they are like, the library sees to.
+#[test]
+fn only_settings_begin_a_connection() {
+    for (kind, begins) in [(frames::SETTINGS, true), (PING, false), (HEADERS, false), (WINDOW_UPDATE, false)] {
+        let (mut observer, http2) = (Observer::new(), Http2::default());
+        let preface: Vec<u8> = [&[b'P'; frames::PREFACE as usize][..], &[0, 0, 0, kind, 0, 0, 0, 0, 0]].concat();
+        preface.iter().for_each(|byte| observer.read(&[*byte], &http2, 1));
+        assert_eq!((http2.failed(), http2.farewell().is_some()), (!begins, !begins), "type {kind}");
+        // Whatever comes later.
+        observer.read(&[0, 0, 0, PING, 0, 0, 0, 0, 0], &http2, 1);
+        assert_eq!(http2.failed(), !begins, "type {kind}");
+    }
+}
+
 proptest! {
     /// However its frames are cut: the numbers are the same, and nothing panics.
     #[test]

@@ -5,7 +5,7 @@ use super::admission::Share;
 use super::body::{Download, Upload};
 use super::connections::Lifetime;
 use super::downstream::{Begun, Counted, Downstream, Owes, Refusal, claimed, jittered};
-use super::exchange::ExchangeGuard;
+use super::exchange::{ExchangeGuard, Patience};
 use super::serve::serve;
 use super::shard::{Listener, Shard};
 use super::upgrade::{self, Asked};
@@ -124,7 +124,8 @@ fn refused(
     claimed: Option<Claimed>,
 ) {
     shard.inbound_metrics.handshake_failed(label);
-    let (at, id) = (shard.plan.clock.now(), shard.recorder.id());
+    let at = shard.plan.clock.now();
+    let id = shard.recorder.id(at);
     let direction = Direction::Inbound;
     shard.recorder.handshake(RefusedHandshake { at, id, direction, source, local_port, reason, claimed, server_name: None });
     if !shard.recorder.is_settled() {
@@ -146,8 +147,8 @@ async fn decide_and_forward(peer: Rc<Peer>, request: Request<Incoming>, begun: B
             return downstream.refuse(begun, *refusal);
         }
     };
-    let record = downstream.decision(begun, Verdict::Allow, permit.facts().clone(), Some(canonical.clone()));
-    let (hop, share) = match admit(shard, &parts.headers, in_flight).await {
+    let decide_ns = begun.nanos();
+    let (hop, share) = match admit(downstream, &parts.headers, in_flight).await {
         Ok(admitted) => admitted,
         Err((status, reason)) => {
             owes.set(Owes::Nobody);
@@ -155,18 +156,20 @@ async fn decide_and_forward(peer: Rc<Peer>, request: Request<Incoming>, begun: B
         }
     };
     count_allowed(shard, permit.facts());
+    let record = downstream.decision(begun, decide_ns, Verdict::Allow, permit.facts().clone(), Some(canonical.clone()));
     let id = record.id;
-    let guard = ExchangeGuard::open(shard, &downstream.connection, record, begun.instant, shard.timeouts().response_head, share);
+    let patience = Patience::of(&begun, &parts.headers, shard.timeouts().response_head);
+    let guard = ExchangeGuard::open(shard, &downstream.connection, record, begun.instant, patience, share, body);
     owes.set(Owes::Exchange(id));
     let stripped = headers::to_app(&mut parts.headers, &canonical, &shard.plan.reserved, identity, hop);
     shard.inbound_metrics.stripped.increment(stripped);
-    let upload = Upload::new(body, &guard, shard.plan.limits.max_body);
+    let upload = Upload::new(&guard);
     match forward::to_app(permit, canonical, parts.headers, upload, guard, asked).await {
         Ok(response) => response,
         Err((failure, guard)) => {
             tracing::debug!(error = %failure, "a request failed");
-            guard.exchange.failed(failure.status().as_u16(), failure.reason());
-            respond::refusal(failure.status(), id, Direction::Inbound, failure.reason())
+            guard.exchange.failed(begun.speech.sent(failure.status()).as_u16(), failure.reason());
+            respond::refusal(failure.status(), id, Direction::Inbound, failure.reason(), begun.speech)
         }
     }
 }
@@ -182,8 +185,11 @@ struct Decided {
 fn decide(downstream: &Downstream, parts: &mut Parts, strictness: &Strictness, wall: SystemTime) -> Result<Decided, Box<Refusal>> {
     let table = downstream.shard.policy.current();
     let asked = upgrade::asked(parts).map_err(|malformed| Refusal::malformed(malformed, &table, parts.method.clone()))?;
-    let canonical = canonicalize(&parts.method, &parts.uri, parts.version, &parts.headers, strictness, request::Listener::Inbound);
-    let canonical = canonical.map_err(|malformed| Refusal::malformed(malformed, &table, parts.method.clone()))?;
+    let mentioned = policy::mentioned(&table);
+    let listener = request::Listener::Inbound;
+    let canonical = canonicalize(&parts.method, &parts.uri, parts.version, &parts.headers, strictness, listener, &mentioned);
+    let mut canonical = canonical.map_err(|malformed| Refusal::malformed(malformed, &table, parts.method.clone()))?;
+    canonical.framing = downstream.framing(&parts.headers);
     match policy::decide(&table, &downstream.connection.caller, &canonical, wall) {
         Ok(permit) => Ok(Decided { canonical, permit, asked }),
         Err(denial) => {
@@ -196,10 +202,14 @@ fn decide(downstream: &Downstream, parts: &mut Parts, strictness: &Strictness, w
 
 /// What the data path itself can refuse once the table allows: loops, too much at once, a log that takes no more.
 async fn admit(
-    shard: &Shard,
+    downstream: &Downstream,
     headers: &HeaderMap,
     in_flight: &Arc<AtomicUsize>,
 ) -> Result<(HeaderValue, Share), (StatusCode, &'static str)> {
+    let shard = &downstream.shard;
+    if shard.plan.buffers.refuse(&downstream.connection) {
+        return Err((StatusCode::SERVICE_UNAVAILABLE, "buffers_full"));
+    }
     let hop = headers::next_hop(headers).map_err(|()| (StatusCode::LOOP_DETECTED, "loop"))?;
     let share = shard.plan.admission.inbound(in_flight).map_err(|reason| (StatusCode::SERVICE_UNAVAILABLE, reason))?;
     shard.recorder.reserve().await.map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, "audit_unavailable"))?;

@@ -1,7 +1,8 @@
 //! The I/O wrapper of a downstream connection: leaves marks for the sweep, looks at HTTP/2 frames, and gives back bytes that were read ahead.
 
 use super::activity::Activity;
-use super::http2::{CALM, Observer};
+use super::framing;
+use super::http2::{Farewell, Observer};
 use bytes::{Buf, Bytes};
 use std::io;
 use std::pin::Pin;
@@ -28,9 +29,7 @@ impl<S> Marked<S> {
         let observer = activity.http2().map(|_| Box::new(Observer::new()));
         Self { stream, activity, ahead, eof: false, shut: false, observer }
     }
-}
 
-impl<S> Marked<S> {
     /// The stream alone, and what of `ahead` nobody has read.
     pub fn into_inner(self) -> (S, Bytes) {
         (self.stream, self.ahead)
@@ -50,11 +49,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Marked<S> {
         let bytes = buffer.filled().len() - before;
         if bytes > 0 {
             self.activity.read(bytes);
+            if self.activity.is_in_head() && framing::has_both(buffer.filled().get(before..).unwrap_or_default()) {
+                self.activity.framed_twice();
+            }
             let Self { observer, activity, .. } = &mut *self;
             if let (Some(observer), Some(http2)) = (observer, activity.http2()) {
                 observer.read(buffer.filled().get(before..).unwrap_or_default(), http2, activity.now());
-                if http2.flooded() {
-                    return self.calm(cx);
+                if let Some(farewell) = http2.farewell() {
+                    return self.part(cx, farewell);
                 }
             }
         } else if buffer.remaining() > 0 {
@@ -74,9 +76,9 @@ impl<S: AsyncWrite + Unpin> Marked<S> {
     }
 
     /// Says why the connection ends, if it can be said at once; nothing of it is read any more.
-    fn calm(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn part(&mut self, cx: &mut Context<'_>, farewell: Farewell) -> Poll<io::Result<()>> {
         if self.observer.as_ref().is_some_and(|observer| observer.is_between()) {
-            let _ = Pin::new(&mut self.stream).poll_write(cx, &CALM);
+            let _ = Pin::new(&mut self.stream).poll_write(cx, &farewell);
             let _ = Pin::new(&mut self.stream).poll_flush(cx);
         }
         Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))
@@ -124,7 +126,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Marked<S> {
             self.eof |= !self.activity.part();
         }
         let mut discarded = [0; 4_096];
-        while !self.eof {
+        while !self.eof && !self.activity.has_left() {
             let mut buffer = ReadBuf::new(&mut discarded);
             let outcome = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
             self.eof = outcome.is_err() || buffer.filled().is_empty();

@@ -5,6 +5,7 @@ mod activity;
 mod admission;
 mod app_check;
 mod body;
+mod buffers;
 mod connections;
 mod downstream;
 mod error;
@@ -15,6 +16,8 @@ mod forward;
 pub mod frames;
 #[cfg(not(feature = "testing"))]
 mod frames;
+mod framing;
+mod grpc;
 mod headers;
 mod http2;
 mod inbound;
@@ -24,11 +27,13 @@ mod respond;
 mod serve;
 mod settings;
 mod shard;
+mod streams;
 mod tunnel;
 mod upgrade;
 
 pub use admission::Admission;
 pub use app_check::{AppCheck, AppCheckWatch};
+pub use buffers::Buffers;
 #[cfg(feature = "testing")]
 pub use headers::client_cert;
 pub use outbound::{Destinations, destinations};

@@ -4,14 +4,14 @@ use super::activity::Speaks;
 use super::body::{Download, Upload};
 use super::connections::Lifetime;
 use super::downstream::{Begun, Counted, Downstream, Owes, Refusal, claimed};
-use super::exchange::ExchangeGuard;
+use super::exchange::{ExchangeGuard, Patience};
 use super::serve::serve;
 use super::settings::OutboundProtocol;
 use super::shard::{Listener, Shard};
 use super::{forward, headers, respond, upgrade};
 use crate::audit::{Direction, RefusedHandshake, Target};
 use crate::policy::{self, Caller, RuleFacts, Verdict};
-use crate::request::{self, Strictness, canonicalize};
+use crate::request::{self, CanonicalRequest, Mentioned, Strictness, canonicalize};
 use crate::runtime::listener::Incoming as Arrived;
 use crate::tls::ConnectError;
 use crate::upstream::{Address, Route, Routes, Settings, Snapshot, UpstreamError};
@@ -113,12 +113,14 @@ async fn route_and_forward(
 ) -> Response<Download> {
     let shard = &downstream.shard;
     let (mut parts, body) = request.into_parts();
+    // Routes are found by host alone: no rule asks about a header.
+    let (listener, mentioned) = (request::Listener::Outbound, Mentioned::default());
     let canonical = upgrade::asked(&mut parts).and_then(|asked| {
         let Parts { method, uri, version, headers, .. } = &parts;
-        canonicalize(method, uri, *version, headers, &strictness, request::Listener::Outbound).map(|canonical| (canonical, asked))
+        canonicalize(method, uri, *version, headers, &strictness, listener, &mentioned).map(|canonical| (canonical, asked))
     });
     let (canonical, asked) = match canonical {
-        Ok(canonical) => canonical,
+        Ok((canonical, asked)) => (CanonicalRequest { framing: downstream.framing(&parts.headers), ..canonical }, asked),
         Err(malformed) => {
             owes.set(Owes::Nobody);
             let refusal = Refusal::malformed(malformed, &shard.policy.current(), parts.method);
@@ -135,9 +137,9 @@ async fn route_and_forward(
         return downstream.refuse_because(begun, StatusCode::LOOP_DETECTED, "loop", canonical);
     };
     let permit = policy::permit_route(Arc::clone(&destination.rule), &shard.policy.current());
-    let mut record = downstream.decision(begun, Verdict::Allow, permit.facts().clone(), Some(canonical.clone()));
-    record.target = Some(Arc::clone(&destination.target));
-    let share = match shard.plan.admission.outbound() {
+    let decide_ns = begun.nanos();
+    let admitted = if shard.plan.buffers.refuse(&downstream.connection) { Err("buffers_full") } else { shard.plan.admission.outbound() };
+    let share = match admitted {
         Ok(share) if shard.recorder.reserve().await.is_ok() => share,
         refused => {
             owes.set(Owes::Nobody);
@@ -146,34 +148,38 @@ async fn route_and_forward(
         }
     };
     shard.outbound_metrics.allowed.increment(1);
+    let mut record = downstream.decision(begun, decide_ns, Verdict::Allow, permit.facts().clone(), Some(canonical.clone()));
+    record.target = Some(Arc::clone(&destination.target));
     let id = record.id;
     let response_head = route.response_head.unwrap_or(shard.timeouts().response_head);
-    let guard = ExchangeGuard::open(shard, &downstream.connection, record, begun.instant, response_head, share);
+    let patience = Patience::of(&begun, &parts.headers, response_head);
+    let guard = ExchangeGuard::open(shard, &downstream.connection, record, begun.instant, patience, share, body);
     owes.set(Owes::Exchange(id));
     let stripped = headers::to_peer(&mut parts.headers, &canonical, &shard.plan.reserved, hop);
     shard.outbound_metrics.stripped.increment(stripped);
-    let upload = Upload::new(body, &guard, shard.plan.limits.max_body);
+    let upload = Upload::new(&guard);
     match forward::to_peer(permit, route, canonical, parts.headers, upload, guard, asked).await {
         Ok(response) => response,
         Err((failure, guard)) => {
             tracing::debug!(error = %failure, "a request failed");
-            guard.exchange.failed(failure.status().as_u16(), failure.reason());
-            respond::refusal(failure.status(), id, Direction::Outbound, failure.reason())
+            guard.exchange.failed(begun.speech.sent(failure.status()).as_u16(), failure.reason());
+            respond::refusal(failure.status(), id, Direction::Outbound, failure.reason(), begun.speech)
         }
     }
 }
 
 /// Counts a handshake with a peer that failed, and records a peer that we refused in it, with what its certificate said.
 pub fn handshake_failed(shard: &Shard, route: &Route, host: &str, error: &UpstreamError, source: std::net::SocketAddr) {
-    if matches!(error, UpstreamError::Handshake(_) | UpstreamError::HandshakeTimeout(_)) {
+    if matches!(error, UpstreamError::Handshake(_) | UpstreamError::HandshakeTimeout(_) | UpstreamError::RefusedUs(_)) {
         shard.outbound_metrics.handshake_failed(error.reason());
     }
     let UpstreamError::Handshake(error) = error else { return };
     let (ConnectError::IdentityMismatch { refused, .. } | ConnectError::Refused(refused)) = &**error else { return };
     tracing::warn!(upstream = route.name, expected = route.expected.0.as_str(), %error, "a peer was refused");
+    let at = shard.plan.clock.now();
     shard.recorder.handshake(RefusedHandshake {
-        at: shard.plan.clock.now(),
-        id: shard.recorder.id(),
+        at,
+        id: shard.recorder.id(at),
         direction: Direction::Outbound,
         source,
         local_port: 0,

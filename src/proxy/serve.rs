@@ -2,8 +2,10 @@
 
 use super::activity::Speaks;
 use super::body::Download;
-use super::connections::{Close, Connection};
+use super::buffers::SEND_BUFFER;
+use super::connections::{Close, Connection, PARTING};
 use super::downstream::Downstream;
+use super::http2::{CONNECTION_WINDOW, STREAM_WINDOW};
 use super::io::Marked;
 use crate::runtime::limits::{H2_PENDING_RESETS, H2_STREAM_ERRORS, Limits};
 use crate::runtime::tasks::LocalExecutor;
@@ -11,21 +13,17 @@ use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
-/// HTTP/2 flow-control windows: what a client may send before we read. One stream is enough for a fast upload inside a VPC.
-const STREAM_WINDOW: u32 = 256 << 10;
-const CONNECTION_WINDOW: u32 = 1 << 20;
-
-/// Bytes of one HTTP/2 stream's response that wait for the client's window.
-const SEND_BUFFER: usize = 64 << 10;
+/// The windows of a new connection while memory is short: the least that every client expects (RFC 9113, section 6.9.2).
+const SHORT_WINDOW: u32 = 65_535;
 
 /// How a connection ended.
 #[derive(Debug)]
@@ -60,39 +58,26 @@ where
                 builder.max_headers(limits.head_fields);
             }
             let mut serving = builder.serve_connection(io, service);
-            let ended = loop {
-                tokio::select! {
-                    biased;
-                    told = told(connection) => match told {
-                        Close::Graceful => {
-                            // hyper closes without another look: what has come in the meantime is looked at first, and begins a request.
-                            if let Poll::Ready(ended) = poll_fn(|cx| Poll::Ready(std::pin::Pin::new(&mut serving).poll(cx))).await {
-                                break ended;
-                            }
-                            if connection.activity.is_idle() {
-                                std::pin::Pin::new(&mut serving).graceful_shutdown();
-                            }
-                        }
-                        Close::Cut(reason) => return Ended::Cut(reason),
-                    },
-                    ended = &mut serving => break ended,
+            match http1_messages(&mut serving, downstream).await {
+                Ended::Http(Ok(())) => {
+                    // In a place of its own: a connection that idles shall not be larger for what may follow.
+                    let rest = {
+                        let http1::Parts { io, read_buf, .. } = serving.into_parts();
+                        Box::pin(after_http1(connection, io.into_inner(), read_buf))
+                    };
+                    unless_cut(connection, rest).await
                 }
-            };
-            match ended {
-                Ok(()) => {
-                    let http1::Parts { io, read_buf, .. } = serving.into_parts();
-                    unless_cut(connection, after_http(connection, io.into_inner(), read_buf)).await
-                }
-                Err(error) => Ended::Http(Err(error)),
+                ended => ended,
             }
         }
         Speaks::Http2 => {
+            let short = downstream.shard.plan.buffers.are_short();
             let mut builder = http2::Builder::new(LocalExecutor);
             builder
                 .max_concurrent_streams(limits.h2_streams)
                 .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
-                .initial_stream_window_size(STREAM_WINDOW)
-                .initial_connection_window_size(CONNECTION_WINDOW)
+                .initial_stream_window_size(if short { SHORT_WINDOW } else { STREAM_WINDOW })
+                .initial_connection_window_size(if short { SHORT_WINDOW } else { CONNECTION_WINDOW })
                 .max_send_buf_size(SEND_BUFFER)
                 .max_pending_accept_reset_streams(H2_PENDING_RESETS)
                 .max_local_error_reset_streams(H2_STREAM_ERRORS)
@@ -117,17 +102,49 @@ where
     }
 }
 
+/// Drives an HTTP/1.1 connection to the end of its last message.
+async fn http1_messages<I, S>(serving: &mut http1::Connection<I, S>, downstream: &Downstream) -> Ended
+where
+    I: hyper::rt::Read + hyper::rt::Write + Unpin + 'static,
+    S: HttpService<Incoming, ResBody = Download, Error = Infallible>,
+{
+    let mut serving = Pin::new(serving);
+    let connection = &downstream.connection;
+    loop {
+        tokio::select! {
+            biased;
+            told = told(connection) => match told {
+                Close::Graceful => {
+                    // hyper closes without another look: what has come in the meantime is looked at first, and begins a request.
+                    if let Poll::Ready(ended) = poll_fn(|cx| Poll::Ready(serving.as_mut().poll(cx))).await {
+                        return Ended::Http(ended);
+                    }
+                    if connection.activity.is_idle() {
+                        serving.as_mut().graceful_shutdown();
+                    }
+                }
+                // Our side has ended, and only its result tells why.
+                Close::Cut(PARTING) if !connection.activity.has_left() => {
+                    downstream.shard.metrics(downstream.direction).cut(PARTING);
+                    connection.activity.leave();
+                }
+                Close::Cut(reason) => return Ended::Cut(reason),
+            },
+            ended = serving.as_mut() => return Ended::Http(ended),
+        }
+    }
+}
+
 /// What follows the last message of an HTTP/1.1 connection: the tunnel that a request asked for, or the end. hyper leaves that to us also where an
 /// `Upgrade` was not answered with 101.
-async fn after_http<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection, mut io: Marked<S>, early: Bytes) {
+async fn after_http1<S: AsyncRead + AsyncWrite + Unpin>(connection: &Connection, mut io: Marked<S>, early: Bytes) {
     let Some(tunnel) = connection.switched() else { return drop(io.shutdown().await) };
     let (stream, unread) = io.into_inner();
     let early = if early.is_empty() { unread } else { early };
     tunnel.run(stream, early).await;
 }
 
-async fn unless_cut(connection: &Connection, rest: impl Future<Output = ()>) -> Ended {
-    let mut rest = pin!(rest);
+async fn unless_cut(connection: &Connection, mut rest: Pin<Box<impl Future<Output = ()>>>) -> Ended {
     loop {
         tokio::select! {
             biased;

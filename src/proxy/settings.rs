@@ -2,6 +2,7 @@
 
 use crate::request::Strictness;
 use crate::runtime::exposure::PrivateApp;
+use crate::upstream::Protocol;
 use http::HeaderName;
 use http::uri::PathAndQuery;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -14,6 +15,8 @@ pub struct Inbound {
     pub listen: SocketAddr,
     /// Where the app listens.
     pub app: App,
+    /// What the app speaks: HTTP/1.1, or HTTP/2 with prior knowledge (h2c).
+    pub app_protocol: Protocol,
     /// How strictly requests are read.
     pub strictness: Strictness,
     /// The identity headers that the app gets.
@@ -33,6 +36,7 @@ impl Default for Inbound {
         Self {
             listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, 8443)),
             app: App::Tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 8080))),
+            app_protocol: Protocol::Http1,
             strictness: Strictness::default(),
             identity_headers: vec![IdentityHeader::ForwardedClientCert, IdentityHeader::Peer],
             reserved_headers: Vec::new(),

@@ -3,6 +3,7 @@
 use super::activity::Millis;
 use super::admission::Admission;
 use super::body::Upload;
+use super::buffers::Buffers;
 use super::connections::{Close, Connections, TICK};
 use super::outbound::Destinations;
 use super::settings::{App, Inbound, Outbound};
@@ -18,7 +19,7 @@ use crate::runtime::shards::Assigned;
 use crate::runtime::tasks::{contained_poll, spawn_local};
 use crate::telemetry::metrics::DataPath;
 use crate::tls::TlsPublisher;
-use crate::upstream::{AppPool, Dialer, OwnListeners, PeerPools};
+use crate::upstream::{AppAddress, AppPool, Dialer, OwnListeners, PeerPools};
 use arc_swap::{ArcSwap, Guard};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -53,6 +54,8 @@ pub struct Plan {
     pub policy: policy::Publisher,
     /// Requests under way.
     pub admission: Admission,
+    /// Bytes that connections hold.
+    pub buffers: Buffers,
     /// Handshakes under way.
     pub handshakes: Arc<Semaphore>,
     /// Counters of the drain.
@@ -88,6 +91,8 @@ pub struct Shard {
     /// Metrics of the outbound direction.
     pub outbound_metrics: DataPath,
     phase: Cell<Phase>,
+    /// What its connections held when it last looked.
+    held: Cell<u64>,
 }
 
 impl Shard {
@@ -99,22 +104,24 @@ impl Shard {
             max_age: plan.limits.max_connection_age,
             head_bytes: plan.limits.head_bytes,
         };
-        let app = match plan.inbound.as_ref().map(|inbound| &inbound.app) {
-            Some(App::Unix(path)) => AppPool::unix(path.clone(), dialer.clone()),
-            Some(App::Tcp(address)) => AppPool::tcp(*address, dialer.clone()),
-            // Nothing is forwarded to it without an inbound listener.
-            None => AppPool::tcp(([127, 0, 0, 1], 0).into(), dialer.clone()),
+        // Nothing is forwarded to the app without an inbound listener.
+        let nowhere = Inbound::default();
+        let inbound = plan.inbound.as_ref().unwrap_or(&nowhere);
+        let app = match &inbound.app {
+            App::Tcp(address) => AppAddress::Tcp(*address),
+            App::Unix(path) => AppAddress::Unix(path.clone()),
         };
         Rc::new(Self {
             connections: Connections::new(),
             recorder,
             policy: plan.policy.reader(),
             tls: plan.tls.clone(),
-            app,
+            app: AppPool::new(app, inbound.app_protocol, dialer.clone()),
             peers: PeerPools::new(dialer),
             inbound_metrics: DataPath::new("inbound"),
             outbound_metrics: DataPath::new("outbound"),
             phase: Cell::new(Phase::Running),
+            held: Cell::new(0),
             plan,
         })
     }
@@ -203,7 +210,7 @@ impl Shard {
         let generation = Cell::new(self.policy.publication());
         loop {
             // An idle process does not tick.
-            if self.app.is_empty() && self.peers.is_empty() && self.recorder.is_settled() {
+            if self.app.is_empty() && self.peers.is_empty() && self.recorder.is_settled() && self.held.get() == 0 {
                 self.connections.stirred().await;
             }
             tokio::time::sleep(TICK).await;
@@ -214,7 +221,11 @@ impl Shard {
 
     fn look(&self, generation: &Cell<u64>) {
         let timeouts = self.timeouts();
-        self.connections.sweep(self.plan.clock.now(), &timeouts);
+        let held = self.connections.sweep(self.plan.clock.now(), &timeouts);
+        let give_up = self.plan.buffers.exchange(self.held.replace(held), held);
+        if give_up > 0 {
+            self.connections.give_up(give_up);
+        }
         self.app.expire(&timeouts);
         self.peers.expire(self.tls.generation(), &timeouts);
         let publication = self.policy.publication();

@@ -24,6 +24,7 @@ use hyper::body::Incoming;
 use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use std::rc::Rc;
 
 /// What makes the answer to a key (RFC 6455, section 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -139,7 +140,7 @@ impl Form {
                 headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
                 headers.insert(UPGRADE, chosen);
                 guard.switched(StatusCode::SWITCHING_PROTOCOLS);
-                let connection = std::rc::Rc::clone(guard.connection());
+                let connection = Rc::clone(guard.connection());
                 connection.switch(tunnel(guard));
                 StatusCode::SWITCHING_PROTOCOLS
             }

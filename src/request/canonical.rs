@@ -1,7 +1,7 @@
 //! The canonical request: refuse, do not repair.
 
 use super::fields::Fields;
-use super::{Authority, ContentType, Listener, Malformed, Strictness, canonical_path};
+use super::{Authority, ContentType, Listener, Malformed, Mentioned, Noted, Strictness, canonical_path};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 use std::borrow::Cow;
@@ -19,8 +19,10 @@ pub struct CanonicalRequest {
     pub version: Version,
     /// The class of the content type.
     pub content_type: ContentType,
-    /// `te_cl` when Transfer-Encoding stood beside Content-Length.
+    /// `te_cl` when Transfer-Encoding stood beside Content-Length: set by whoever saw the bytes, since the library drops the length.
     pub framing: Option<&'static str>,
+    /// The header fields that rules mention.
+    pub noted: Noted,
 }
 
 impl CanonicalRequest {
@@ -35,7 +37,7 @@ impl CanonicalRequest {
     }
 }
 
-/// Makes a request canonical, or refuses it. What is canonical already is shared, not copied.
+/// Makes a request canonical, or refuses it. What is canonical already is shared, not copied. `mentioned` is of the table that decides next.
 ///
 /// # Errors
 /// The first reason found; nothing is repaired.
@@ -46,6 +48,7 @@ pub fn canonicalize(
     headers: &HeaderMap,
     strictness: &Strictness,
     listener: Listener,
+    mentioned: &Mentioned,
 ) -> Result<CanonicalRequest, Malformed> {
     if *method == Method::CONNECT {
         return Err(Malformed::Connect);
@@ -54,14 +57,15 @@ pub fn canonicalize(
         return Err(Malformed::HeadFields);
     }
     let form = Form::of(uri, version, listener)?;
-    let fields = Fields::read(headers)?;
+    let fields = Fields::read(headers, mentioned)?;
     Ok(CanonicalRequest {
         method: method.clone(),
         target: target(method, uri, form, strictness)?,
         authority: authority(uri, version, fields.host)?,
         version,
         content_type: fields.content_type,
-        framing: fields.framing,
+        framing: None,
+        noted: fields.noted,
     })
 }
 

@@ -28,8 +28,24 @@ impl ContentType {
         }
     }
 
+    /// The class with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Grpc, Self::Json, Self::Form, Self::Other, Self::None].into_iter().find(|class| class.as_str() == name)
+    }
+
+    /// A content type of this class; none for [`ContentType::None`].
+    pub fn example(self) -> Option<&'static str> {
+        match self {
+            Self::Grpc => Some("application/grpc"),
+            Self::Json => Some("application/json"),
+            Self::Form => Some("application/x-www-form-urlencoded"),
+            Self::Other => Some("application/octet-stream"),
+            Self::None => None,
+        }
+    }
+
     /// The class of a `Content-Type` field's value.
-    pub(super) fn of(value: &[u8]) -> Self {
+    pub fn of(value: &[u8]) -> Self {
         let essence = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
         let begins = |text: &[u8]| essence.get(..text.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(text));
         let is = |text: &[u8]| essence.eq_ignore_ascii_case(text);

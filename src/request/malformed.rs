@@ -31,12 +31,18 @@ pub enum Malformed {
     Host,
     /// A header that is decided on, or `authorization`, more than once.
     HeaderRepeated,
+    /// A header that is decided on, written with underscores for dashes or the other way round.
+    HeaderSpelling,
+    /// A header that is decided on has a byte beyond ASCII.
+    HeaderObsText,
     /// A field value begins or ends with a blank.
     HeaderBlank,
     /// `Connection` nominates a header that others rely on.
     ConnectionNominates,
     /// `Transfer-Encoding` is something other than exactly `chunked`.
     TransferEncoding,
+    /// `Expect` asks for something other than `100-continue` (RFC 9110, section 10.1.1).
+    Expect,
     /// More header fields than the limit.
     HeadFields,
     /// The HTTP/1 parser refused the head.
@@ -68,9 +74,12 @@ impl Malformed {
             Self::HostMismatch => "host_mismatch",
             Self::Host => "host",
             Self::HeaderRepeated => "header_repeated",
+            Self::HeaderSpelling => "header_spelling",
+            Self::HeaderObsText => "header_obs_text",
             Self::HeaderBlank => "header_blank",
             Self::ConnectionNominates => "connection_nominates",
             Self::TransferEncoding => "transfer_encoding",
+            Self::Expect => "expect",
             Self::HeadFields => "head_fields",
             Self::Http1Parse => "http1_parse",
             Self::Http1TooLarge => "http1_too_large",
@@ -80,10 +89,11 @@ impl Malformed {
         }
     }
 
-    /// The status of the refusal: 400, 405, 431 or 501.
+    /// The status of the refusal: 400, 405, 417, 431 or 501.
     pub fn status(self) -> u16 {
         match self {
             Self::Connect => 405,
+            Self::Expect => 417,
             Self::HeadFields | Self::HeadBytes | Self::Http1TooLarge => 431,
             Self::ConnectProtocol | Self::TransferEncoding => 501,
             _ => 400,

@@ -5,6 +5,7 @@ mod canonical;
 mod content_type;
 mod fields;
 mod malformed;
+mod mentioned;
 mod path;
 pub mod reserved;
 #[cfg(test)]
@@ -16,6 +17,7 @@ pub use authority::{Authority, AuthorityError};
 pub use canonical::{CanonicalRequest, canonicalize};
 pub use content_type::ContentType;
 pub use malformed::Malformed;
+pub use mentioned::{Field, Mentioned, Noted};
 pub use path::{PathError, canonical_path};
 pub use upgrade::Offered;
 

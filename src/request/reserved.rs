@@ -65,6 +65,18 @@ pub fn is_hop_by_hop(name: &HeaderName) -> bool {
     )
 }
 
+/// Whether `name` is one that only we speak under; underscores count as dashes.
+pub fn is_ours(name: &HeaderName) -> bool {
+    const OURS: &[u8] = b"x-countersign-";
+    name.as_str().as_bytes().get(..OURS.len()).is_some_and(|begin| same_name(begin, OURS))
+}
+
+/// Whether `name` says how a message is framed or how the connection is used: each leg has its own, so that a rule about it would
+/// decide on what nobody forwards.
+pub fn is_of_one_leg(name: &HeaderName) -> bool {
+    is_hop_by_hop(name) || matches!(name.as_str(), "content-length" | "trailer" | "expect")
+}
+
 /// Whether `Connection` may never name this header: the next hop relies on it (CVE-2026-105299).
 pub(super) fn is_never_nominated(option: &[u8]) -> bool {
     let mut lower = [0; 64];
@@ -115,7 +127,13 @@ fn is_built_in(name: &[u8]) -> bool {
 }
 
 /// Compares lower-case names; many app servers turn both `-` and `_` into `_`.
-fn same_name(a: &[u8], b: &[u8]) -> bool {
+pub(super) fn same_name(a: &[u8], b: &[u8]) -> bool {
     let dashed = |byte: &u8| if *byte == b'_' { b'-' } else { *byte };
     a.len() == b.len() && a.iter().map(dashed).eq(b.iter().map(dashed))
+}
+
+/// As [`same_name`], where `any` may have capitals.
+pub(super) fn same_name_in_any_case(any: &[u8], lower: &[u8]) -> bool {
+    let dashed = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    any.len() == lower.len() && any.iter().zip(lower).all(|(any, lower)| dashed(any.to_ascii_lowercase()) == dashed(*lower))
 }

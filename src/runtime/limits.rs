@@ -42,6 +42,10 @@ pub struct Limits {
     pub max_body: u64,
     /// Concurrent HTTP/2 streams of one connection. Default 256.
     pub h2_streams: u32,
+    /// Bytes that all connections hold for peers and apps that do not take them, estimated ten times a second. Above three quarters of it, connections
+    /// that hold more than 128 KiB get 503 `buffers_full` for new requests, and new HTTP/2 connections small windows; above it, those that hold most are
+    /// cut. Default 256 MiB.
+    pub buffered_bytes: u64,
     /// Age at which a connection's graceful end begins, ± 10 %. Default 1 h: balances load again, cuts nothing. Zero: never.
     pub max_connection_age: Duration,
 }
@@ -57,6 +61,7 @@ impl Default for Limits {
             head_fields: 100,
             max_body: 0,
             h2_streams: 256,
+            buffered_bytes: 256 << 20,
             max_connection_age: Duration::from_secs(3_600),
         }
     }
@@ -65,7 +70,7 @@ impl Default for Limits {
 /// `[timeouts]`. Zero switches off only where it says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timeouts {
-    /// From accept to the end of the handshake. Default 5 s.
+    /// From accept to the end of the handshake, and from connect to the peer's; with HTTP/2 upstream, to its SETTINGS as well. Default 5 s.
     pub handshake: Duration,
     /// From the first byte of a request (or from the handshake to the HTTP/2 preface) to the end of its head. Default 10 s.
     pub head: Duration,

@@ -44,12 +44,13 @@ names! {
     counter HANDSHAKES = "countersign_handshakes_total", (Unit::Count), "Handshakes by direction and result.";
     counter REPLACED = "countersign_pool_replaced_total", (Unit::Count), "Pooled connections found dead before a byte was written, by direction.";
     counter DIALS = "countersign_dials_total", (Unit::Count), "New connections towards app or peers, by direction.";
-    counter RETRIES = "countersign_retries_total", (Unit::Count), "Further endpoints tried, as `retries` of the upstream allows.";
+    counter RETRIES = "countersign_retries_total", (Unit::Count), "Further attempts, as `retries` of the upstream allows.";
     counter STRIPPED = "countersign_headers_stripped_total", (Unit::Count), "Reserved header fields that a client sent and that were removed, by direction.";
     counter TRAILERS_DROPPED = "countersign_trailers_dropped_total", (Unit::Count), "Trailer fields that were removed, by direction.";
     counter WOULD_DENY = "countersign_would_deny_total", (Unit::Count), "Requests that a shadow rule or table would have denied.";
     gauge CONNECTIONS = "countersign_connections", (Unit::Count), "Open connections by direction.";
     gauge IN_FLIGHT = "countersign_requests_in_flight", (Unit::Count), "Requests between decision and end, by direction.";
+    gauge BUFFERED_BYTES = "countersign_buffered_bytes", (Unit::Bytes), "Bytes held for peers and apps that do not take them, estimated; `[limits] buffered_bytes` bounds them.";
     gauge TUNNELS = "countersign_tunnels", (Unit::Count), "Open tunnels (WebSocket and other upgrades) by direction.";
     counter TUNNELS_ENDED = "countersign_tunnels_ended_total", (Unit::Count), "Tunnels that ended, by direction and reason (client_closed, app_closed, peer_closed, tunnel_idle, expired, ...).";
     histogram DURATION = "countersign_request_duration_seconds", (Unit::Seconds), "From the decision to the end of the response, by direction; tunnels are not in it.";
@@ -266,6 +267,11 @@ impl AuditWriter {
     pub fn records(kind: &'static str) -> Counter {
         counter!(AUDIT_RECORDS, "kind" => kind)
     }
+}
+
+/// [`BUFFERED_BYTES`], set once a second from what the sweeps see.
+pub fn buffered_bytes() -> Gauge {
+    gauge!(BUFFERED_BYTES)
 }
 
 /// [`IN_FLIGHT`] of one direction, set once a second from the counters of the data path.

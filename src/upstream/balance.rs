@@ -15,7 +15,7 @@ pub struct Load {
     pub in_use: usize,
 }
 
-/// The endpoints of a route, one after the other, each at most once.
+/// The endpoints of a route, one after the other, each at most once as long as none declines.
 pub struct Attempts<'r> {
     endpoints: &'r [Endpoint],
     /// Indexes; empty for almost every request.
@@ -52,6 +52,22 @@ impl<'r> Attempts<'r> {
         }
         self.retries = self.retries.checked_sub(1)?;
         self.pick(|_| true, load).map(|next| (next, Counts::AsRetry))
+    }
+
+    /// Whether `retries` allows another attempt.
+    pub fn may_retry(&self) -> bool {
+        self.retries > 0
+    }
+
+    /// The next one after the last declined a request that it did nothing with; each counts as one of `retries`. Where all were tried, they are tried
+    /// again: who declined one stream may take the next, on another connection.
+    pub fn again(&mut self, load: impl Fn(&Endpoint) -> Load) -> Option<&'r Endpoint> {
+        self.retries = self.retries.checked_sub(1)?;
+        self.tried.push(self.last);
+        if self.tried.len() >= self.endpoints.len() {
+            self.tried.clear();
+        }
+        self.pick(|_| true, load)
     }
 
     fn pick(&mut self, may: impl Fn(&Endpoint) -> bool, load: impl Fn(&Endpoint) -> Load) -> Option<&'r Endpoint> {

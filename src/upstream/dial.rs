@@ -2,23 +2,34 @@
 
 use super::lease::{Idle, Protocol, Shared};
 use super::mortal::{Alert, Mortal};
+use super::pool::AppAddress;
+use super::settle::{Settling, UNSETTLED, settled};
 use super::switch::drive;
+use super::unread::Unread;
 use super::{PoolKey, UpstreamError};
 use crate::runtime::clock::Clock;
 use crate::runtime::limits::Timeouts;
-use crate::runtime::tasks::{LocalExecutor, spawn_local};
+use crate::runtime::listener::limit_unsent;
+use crate::runtime::tasks::spawn_local;
 use crate::tls::{Connected, Offer, TlsState};
 use http_body::Body;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
+use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
+
+/// What a peer may send before our client has read it, on one stream and on all of an HTTP/2 connection, and what of a request waits for the peer's
+/// window; bytes. As much as we take from our own clients: the library's defaults would hold 5 MiB a connection.
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+const SEND_BUFFER: usize = 64 << 10;
 
 /// How much earlier than the peer's graceful end we stop using a connection, so that the two never meet.
 const RETIRE_EARLIER: Duration = Duration::from_secs(2);
@@ -68,24 +79,38 @@ pub(super) enum Dialled<B> {
 }
 
 impl Dialer {
-    /// Dials the app over TCP.
-    pub(super) async fn app_tcp<B>(&self, address: SocketAddr, purpose: Purpose, timeouts: &Timeouts) -> Result<Idle<B>, UpstreamError>
+    /// Dials the app, which speaks `protocol`.
+    pub(super) async fn app<B>(
+        &self,
+        address: &AppAddress,
+        protocol: Protocol,
+        purpose: Purpose,
+        timeouts: &Timeouts,
+    ) -> Result<Dialled<B>, UpstreamError>
     where
-        B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
+        B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static,
     {
-        let stream = self.tcp(address, timeouts.connect).await?;
-        self.http1(stream, "app connection", purpose, Alert::default(), None).await
+        match address {
+            AppAddress::Tcp(address) => self.speak(self.tcp(*address, timeouts.connect).await?, protocol, purpose, timeouts).await,
+            AppAddress::Unix(path) => {
+                let connected = timeout(timeouts.connect, UnixStream::connect(path)).await;
+                let stream = connected.map_err(|_| UpstreamError::ConnectTimeout(timeouts.connect))?;
+                let stream = stream.map_err(|error| UpstreamError::Connect(Arc::new(error)))?;
+                self.speak(stream, protocol, purpose, timeouts).await
+            }
+        }
     }
 
-    /// Dials the app over a Unix socket.
-    pub(super) async fn app_unix<B>(&self, path: &Path, purpose: Purpose, timeouts: &Timeouts) -> Result<Idle<B>, UpstreamError>
+    async fn speak<S, B>(&self, stream: S, protocol: Protocol, purpose: Purpose, timeouts: &Timeouts) -> Result<Dialled<B>, UpstreamError>
     where
-        B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
+        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
+        B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static,
     {
-        let connected = timeout(timeouts.connect, UnixStream::connect(path)).await;
-        let stream = connected.map_err(|_| UpstreamError::ConnectTimeout(timeouts.connect))?;
-        let stream = stream.map_err(|error| UpstreamError::Connect(Arc::new(error)))?;
-        self.http1(stream, "app connection", purpose, Alert::default(), None).await
+        let (name, alert) = ("app connection", Alert::default());
+        match protocol {
+            Protocol::Http1 => self.http1(stream, name, purpose, alert, None).await.map(Dialled::Http1),
+            Protocol::Http2 => self.http2(stream, name, alert, self.oldest(), timeouts.handshake).await.map(Dialled::Http2),
+        }
     }
 
     /// Dials a peer and verifies who it is.
@@ -108,7 +133,8 @@ impl Dialer {
         let alert = Alert::default();
         let stream = Mortal::new(stream, Arc::clone(&self.clock), ends, Rc::clone(&alert));
         if channel.alpn == "h2" {
-            self.http2(stream, alert, ends, timeouts).await.map(Dialled::Http2)
+            let retire = self.oldest().min(self.retire(ends, timeouts));
+            self.http2(stream, "peer connection", alert, retire, timeouts.handshake).await.map(Dialled::Http2)
         } else if key.offer == Offer::Http2 {
             Err(UpstreamError::NoHttp2)
         } else {
@@ -125,6 +151,7 @@ impl Dialer {
             return Err(UpstreamError::Loop);
         }
         stream.set_nodelay(true).map_err(|error| UpstreamError::Connect(Arc::new(error)))?;
+        limit_unsent(&stream);
         Ok(stream)
     }
 
@@ -142,30 +169,63 @@ impl Dialer {
     {
         let mut builder = http1::Builder::new();
         builder.max_buf_size(self.head_bytes.max(8 << 10));
-        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| UpstreamError::Http(Arc::new(error)))?;
+        let failed = |error| UpstreamError::Http(Arc::new(error));
         // The end of a connection is told to whoever has a request on it; here there is nobody to tell.
-        let (task, switched) = match purpose {
-            Purpose::Requests => (spawn_local(name, connection), None),
+        let (mut sender, task, switched) = match purpose {
+            Purpose::Requests => {
+                let (sender, connection) = builder.handshake(TokioIo::new(Unread::new(stream))).await.map_err(failed)?;
+                (sender, spawn_local(name, connection).abort_handle(), None)
+            }
             Purpose::Switch => {
+                let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(failed)?;
                 let (to, switched) = oneshot::channel();
-                (spawn_local(name, drive(connection, ends, to)), Some(switched))
+                (sender, spawn_local(name, drive(connection, ends, to)).abort_handle(), Some(switched))
             }
         };
-        let mut idle = Idle::new(sender, task.abort_handle(), alert, self.oldest());
+        // When its task first runs. Whether it ended meanwhile is seen by the request.
+        let _ = sender.ready().await;
+        let mut idle = Idle::new(sender, task, alert, self.oldest());
         idle.switched = switched;
         Ok(idle)
     }
 
-    async fn http2<S, B>(&self, stream: S, alert: Alert, ends: SystemTime, timeouts: &Timeouts) -> Result<Rc<Shared<B>>, UpstreamError>
+    /// Begins HTTP/2; done when the other side has said, within `limit`, how many streams it takes.
+    async fn http2<S, B>(
+        &self,
+        stream: S,
+        name: &'static str,
+        alert: Alert,
+        retire: Instant,
+        limit: Duration,
+    ) -> Result<Rc<Shared<B>>, UpstreamError>
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static,
     {
-        let mut builder = http2::Builder::new(LocalExecutor);
-        builder.max_header_list_size(u32::try_from(self.head_bytes).unwrap_or(u32::MAX));
-        let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|error| UpstreamError::Http(Arc::new(error)))?;
-        drop(spawn_local("peer connection", connection));
-        Ok(Shared::new(sender, alert, self.oldest().min(self.retire(ends, timeouts))))
+        let settling = Settling::default();
+        let mut builder = http2::Builder::new(settling.clone());
+        builder
+            .max_header_list_size(u32::try_from(self.head_bytes).unwrap_or(u32::MAX))
+            .initial_max_send_streams(UNSETTLED)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_send_buf_size(SEND_BUFFER);
+        let (sender, mut connection) =
+            builder.handshake(TokioIo::new(stream)).await.map_err(|error| UpstreamError::Http(Arc::new(error)))?;
+        match timeout(limit, settled(&settling, &mut connection)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) if alert.get().is_some() => return Err(UpstreamError::RefusedUs(alert.get().unwrap_or_default())),
+            Ok(Err(error)) => return Err(error),
+            Err(_) => return Err(UpstreamError::NoSettings),
+        }
+        if connection.current_max_send_streams() == 0 {
+            return Err(UpstreamError::NoStreams);
+        }
+        let connection = Rc::new(RefCell::new(connection));
+        let watched = Rc::downgrade(&connection);
+        let allowed = move || watched.upgrade().map_or(0, |connection| connection.borrow().current_max_send_streams());
+        drop(spawn_local(name, std::future::poll_fn(move |cx| Pin::new(&mut *connection.borrow_mut()).poll(cx))));
+        Ok(Shared::new(sender, Box::new(allowed), alert, retire))
     }
 
     fn oldest(&self) -> Instant {

@@ -7,12 +7,19 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1, http2};
+use pin_project_lite::pin_project;
 use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
+
+/// Streams on one HTTP/2 connection before another one is dialled, where the other side allows more: what servers commonly allow.
+const STREAMS: usize = 100;
 
 /// Which HTTP a connection speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,16 +61,34 @@ impl<B> Idle<B> {
 /// An HTTP/2 connection, shared by its streams.
 pub(super) struct Shared<B> {
     sender: http2::SendRequest<B>,
+    /// Streams that the other side takes at once, as it said last.
+    allowed: Box<dyn Fn() -> usize>,
     alert: Alert,
     retire: Instant,
     pub(super) streams: Cell<usize>,
     since: Cell<Instant>,
+    /// Responses that came on it.
+    answers: Cell<u64>,
     dead: Cell<bool>,
 }
 
 impl<B> Shared<B> {
-    pub(super) fn new(sender: http2::SendRequest<B>, alert: Alert, retire: Instant) -> Rc<Self> {
-        Rc::new(Self { sender, alert, retire, streams: Cell::new(0), since: Cell::new(Instant::now()), dead: Cell::new(false) })
+    pub(super) fn new(sender: http2::SendRequest<B>, allowed: Box<dyn Fn() -> usize>, alert: Alert, retire: Instant) -> Rc<Self> {
+        Rc::new(Self {
+            sender,
+            allowed,
+            alert,
+            retire,
+            streams: Cell::new(0),
+            since: Cell::new(Instant::now()),
+            answers: Cell::new(0),
+            dead: Cell::new(false),
+        })
+    }
+
+    /// Whether one more stream would be opened at once: it would otherwise wait behind the others, however long they last.
+    pub(super) fn is_roomy(&self) -> bool {
+        self.streams.get() < STREAMS.min((self.allowed)())
     }
 
     pub(super) fn usable(&self, now: Instant, idle: Duration) -> bool {
@@ -76,6 +101,8 @@ impl<B> Shared<B> {
 pub struct Lease<B> {
     form: Form<B>,
     home: Rc<Pool<B>>,
+    /// Responses that had come on the connection when the request was sent.
+    answers: u64,
     /// Whether the connection served a request before.
     pub reused: bool,
 }
@@ -88,13 +115,13 @@ enum Form<B> {
 impl<B> Lease<B> {
     pub(super) fn http1(idle: Idle<B>, home: &Rc<Pool<B>>, reused: bool) -> Self {
         home.enter();
-        Self { form: Form::Http1(Some(idle)), home: Rc::clone(home), reused }
+        Self { form: Form::Http1(Some(idle)), home: Rc::clone(home), answers: 0, reused }
     }
 
     pub(super) fn http2(shared: &Rc<Shared<B>>, home: &Rc<Pool<B>>, reused: bool) -> Self {
         home.enter();
         shared.streams.set(shared.streams.get() + 1);
-        Self { form: Form::Http2(Rc::clone(shared)), home: Rc::clone(home), reused }
+        Self { form: Form::Http2(Rc::clone(shared)), home: Rc::clone(home), answers: shared.answers.get(), reused }
     }
 
     /// Which HTTP it speaks.
@@ -121,10 +148,25 @@ impl<B> Lease<B> {
         }
     }
 
+    /// Notes that a response came.
+    pub fn answered(&self) {
+        if let Form::Http2(shared) = &self.form {
+            shared.answers.set(shared.answers.get() + 1);
+        }
+    }
+
     /// Gives the connection up: it took no request, so nobody else shall try it.
-    pub fn discard(self) {
+    pub fn discard(&self) {
         if let Form::Http2(shared) = &self.form {
             shared.dead.set(true);
+        }
+    }
+
+    /// Gives up a connection that has let a request wait for too long: perhaps nobody is there any more, and the next request dials and knows.
+    /// One that has answered somebody meanwhile is alive.
+    pub fn give_up(&self) {
+        if let Form::Http2(shared) = &self.form {
+            shared.dead.set(shared.dead.get() || shared.answers.get() == self.answers);
         }
     }
 
@@ -143,23 +185,37 @@ impl<B> Lease<B> {
 }
 
 impl<B: Body + 'static> Lease<B> {
-    /// Sends a request.
+    /// Sends a request; the future waits for its response.
     ///
     /// # Errors
     /// With the request inside when no byte of it was written, so that it may go elsewhere.
-    pub async fn send(&mut self, request: Request<B>) -> Result<Response<Incoming>, TrySendError<Request<B>>> {
+    pub fn send(&mut self, request: Request<B>) -> impl Future<Output = Result<Response<Incoming>, TrySendError<Request<B>>>> + use<B> {
         match &mut self.form {
-            Form::Http1(Some(idle)) => {
-                // A new connection becomes ready when its task first runs.
-                let _ = idle.sender.ready().await;
-                idle.sender.try_send_request(request).await
-            }
-            Form::Http1(None) => std::future::pending().await,
-            Form::Http2(shared) => {
-                let mut sender = shared.sender.clone();
-                let _ = sender.ready().await;
-                sender.try_send_request(request).await
-            }
+            Form::Http1(Some(idle)) => Sending::Http1 { response: idle.sender.try_send_request(request) },
+            Form::Http1(None) => Sending::Never,
+            Form::Http2(shared) => Sending::Http2 { response: shared.sender.clone().try_send_request(request) },
+        }
+    }
+}
+
+pin_project! {
+    /// A request under way on either form of connection.
+    #[project = SendingProjection]
+    enum Sending<One, Two> {
+        Http1 { #[pin] response: One },
+        Http2 { #[pin] response: Two },
+        Never,
+    }
+}
+
+impl<One: Future, Two: Future<Output = One::Output>> Future for Sending<One, Two> {
+    type Output = One::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<One::Output> {
+        match self.project() {
+            SendingProjection::Http1 { response } => response.poll(cx),
+            SendingProjection::Http2 { response } => response.poll(cx),
+            SendingProjection::Never => Poll::Pending,
         }
     }
 }

@@ -9,13 +9,15 @@ mod names;
 mod pool;
 mod route;
 mod settings;
+mod settle;
 mod switch;
+mod unread;
 
 pub use dial::{Dialer, OwnListeners};
-pub use error::UpstreamError;
+pub use error::{UpstreamError, is_refused, is_unprocessed};
 pub use lease::{Lease, Protocol};
 pub use names::{Answer, Name, Names, Report, Resolver, Snapshot, System, Unresolved};
-pub use pool::{AppPool, PeerPools, PoolKey};
+pub use pool::{AppAddress, AppPool, PeerPools, PoolKey};
 pub use route::{Endpoint, Route, Routes};
 pub use settings::{Address, Settings};
 pub use switch::{Stream, Switched};

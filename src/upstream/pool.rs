@@ -16,9 +16,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Streams on one HTTP/2 connection before another one is dialled: what servers commonly allow.
-const STREAMS: usize = 100;
-
 /// Idle HTTP/1.1 connections kept to one endpoint by one shard.
 const IDLE: usize = 256;
 
@@ -51,11 +48,12 @@ pub(super) struct Pool<B> {
 }
 
 impl<B> Pool<B> {
-    fn new() -> Rc<Self> {
+    /// `speaks`: what is known of the other side.
+    fn new(speaks: Option<Protocol>) -> Rc<Self> {
         Rc::new(Self {
             idle: RefCell::default(),
             shared: RefCell::default(),
-            speaks: Cell::new(None),
+            speaks: Cell::new(speaks),
             dialling: tokio::sync::Semaphore::new(1),
             failed: RefCell::default(),
             in_use: Cell::new(0),
@@ -81,7 +79,7 @@ impl<B> Pool<B> {
     fn take(self: &Rc<Self>, now: Instant, longest: Duration) -> Option<Lease<B>> {
         let mut shared = self.shared.borrow_mut();
         shared.retain(|connection| connection.streams.get() > 0 || connection.usable(now, longest));
-        let roomy = shared.iter().filter(|connection| connection.usable(now, longest) && connection.streams.get() < STREAMS);
+        let roomy = shared.iter().filter(|connection| connection.usable(now, longest) && connection.is_roomy());
         if let Some(connection) = roomy.min_by_key(|connection| connection.streams.get()) {
             return Some(Lease::http2(connection, self, true));
         }
@@ -92,6 +90,51 @@ impl<B> Pool<B> {
             }
         }
         None
+    }
+
+    /// A connection: pooled, or what `dial` gives. Concurrent requests share one HTTP/2 dial, and its failure.
+    async fn lease<F>(self: &Rc<Self>, longest: Duration, dial: impl FnOnce() -> F) -> Result<Lease<B>, UpstreamError>
+    where
+        F: Future<Output = Result<Dialled<B>, UpstreamError>>,
+    {
+        let now = Instant::now();
+        match self.take(now, longest) {
+            Some(lease) => Ok(lease),
+            // Boxed: a dial is large, and most requests find a pooled connection.
+            None => Box::pin(self.dialled(now, longest, dial)).await,
+        }
+    }
+
+    async fn dialled<F>(self: &Rc<Self>, asked: Instant, longest: Duration, dial: impl FnOnce() -> F) -> Result<Lease<B>, UpstreamError>
+    where
+        F: Future<Output = Result<Dialled<B>, UpstreamError>>,
+    {
+        let mut turn = None;
+        if self.speaks.get() != Some(Protocol::Http1) {
+            turn = self.dialling.acquire().await.ok();
+            if let Some(lease) = self.take(Instant::now(), longest) {
+                return Ok(lease);
+            }
+            // Those who waited for a dial share its failure: each would otherwise dial on its own, one after the other.
+            if let Some(error) = self.failed_since(asked) {
+                return Err(error);
+            }
+            if self.speaks.get() == Some(Protocol::Http1) {
+                turn = None;
+            }
+        }
+        let dialled = dial().await.inspect_err(|error| drop(self.failed.replace(Some((Instant::now(), error.clone())))))?;
+        self.failed.take();
+        self.speaks.set(Some(dialled.protocol()));
+        let lease = match dialled {
+            Dialled::Http1(idle) => Lease::http1(idle, self, false),
+            Dialled::Http2(shared) => {
+                self.shared.borrow_mut().push(Rc::clone(&shared));
+                Lease::http2(&shared, self, false)
+            }
+        };
+        drop(turn);
+        Ok(lease)
     }
 
     fn expire(&self, now: Instant, longest: Duration) {
@@ -117,30 +160,28 @@ impl<B> Pool<B> {
 
 /// Where the app is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum AppAddress {
+pub enum AppAddress {
+    /// Over TCP.
     Tcp(SocketAddr),
+    /// Over a Unix socket.
     Unix(PathBuf),
 }
 
-/// A shard's connections to the app: HTTP/1.1.
+/// A shard's connections to the app.
 pub struct AppPool<B> {
     address: AppAddress,
+    protocol: Protocol,
     dialer: Dialer,
     pool: Rc<Pool<B>>,
 }
 
 impl<B> AppPool<B>
 where
-    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static,
 {
-    /// A pool for an app that listens on TCP.
-    pub fn tcp(address: SocketAddr, dialer: Dialer) -> Self {
-        Self { address: AppAddress::Tcp(address), dialer, pool: Pool::new() }
-    }
-
-    /// A pool for an app that listens on a Unix socket.
-    pub fn unix(path: PathBuf, dialer: Dialer) -> Self {
-        Self { address: AppAddress::Unix(path), dialer, pool: Pool::new() }
+    /// A pool for an app that listens at `address` and speaks `protocol`: HTTP/2 with prior knowledge, without TLS.
+    pub fn new(address: AppAddress, protocol: Protocol, dialer: Dialer) -> Self {
+        Self { address, protocol, dialer, pool: Pool::new(Some(protocol)) }
     }
 
     /// A connection of its own for a request that asks to switch protocols; it does not come into the pool.
@@ -148,7 +189,10 @@ where
     /// # Errors
     /// Nothing could be dialled.
     pub async fn lease_to_switch(&self, timeouts: &Timeouts) -> Result<Lease<B>, UpstreamError> {
-        Ok(Lease::http1(self.dial(Purpose::Switch, timeouts).await?, &self.pool, false))
+        if self.protocol == Protocol::Http2 {
+            return Err(UpstreamError::NoHttp1);
+        }
+        own(&self.pool, self.dialer.app(&self.address, self.protocol, Purpose::Switch, timeouts).await?)
     }
 
     /// A connection: pooled, or dialled now.
@@ -156,17 +200,7 @@ where
     /// # Errors
     /// Nothing could be dialled.
     pub async fn lease(&self, timeouts: &Timeouts) -> Result<Lease<B>, UpstreamError> {
-        if let Some(lease) = self.pool.take(Instant::now(), timeouts.app_pool_idle) {
-            return Ok(lease);
-        }
-        Ok(Lease::http1(self.dial(Purpose::Requests, timeouts).await?, &self.pool, false))
-    }
-
-    async fn dial(&self, purpose: Purpose, timeouts: &Timeouts) -> Result<Idle<B>, UpstreamError> {
-        match &self.address {
-            AppAddress::Tcp(address) => self.dialer.app_tcp(*address, purpose, timeouts).await,
-            AppAddress::Unix(path) => self.dialer.app_unix(path, purpose, timeouts).await,
-        }
+        self.pool.lease(timeouts.app_pool_idle, || self.dialer.app(&self.address, self.protocol, Purpose::Requests, timeouts)).await
     }
 
     /// Whether there is nothing to expire.
@@ -195,43 +229,12 @@ where
         Self { dialer, pools: RefCell::default() }
     }
 
-    /// A connection to `key`: pooled, or dialled with `tls`, whose generation is the key's. Concurrent requests share one HTTP/2 dial, and its failure.
+    /// A connection to `key`: pooled, or dialled with `tls`, whose generation is the key's.
     ///
     /// # Errors
     /// Nothing could be dialled.
     pub async fn lease(&self, key: &PoolKey, host: &str, tls: &TlsState, timeouts: &Timeouts) -> Result<Lease<B>, UpstreamError> {
-        let pool = self.pool(key);
-        if let Some(lease) = pool.take(Instant::now(), timeouts.pool_idle) {
-            return Ok(lease);
-        }
-        let asked = Instant::now();
-        let mut turn = None;
-        if pool.speaks.get() != Some(Protocol::Http1) {
-            turn = pool.dialling.acquire().await.ok();
-            if let Some(lease) = pool.take(Instant::now(), timeouts.pool_idle) {
-                return Ok(lease);
-            }
-            // Those who waited for a dial share its failure: each would otherwise dial on its own, one after the other.
-            if let Some(error) = pool.failed_since(asked) {
-                return Err(error);
-            }
-            if pool.speaks.get() == Some(Protocol::Http1) {
-                turn = None;
-            }
-        }
-        let dialled = self.dialer.peer(tls, key, host, Purpose::Requests, timeouts).await;
-        let dialled = dialled.inspect_err(|error| drop(pool.failed.replace(Some((Instant::now(), error.clone())))))?;
-        pool.failed.take();
-        pool.speaks.set(Some(dialled.protocol()));
-        let lease = match dialled {
-            Dialled::Http1(idle) => Lease::http1(idle, &pool, false),
-            Dialled::Http2(shared) => {
-                pool.shared.borrow_mut().push(Rc::clone(&shared));
-                Lease::http2(&shared, &pool, false)
-            }
-        };
-        drop(turn);
-        Ok(lease)
+        self.pool(key).lease(timeouts.pool_idle, || self.dialer.peer(tls, key, host, Purpose::Requests, timeouts)).await
     }
 
     /// A connection of its own to `key`, which offers HTTP/1.1 alone, for a request that asks to switch protocols; it does not come into the pool.
@@ -240,10 +243,7 @@ where
     /// Nothing could be dialled.
     pub async fn lease_to_switch(&self, key: &PoolKey, host: &str, tls: &TlsState, timeouts: &Timeouts) -> Result<Lease<B>, UpstreamError> {
         let pool = self.pool(key);
-        match self.dialer.peer(tls, key, host, Purpose::Switch, timeouts).await? {
-            Dialled::Http1(idle) => Ok(Lease::http1(idle, &pool, false)),
-            Dialled::Http2(_) => Err(UpstreamError::NoHttp1),
-        }
+        own(&pool, self.dialer.peer(tls, key, host, Purpose::Switch, timeouts).await?)
     }
 
     /// What speaks against dialling or using `key` now, for balancing.
@@ -276,8 +276,16 @@ where
         if let Some(pool) = self.pools.borrow().get(key) {
             return Rc::clone(pool);
         }
-        let pool = Pool::new();
+        let pool = Pool::new(None);
         self.pools.borrow_mut().insert(key.clone(), Rc::clone(&pool));
         pool
+    }
+}
+
+/// A connection that nobody else gets.
+fn own<B>(pool: &Rc<Pool<B>>, dialled: Dialled<B>) -> Result<Lease<B>, UpstreamError> {
+    match dialled {
+        Dialled::Http1(idle) => Ok(Lease::http1(idle, pool, false)),
+        Dialled::Http2(_) => Err(UpstreamError::NoHttp1),
     }
 }

@@ -5,9 +5,9 @@ use http::{HeaderMap, Method, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -30,9 +30,17 @@ pub struct Seen {
     pub target: String,
     /// Its header.
     pub headers: HeaderMap,
+    /// On HTTP/2 its `:scheme` and `:authority`.
+    pub origin: Option<(String, String)>,
 }
 
-/// An HTTP/1.1 server in the test's process; dropping it ends it.
+#[derive(Clone, Copy)]
+enum Speaks {
+    Http1,
+    H2c,
+}
+
+/// An HTTP server in the test's process; dropping it ends it.
 pub struct App {
     /// Where it listens.
     pub address: SocketAddr,
@@ -50,6 +58,23 @@ impl App {
 
     /// Answers with what `handle` gives; `/hold…` is held here as well.
     pub async fn serve<H, F>(handle: H) -> Self
+    where
+        H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+        F: Future<Output = Response<AppBody>> + Send + 'static,
+    {
+        Self::speak(Speaks::Http1, handle).await
+    }
+
+    /// As [`App::serve`], over HTTP/2 with prior knowledge.
+    pub async fn h2c<H, F>(handle: H) -> Self
+    where
+        H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+        F: Future<Output = Response<AppBody>> + Send + 'static,
+    {
+        Self::speak(Speaks::H2c, handle).await
+    }
+
+    async fn speak<H, F>(speaks: Speaks, handle: H) -> Self
     where
         H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
         F: Future<Output = Response<AppBody>> + Send + 'static,
@@ -73,7 +98,11 @@ impl App {
                         Ok::<_, Infallible>(handle(request).await)
                     }
                 });
-                tokio::spawn(http1::Builder::new().half_close(true).serve_connection(TokioIo::new(stream), service));
+                let stream = TokioIo::new(stream);
+                match speaks {
+                    Speaks::Http1 => drop(tokio::spawn(http1::Builder::new().half_close(true).serve_connection(stream, service))),
+                    Speaks::H2c => drop(tokio::spawn(http2::Builder::new(TokioExecutor::new()).serve_connection(stream, service))),
+                }
             }
         });
         Self { address, seen, gate, task }
@@ -180,6 +209,8 @@ fn usual(request: Request<Incoming>) -> Response<AppBody> {
 
 fn note(log: &Mutex<Vec<Seen>>, request: &Request<Incoming>) {
     let target = request.uri().path_and_query().map_or(String::new(), ToString::to_string);
-    let seen = Seen { method: request.method().clone(), target, headers: request.headers().clone() };
+    let origin = request.uri().scheme_str().zip(request.uri().authority());
+    let origin = origin.map(|(scheme, authority)| (scheme.to_owned(), authority.to_string()));
+    let seen = Seen { method: request.method().clone(), target, headers: request.headers().clone(), origin };
     log.lock().unwrap().push(seen);
 }

@@ -56,9 +56,12 @@ impl Dns {
     /// A name server that knows no name.
     pub async fn start() -> Self {
         let shared = Arc::<Shared>::default();
-        let udp = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
-        let address = udp.local_addr().unwrap();
-        let tcp = TcpListener::bind(address).await.unwrap();
+        let (address, udp, tcp) = super::eventually("a port that is free for UDP and TCP", async || {
+            let udp = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            let address = udp.local_addr().unwrap();
+            Some((address, Arc::new(udp), TcpListener::bind(address).await.ok()?))
+        })
+        .await;
         let tasks = [tokio::spawn(over_udp(udp, Arc::clone(&shared))), tokio::spawn(over_tcp(tcp, Arc::clone(&shared)))];
         Self { address, shared, tasks }
     }

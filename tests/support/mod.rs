@@ -5,13 +5,18 @@
 #![allow(dead_code, reason = "not every property uses every fixture")]
 
 pub mod app;
+pub mod bystander;
 pub mod client;
+pub mod conformance;
 pub mod curl;
 pub mod dns;
 pub mod expiry;
 pub mod frames;
+pub mod grpc;
 pub mod raw;
 pub mod raw_http2;
+pub mod raw_server;
+pub mod recording;
 pub mod remote;
 pub mod setup;
 pub mod sidecar;
@@ -20,11 +25,13 @@ pub mod strict;
 pub mod websocket;
 
 pub use app::App;
+pub use bystander::Bystander;
 pub use client::{Peer, get};
 pub use dns::Dns;
 pub use raw::Raw;
+pub use raw_server::RawServer;
 pub use remote::Remote;
-pub use setup::{ALICE, BOB, Setup, policy};
+pub use setup::{ALICE, BOB, ORDERS, Setup, policy};
 pub use sidecar::Sidecar;
 
 use std::time::Duration;

@@ -43,9 +43,14 @@ impl Raw {
 
     /// HTTP/2 in the clear with prior knowledge; its preface is sent, with empty SETTINGS.
     pub async fn app_h2c(address: SocketAddr) -> RawHttp2 {
-        let mut connection = RawHttp2::over(plain(address).await, "http");
+        let mut connection = Self::app_h2c_silent(address).await;
         connection.preface().await;
         connection
+    }
+
+    /// HTTP/2 in the clear, of which nothing is sent yet.
+    pub async fn app_h2c_silent(address: SocketAddr) -> RawHttp2 {
+        RawHttp2::over(plain(address).await, "http")
     }
 }
 
@@ -177,7 +182,7 @@ impl RawHttp1 {
     }
 
     /// The lines of a head without their ends.
-    async fn head(&mut self) -> Option<Vec<String>> {
+    pub(super) async fn head(&mut self) -> Option<Vec<String>> {
         let mut lines = Vec::new();
         loop {
             match self.line().await? {
@@ -201,7 +206,7 @@ impl RawHttp1 {
         }
     }
 
-    async fn chunks(&mut self) -> Option<(Vec<u8>, Vec<(String, Vec<u8>)>)> {
+    pub(super) async fn chunks(&mut self) -> Option<(Vec<u8>, Vec<(String, Vec<u8>)>)> {
         let mut body = Vec::new();
         loop {
             let line = self.line().await?;
@@ -215,7 +220,7 @@ impl RawHttp1 {
     }
 }
 
-fn field(line: &str) -> (String, Vec<u8>) {
+pub(super) fn field(line: &str) -> (String, Vec<u8>) {
     let (name, value) = line.split_once(':').unwrap_or_else(|| panic!("no field: {line:?}"));
     (name.to_owned(), value.trim().chars().map(|character| character as u8).collect())
 }

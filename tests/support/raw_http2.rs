@@ -210,8 +210,8 @@ impl RawHttp2 {
 
     /// The next frame that `wanted` takes, of those set aside and those to come; `None` where the connection ends before. Others are set aside.
     pub async fn until(&mut self, wanted: impl Fn(&RawFrame) -> bool) -> Option<RawFrame> {
-        if let Some(at) = self.aside.iter().position(&wanted) {
-            return self.aside.remove(at);
+        if let Some(frame) = self.aside(&wanted) {
+            return Some(frame);
         }
         loop {
             match self.read().await? {
@@ -219,6 +219,12 @@ impl RawHttp2 {
                 frame => self.aside.push_back(frame),
             }
         }
+    }
+
+    /// The next frame that `wanted` takes, of those set aside.
+    pub fn aside(&mut self, wanted: impl Fn(&RawFrame) -> bool) -> Option<RawFrame> {
+        let at = self.aside.iter().position(wanted)?;
+        self.aside.remove(at)
     }
 
     /// What becomes of the request on a stream. A 1xx before the response is left out.

@@ -4,6 +4,7 @@ use super::app::{AppBody, full, unfinished};
 use countersign::identity::x509::Leaf;
 use countersign::testing::pki::TestCert;
 use http::{HeaderMap, Request, Response};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -15,7 +16,6 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme};
 use std::collections::HashMap;
-use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -57,7 +57,7 @@ pub struct Asked {
 
 /// A TLS server that wants a client certificate and takes any; dropping it stops accepting.
 ///
-/// It answers `/hold…` once [`Remote::release`] was called, `/unfinished…` without end, and the rest at once, with the request's authority.
+/// It answers `/read…` once the whole request is there (trailers are then noted as fields), `/hold…` once [`Remote::release`] was called, `/unfinished…` without end, and the rest at once, with the request's authority.
 pub struct Remote {
     /// Where it listens.
     pub address: SocketAddr,
@@ -151,6 +151,18 @@ impl Drop for Remote {
     }
 }
 
+/// What a peer that speaks for itself shakes hands with: it shows `cert` and takes every client.
+pub fn acceptor(cert: &TestCert, alpn: &[&str]) -> TlsAcceptor {
+    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(Arc::new(AnyClient(aws_lc_rs::default_provider())))
+        .with_single_cert(cert.chain.clone(), cert.key())
+        .unwrap();
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    TlsAcceptor::from(Arc::new(config))
+}
+
 async fn serve(acceptor: TlsAcceptor, stream: TcpStream, shared: Arc<Shared>, call: usize, gate: watch::Sender<bool>) {
     let stream = match acceptor.accept(stream).await {
         Ok(stream) => stream,
@@ -162,14 +174,16 @@ async fn serve(acceptor: TlsAcceptor, stream: TcpStream, shared: Arc<Shared>, ca
     shared.note(call, |call| (call.client, call.server_name) = (Some(serial), name));
     let (asking, counting) = (Arc::clone(&shared), Counting { inner: stream, shared: Arc::clone(&shared), call });
     let service = service_fn(move |request: Request<Incoming>| {
-        let host = asking.ask(call, &request);
+        let asking = Arc::clone(&asking);
         let mut gate = gate.subscribe();
         async move {
+            let request = if request.uri().path().starts_with("/read") { whole(request).await? } else { request.map(|_| ()) };
+            let host = asking.ask(call, &request);
             if request.uri().path().starts_with("/hold") {
                 let _ = gate.wait_for(|open| *open).await;
             }
             let body = if request.uri().path().starts_with("/unfinished") { unfinished("beginning") } else { full(host) };
-            Ok::<Response<AppBody>, Infallible>(Response::new(body))
+            Ok::<Response<AppBody>, hyper::Error>(Response::new(body))
         }
     });
     if http2 {
@@ -178,6 +192,15 @@ async fn serve(acceptor: TlsAcceptor, stream: TcpStream, shared: Arc<Shared>, ca
         let _ = http1::Builder::new().serve_connection(TokioIo::new(counting), service).await;
     }
     shared.note(call, |call| call.ended = true);
+}
+
+/// Reads a request to its end.
+async fn whole(request: Request<Incoming>) -> Result<Request<()>, hyper::Error> {
+    let (mut head, body) = request.into_parts();
+    if let Some(trailers) = body.collect().await?.trailers() {
+        head.headers.extend(trailers.clone());
+    }
+    Ok(Request::from_parts(head, ()))
 }
 
 impl Shared {
@@ -192,7 +215,7 @@ impl Shared {
     }
 
     /// Notes a request; gives its authority.
-    fn ask(&self, call: usize, request: &Request<Incoming>) -> String {
+    fn ask(&self, call: usize, request: &Request<()>) -> String {
         let header = request.headers().get("host").map(|host| host.to_str().unwrap().to_owned());
         let host = request.uri().authority().map(ToString::to_string).or(header).unwrap_or_default();
         let target = request.uri().path_and_query().map_or(String::new(), ToString::to_string);

@@ -256,6 +256,17 @@ impl Sidecar {
         Memory { resident: kib("VmRSS:") << 10, peak: kib("VmHWM:") << 10 }
     }
 
+    /// Its open descriptors.
+    pub fn descriptors(&self) -> usize {
+        std::fs::read_dir(self.proc("fd")).unwrap().count()
+    }
+
+    /// Waits until it holds no more descriptors than `before`: connections of an attack, towards clients and app, are gone.
+    pub async fn gives_descriptors_back(&self, before: usize) {
+        let look = async || (self.descriptors() <= before).then_some(());
+        eventually(&format!("{before} descriptors, now {}", self.descriptors()), look).await;
+    }
+
     /// A path in `/proc` that is about it.
     pub fn proc(&self, name: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}", self.child.id())).join(name)

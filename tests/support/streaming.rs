@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -177,6 +178,25 @@ impl Streams {
             Self::Http1(send) => !send.is_closed(),
             Self::Http2(send) => !send.is_closed(),
         }
+    }
+
+    /// Connects to an outbound listener with HTTP/2 and prior knowledge.
+    pub async fn app_h2c(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        let (send, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        tokio::spawn(connection);
+        Self::Http2(send)
+    }
+
+    /// Sends a request for this address over HTTP/2, as [`Streams::send`] does for a path.
+    pub fn ask(
+        &mut self,
+        method: &str,
+        uri: &str,
+        body: AnyBody,
+    ) -> impl Future<Output = hyper::Result<Response<Incoming>>> + Send + use<> {
+        let Self::Http2(send) = self else { panic!("only over HTTP/2") };
+        send.send_request(Request::builder().method(method).uri(uri).body(body).unwrap())
     }
 
     /// Sends a request with this method, path and body; gives the response's head. The future does not borrow the connection.

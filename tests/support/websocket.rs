@@ -184,7 +184,7 @@ async fn echo(stream: TcpStream, log: &Mutex<Vec<Seen>>) -> Option<End> {
     let judge = |request: &Asked, mut answer: Agreed| {
         let target = request.uri().to_string();
         let refused = target.starts_with("/refused");
-        log.lock().unwrap().push(Seen { method: request.method().clone(), target, headers: request.headers().clone() });
+        log.lock().unwrap().push(Seen { method: request.method().clone(), target, headers: request.headers().clone(), origin: None });
         if refused {
             let mut refusal = ErrorResponse::new(Some("not here".to_owned()));
             *refusal.status_mut() = StatusCode::BAD_REQUEST;

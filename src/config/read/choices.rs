@@ -6,6 +6,7 @@ use crate::proxy::{IdentityHeader, OutboundProtocol};
 use crate::request::{Escapes, PathParams};
 use crate::telemetry::log::Format;
 use crate::tls::{Cipher, Group, MinVersion, Offer};
+use crate::upstream::Protocol;
 
 impl Choice for Group {
     const NAMES: &'static [(&'static str, Self)] =
@@ -36,6 +37,10 @@ impl Choice for IdentityHeader {
 
 impl Choice for OutboundProtocol {
     const NAMES: &'static [(&'static str, Self)] = &[("auto", Self::Auto), ("http1", Self::Http1), ("h2c", Self::H2c)];
+}
+
+impl Choice for Protocol {
+    const NAMES: &'static [(&'static str, Self)] = &[("http1", Self::Http1), ("h2c", Self::Http2)];
 }
 
 impl Choice for Offer {

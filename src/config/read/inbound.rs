@@ -1,20 +1,11 @@
 //! `[inbound]`.
 
-use crate::config::keys::{Choice, Element, Keys, Wrong};
+use crate::config::keys::{Element, Keys, Wrong};
 use crate::proxy::{App, Inbound};
 use crate::request::Strictness;
 use crate::runtime::exposure::PrivateApp;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
-
-/// What the app speaks.
-#[derive(Clone, Copy, PartialEq)]
-struct Http1;
-
-impl Choice for Http1 {
-    const NAMES: &'static [(&'static str, Self)] = &[("http1", Self)];
-    const NOT_BUILT: &'static [&'static str] = &["h2c"];
-}
 
 pub(super) fn read(root: &Keys<'_>) -> Option<Inbound> {
     let keys = root.table_if_present("inbound")?;
@@ -22,11 +13,11 @@ pub(super) fn read(root: &Keys<'_>) -> Option<Inbound> {
     let default = Inbound::default();
     let listen = keys.or("listen", default.listen);
     let app = keys.or("app", default.app);
-    keys.or("app_protocol", Http1);
     let required = keys.or("require_private_app", default.private_app == PrivateApp::Required);
     let inbound = Inbound {
         listen,
         app,
+        app_protocol: keys.or("app_protocol", default.app_protocol),
         strictness: Strictness {
             path_params: keys.or("path_params", default.strictness.path_params),
             escapes: keys.or("escapes", default.strictness.escapes),

@@ -14,7 +14,6 @@ pub(super) fn runtime(root: &Keys<'_>) -> Settings {
 
 pub(super) fn limits(root: &Keys<'_>) -> Limits {
     let keys = root.table("limits");
-    keys.not_built(&["buffered_bytes"]);
     let default = Limits::default();
     let limits = Limits {
         connections: keys.within("connections", default.connections, 1..=1_000_000),
@@ -25,6 +24,7 @@ pub(super) fn limits(root: &Keys<'_>) -> Limits {
         head_fields: keys.within("head_fields", default.head_fields, 8..=1_000),
         max_body: keys.or("max_body", Size(default.max_body)).0,
         h2_streams: keys.within("h2_streams", default.h2_streams, 1..=10_000),
+        buffered_bytes: keys.within("buffered_bytes", Size(default.buffered_bytes), Size(1 << 20)..=Size(1 << 40)).0,
         max_connection_age: keys.or("max_connection_age", default.max_connection_age),
     };
     if limits.in_flight_per_identity == 0.0 {

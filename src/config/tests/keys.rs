@@ -30,6 +30,7 @@ fn values_arrive_where_they_belong() {
     let text = r#"
 [inbound]
 app = "http://localhost:3000"
+app_protocol = "h2c"
 escapes = "opaque"
 [outbound]
 protocol = "h2c"
@@ -49,6 +50,7 @@ file = "env:P"
     let config = load(text).unwrap().config;
     let inbound = config.inbound.unwrap();
     assert_eq!(inbound.app, App::Tcp("127.0.0.1:3000".parse().unwrap()));
+    assert_eq!(inbound.app_protocol, crate::upstream::Protocol::Http2);
     assert_eq!(inbound.strictness.escapes, crate::request::Escapes::Opaque);
     assert_eq!(inbound.strictness.head_fields, 50);
     assert_eq!(config.outbound.unwrap().strictness.head_fields, 50);

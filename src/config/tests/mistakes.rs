@@ -95,14 +95,12 @@ fn what_is_not_built_yet_is_refused_by_name() {
         ("[policy]\nfile = 'p'\nrefresh = '60s'", "policy.refresh"),
         ("[audit]\nhash_user = true", "audit.hash_user"),
         ("[audit.signing]", "audit.signing"),
-        ("[limits]\nbuffered_bytes = '256MiB'", "limits.buffered_bytes"),
     ];
     for (text, key) in keys {
         assert_eq!(load(text).unwrap_err(), [format!("{key}: is not built yet; leave it out")], "{text}");
     }
     expect(&[
         ("[credentials]\nsource = 'acm-pca'", "credentials.source: \"acm-pca\" is not built yet; write \"dev\" or \"file\""),
-        ("[inbound]\napp_protocol = 'h2c'", "inbound.app_protocol: \"h2c\" is not built yet; write \"http1\""),
         ("[audit]\nformat = 'ocsf'", "audit.format: \"ocsf\" is not built yet; write \"countersign\""),
         (
             "[policy]\nfile = 's3://b/p'",

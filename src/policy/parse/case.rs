@@ -1,13 +1,14 @@
 //! `[[case]]`: tests that travel with the table.
 
-use super::fields::{self, not_built};
+use super::fields::{self, each, not_built};
 use super::{Context, rule};
 use crate::document::{Document, Place, Section};
 use crate::identity::pattern::PrincipalPattern;
 use crate::identity::{PeerIdentity, Principal, SpiffeId};
-use crate::policy::{Caller, Denial, Facts, Reason, RuleFacts, Snapshot, Table, Verdict, decide};
-use crate::request::{CanonicalRequest, Listener, Malformed, Strictness, canonicalize};
-use http::{HeaderMap, HeaderValue, Method, Uri, Version};
+use crate::policy::{Caller, Denial, Facts, Reason, RuleFacts, Snapshot, Table, Verdict, decide, mentioned};
+use crate::request::{CanonicalRequest, ContentType, Listener, Malformed, Mentioned, Strictness, canonicalize};
+use http::header::{CONTENT_TYPE, HOST};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -20,6 +21,8 @@ pub(crate) struct Case {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) host: Option<String>,
+    pub(crate) headers: Vec<(HeaderName, String)>,
+    pub(crate) ctype: ContentType,
     /// Absent in the text: the port of the first inbound listener.
     pub(crate) port: Option<u16>,
     /// Absent: the time of the load.
@@ -34,7 +37,7 @@ pub(crate) struct Case {
 impl Case {
     /// Reads one case; what is wrong is noted.
     pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> Option<Self> {
-        for key in ["headers", "claims", "source_ip", "cert_age", "ctype"] {
+        for key in ["claims", "source_ip", "cert_age"] {
             not_built(&section, key);
         }
         let name = required(&section, "name", "what the case is about", |text| Ok(text.to_owned()));
@@ -43,7 +46,9 @@ impl Case {
         let path = required(&section, "path", "as in \"/orders/17\"", |text| Ok(text.to_owned()));
         let expect = required(&section, "expect", "\"allow\" or \"deny\"", verdict);
         let host = section.str("host").map(|host| host.value);
-        let port = section.integer("port").and_then(|port| fields::port(&section, &port.place, port.value, context.ports));
+        let headers = headers(&section);
+        let ctype = ctype(&section, &headers);
+        let port = section.integer("port").and_then(|port| fields::port(&section, &port.place, port.value, &context.listeners.ports));
         let at = fields::time(&section, "at");
         let rule = section.str("rule").map(|rule| rule.value);
         let (expect_place, rule_place) = (section.place_of("expect"), section.place_of("rule"));
@@ -54,11 +59,13 @@ impl Case {
             method: method?,
             path: path?,
             host,
+            headers,
+            ctype,
             port,
             at,
             expect: expect?,
             rule,
-            default_port: context.ports.first().copied().unwrap_or_default(),
+            default_port: context.listeners.ports.first().copied().unwrap_or_default(),
             expect_place,
             rule_place,
         })
@@ -97,7 +104,7 @@ impl Case {
         };
         let source = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let caller = Caller::new(Some(Arc::new(identity)), source, self.port.unwrap_or(self.default_port), None);
-        let decision = match self.request() {
+        let decision = match self.request(&mentioned(table)) {
             Ok(request) => decide(table, &caller, &request, at),
             Err(malformed) => Err(Box::new(Denial::malformed(malformed, table))),
         };
@@ -108,17 +115,23 @@ impl Case {
     }
 
     /// The request through the same canonical function; without `host` it is an HTTP/1.0 request that has none.
-    fn request(&self) -> Result<CanonicalRequest, Malformed> {
+    fn request(&self, mentioned: &Mentioned) -> Result<CanonicalRequest, Malformed> {
         let uri = Uri::try_from(self.path.as_str()).map_err(|_| Malformed::Target)?;
         let mut headers = HeaderMap::new();
         let version = match &self.host {
             None => Version::HTTP_10,
             Some(host) => {
-                headers.insert(http::header::HOST, HeaderValue::from_str(host).map_err(|_| Malformed::Host)?);
+                headers.insert(HOST, HeaderValue::from_str(host).map_err(|_| Malformed::Host)?);
                 Version::HTTP_11
             }
         };
-        canonicalize(&self.method, &uri, version, &headers, &Strictness::default(), Listener::Inbound)
+        for (name, value) in &self.headers {
+            headers.insert(name.clone(), HeaderValue::from_str(value).map_err(|_| Malformed::Http1Parse)?);
+        }
+        if let Some(example) = self.ctype.example() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static(example));
+        }
+        canonicalize(&self.method, &uri, version, &headers, &Strictness::default(), Listener::Inbound, mentioned)
     }
 }
 
@@ -145,6 +158,32 @@ fn principal(text: &str) -> Result<Principal, (String, String)> {
         return if plain { Ok(name) } else { Err(("is no identity".into(), "write a SPIFFE id or a DNS name, without wildcards".into())) };
     }
     SpiffeId::parse(text).map(Principal::Spiffe).map_err(|error| (error.to_string(), "write \"spiffe://trust.domain/path\"".into()))
+}
+
+/// What the request has beside `Host`, each name once.
+fn headers(section: &Section<'_>) -> Vec<(HeaderName, String)> {
+    let Some(headers) = section.section("headers") else { return Vec::new() };
+    let read = headers.named_strings().into_iter().filter_map(|(name, value)| {
+        let name = each(section, name, |text| match HeaderName::from_bytes(text.as_bytes()) {
+            Ok(HOST) => Err(("is host".to_owned(), "write host = \"…\" in the case".to_owned())),
+            Ok(name) => Ok(name),
+            Err(_) => Err(("is no header name".to_owned(), "write letters, digits and dashes, as in x-tenant".to_owned())),
+        })?;
+        Some((name, value.value))
+    });
+    read.collect()
+}
+
+/// The class of the content type, as records name it.
+fn ctype(section: &Section<'_>, headers: &[(HeaderName, String)]) -> ContentType {
+    if section.has("ctype") && headers.iter().any(|(name, _)| *name == CONTENT_TYPE) {
+        section.problem("ctype", "stands beside a content-type in headers", "write one of them");
+    }
+    let read = |text: &str| {
+        let wrong = || ("is no class of content types".to_owned(), "write \"grpc\", \"json\", \"form\", \"other\" or \"none\"".to_owned());
+        ContentType::named(text).ok_or_else(wrong)
+    };
+    section.str("ctype").and_then(|item| each(section, item, read)).unwrap_or_default()
 }
 
 fn verdict(text: &str) -> Result<Verdict, (String, String)> {

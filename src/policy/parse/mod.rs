@@ -3,13 +3,15 @@
 mod case;
 mod fields;
 mod from;
+mod grpc;
+mod header;
 mod rule;
 
 pub(super) use case::Case;
 
 use super::canonical_json::{self, Head};
 use super::rule::Rule;
-use super::{Table, TableFacts};
+use super::{Listeners, Table, TableFacts};
 use crate::document::{Document, Item, Problems, Section};
 use from::Sets;
 use rule::ParsedRule;
@@ -19,28 +21,27 @@ use std::time::SystemTime;
 
 /// What everything in the text is read against.
 struct Context<'a> {
-    /// The local ports of the inbound listeners.
-    ports: &'a [u16],
+    listeners: &'a Listeners,
     now: SystemTime,
     sets: Sets,
 }
 
-/// Reads a table; `file` is only what problems call it, `ports` are the local ports of the inbound listeners.
+/// Reads a table for these listeners; `file` is only what problems call it.
 ///
 /// # Errors
 /// Every problem of the text, and every `[[case]]` that does not hold.
-pub fn parse(file: &str, text: &str, ports: &[u16]) -> Result<Table, Problems> {
-    parse_at(file, text, ports, SystemTime::now())
+pub fn parse(file: &str, text: &str, listeners: &Listeners) -> Result<Table, Problems> {
+    parse_at(file, text, listeners, SystemTime::now())
 }
 
 /// As [`parse`], at a given time.
-pub(super) fn parse_at(file: &str, text: &str, ports: &[u16], now: SystemTime) -> Result<Table, Problems> {
+pub(super) fn parse_at(file: &str, text: &str, listeners: &Listeners, now: SystemTime) -> Result<Table, Problems> {
     let document = Document::parse(file, text)?;
-    let table = read(&document, ports, now);
+    let table = read(&document, listeners, now);
     document.finish(table)
 }
 
-fn read(document: &Document<'_>, ports: &[u16], now: SystemTime) -> Option<Table> {
+fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Option<Table> {
     let root = document.root();
     // Another schema may mean something else by every other key.
     if !schema_is_known(&root) {
@@ -51,7 +52,7 @@ fn read(document: &Document<'_>, ports: &[u16], now: SystemTime) -> Option<Table
     for key in ["enforce_percent", "egress", "jwt_issuer", "tags"] {
         fields::not_built(&root, key);
     }
-    let context = Context { ports, now, sets: Sets::read(&root) };
+    let context = Context { listeners, now, sets: Sets::read(&root) };
     let rules = rules(&root, &context);
     let cases: Vec<Case> = root.sections("case").into_iter().filter_map(|section| Case::read(section, &context)).collect();
     root.close();

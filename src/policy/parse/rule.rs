@@ -1,7 +1,7 @@
 //! `[[rule]]`.
 
 use super::fields::{self, list, list_of};
-use super::{Context, from};
+use super::{Context, from, grpc, header};
 use crate::document::{Document, Item, Section};
 use crate::policy::RuleFacts;
 use crate::policy::methods::Methods;
@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The parts of the format that come later.
-const NOT_BUILT: [&str; 8] = ["headers", "claims", "when", "grpc", "tcp", "break_glass", "enforce_percent", "principal_tag"];
+const NOT_BUILT: [&str; 6] = ["claims", "when", "tcp", "break_glass", "enforce_percent", "principal_tag"];
 
 /// A rule whose references to other rules are still names.
 pub(super) struct ParsedRule {
@@ -49,10 +49,15 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
     let effect = effect(&section);
     let mode = fields::mode(&section, context.now);
     let from = from::read(&section, context);
-    let methods = methods(&section);
-    let paths = paths(&section);
+    let (grpc, sugar): (Vec<_>, Vec<_>) = grpc::read(&section).into_iter().flatten().map(|method| (method.written, method.path)).unzip();
+    let (methods, paths) = if section.has("grpc") {
+        (Some(Methods::of(vec![Method::POST])), Some(sugar.into_iter().unzip()))
+    } else {
+        (methods(&section), paths(&section))
+    };
     let hosts = list_of(&section, "hosts", "list at least one host, or remove it", HostPattern::parse).unwrap_or_default();
     let ports = ports(&section, context);
+    let headers = header::read(&section, context);
     let sample = sample(&section);
     let expires = fields::time(&section, "expires");
     let excepts = excepts(&section, effect);
@@ -71,6 +76,8 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
             paths: paths.into(),
             hosts: hosts.into(),
             ports: ports.into(),
+            grpc: grpc.into(),
+            headers: headers.into(),
             expires,
             excepts: Box::default(),
             sample,
@@ -133,8 +140,8 @@ pub(super) fn method(text: &str) -> Result<Method, (String, String)> {
 }
 
 fn paths(section: &Section<'_>) -> Option<(Vec<Arc<str>>, Vec<PathPattern>)> {
-    if !section.has("paths") {
-        section.problem("paths", "is missing", "write paths = [\"/…\"]; [\"/**\"] is every path");
+    if !section.has("paths") && !section.has("grpc") {
+        section.problem("paths", "is missing", "write paths = [\"/…\"], where [\"/**\"] is every path, or grpc = [\"…\"]");
     }
     let read = |text: &str| PathPattern::parse(text).map(|pattern| (Arc::from(text), pattern));
     Some(list_of(section, "paths", "list at least one path", read)?.into_iter().unzip())
@@ -145,7 +152,7 @@ fn ports(section: &Section<'_>, context: &Context<'_>) -> Vec<u16> {
     if numbers.is_empty() {
         section.problem("ports", "is an empty list", "list at least one port, or remove it");
     }
-    numbers.into_iter().filter_map(|number| fields::port(section, &number.place, number.value, context.ports)).collect()
+    numbers.into_iter().filter_map(|number| fields::port(section, &number.place, number.value, &context.listeners.ports)).collect()
 }
 
 fn sample(section: &Section<'_>) -> f32 {

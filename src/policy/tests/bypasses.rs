@@ -96,7 +96,8 @@ fn the_table_in_force_denies_what_it_does_not_name() {
 fn refusal(target: &str, host: &str) -> &'static str {
     let Ok(uri) = Uri::try_from(target) else { return "refused by the parser" };
     let headers = HeaderMap::from_iter([(http::header::HOST, HeaderValue::from_str(host).unwrap())]);
-    let answer = canonicalize(&Method::GET, &uri, Version::HTTP_11, &headers, &Strictness::default(), Listener::Inbound);
+    let answer =
+        canonicalize(&Method::GET, &uri, Version::HTTP_11, &headers, &Strictness::default(), Listener::Inbound, &Mentioned::default());
     answer.err().map_or("ok", |malformed| if malformed.status() == 400 { malformed.code() } else { "another status" })
 }
 
@@ -152,7 +153,9 @@ fn cve_2023_27487_2024_45806_2026_40575_forged_paths_decide_nothing_and_are_stri
         let mut headers = HeaderMap::from_iter([(http::header::HOST, HeaderValue::from_static("a.foo"))]);
         headers.insert(name, HeaderValue::from_static("/public/x"));
         let uri = Uri::from_static("/admin/x");
-        let request = canonicalize(&Method::GET, &uri, Version::HTTP_11, &headers, &Strictness::default(), Listener::Inbound).unwrap();
+        let request =
+            canonicalize(&Method::GET, &uri, Version::HTTP_11, &headers, &Strictness::default(), Listener::Inbound, &Mentioned::default())
+                .unwrap();
         assert_eq!(why(&decide(&in_force(true), &caller(WEB), &request, noon())), (Reason::ExplicitDeny, "no-admin".into()));
         assert!(reserved.contains(&http::HeaderName::from_static(name)));
     }
@@ -161,5 +164,5 @@ fn cve_2023_27487_2024_45806_2026_40575_forged_paths_decide_nothing_and_are_stri
 #[test]
 fn port_semantics() {
     let text = format!("schema = 1\nname = 't'\n{}", anyone("r", "deny", "paths = ['/a']\nports = [443]"));
-    assert!(parse_at("t", &text, &[PORT], noon()).unwrap_err().to_string().contains("443 is the port of no inbound listener"));
+    assert!(parse_at("t", &text, &here(), noon()).unwrap_err().to_string().contains("443 is the port of no inbound listener"));
 }

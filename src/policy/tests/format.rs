@@ -2,7 +2,7 @@ use super::*;
 use crate::policy::parse;
 
 fn problems(text: &str) -> String {
-    parse_at("t.toml", text, &[PORT], noon()).map(|_| String::new()).unwrap_or_else(|problems| problems.to_string())
+    parse_at("t.toml", text, &here(), noon()).map(|_| String::new()).unwrap_or_else(|problems| problems.to_string())
 }
 
 /// The problems of a table with one rule, which begins on line 3.
@@ -15,9 +15,9 @@ const BASE: &str = "id = 'r'\neffect = 'allow'\nmethods = ['GET']\nfrom = { spif
 #[test]
 fn the_annotated_table_loads() {
     let text = include_str!("../../../config/policy.toml");
-    let table = parse_at("policy.toml", text, &[PORT], noon()).unwrap_or_else(|problems| panic!("{problems}"));
-    assert_eq!((table.facts.name.as_str(), table.facts.version.as_str(), table.rules().len()), ("orders", "2026-11-21.3", 6));
-    assert!(parse("policy.toml", text, &[]).is_ok());
+    let table = parse_at("policy.toml", text, &here(), noon()).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!((table.facts.name.as_str(), table.facts.version.as_str(), table.rules().len()), ("orders", "2026-11-21.3", 8));
+    assert!(parse("policy.toml", text, &Listeners::default()).is_ok());
 }
 
 #[test]
@@ -83,16 +83,7 @@ fn all_problems_come_at_once() {
 
 #[test]
 fn what_is_not_built_is_refused_and_never_ignored() {
-    for field in [
-        "headers = []",
-        "claims = {}",
-        "when = {}",
-        "grpc = ['a/b']",
-        "tcp = true",
-        "break_glass = {}",
-        "enforce_percent = 5",
-        "principal_tag = {}",
-    ] {
+    for field in ["claims = {}", "when = {}", "tcp = true", "break_glass = {}", "enforce_percent = 5", "principal_tag = {}"] {
         let found = of_rule(&format!("{BASE}{field}\n"));
         assert!(
             found.ends_with("only look like one") && found.contains("is not built yet") && found.lines().count() == 1,
@@ -102,7 +93,7 @@ fn what_is_not_built_is_refused_and_never_ignored() {
     for text in ["[[egress]]\nid = 'x'", "[[jwt_issuer]]\niss = 'x'", "[tags]\nx = 1", "enforce_percent = 5", "[sets.cidrs]\nvpc = []"] {
         assert!(problems(&format!("schema = 1\nname = 't'\n{text}")).contains("is not built yet"), "{text}");
     }
-    for field in ["headers = {}", "claims = {}", "source_ip = '::1'", "cert_age = '1h'", "ctype = 'grpc'"] {
+    for field in ["claims = {}", "source_ip = '::1'", "cert_age = '1h'"] {
         let case = format!("[[case]]\nname = 'c'\nfrom = 'spiffe://a/b'\nmethod = 'GET'\npath = '/'\nexpect = 'deny'\n{field}");
         assert!(problems(&format!("schema = 1\nname = 't'\n{case}")).contains("is not built yet"), "{field}");
     }
@@ -164,7 +155,9 @@ fn cases_of_a_table_in_shadow_ask_the_rules() {
 
 #[test]
 fn the_hash_is_about_what_the_table_says() {
-    let hash = |text: &str| parse_at("t", text, &[], noon()).unwrap_or_else(|problems| panic!("{problems}")).facts.sha256.clone();
+    let hash = |text: &str| {
+        parse_at("t", text, &Listeners::default(), noon()).unwrap_or_else(|problems| panic!("{problems}")).facts.sha256.clone()
+    };
     let plain = format!("schema = 1\nname = 't'\n[[rule]]\n{BASE}");
     let first = hash(&plain);
     assert!(first.len() == 64 && first.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
@@ -172,6 +165,6 @@ fn the_hash_is_about_what_the_table_says() {
     for (from, to) in [("'/a'", "'/b'"), ("allow", "deny"), ("'t'", "'u'"), ("GET", "PUT"), ("id = 'r'", "id = 'r'\nwhy = 'x'")] {
         assert_ne!(hash(&plain.replace(from, to)), first, "{to}");
     }
-    let table = parse_at("t", &plain, &[], noon()).unwrap();
+    let table = parse_at("t", &plain, &Listeners::default(), noon()).unwrap();
     assert!(serde_json::from_str::<serde_json::Value>(table.canonical_json()).is_ok());
 }

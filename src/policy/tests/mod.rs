@@ -3,19 +3,25 @@
 mod bypasses;
 mod decisions;
 mod format;
+mod headers;
 mod properties;
 mod shadows;
 
 use super::parse::parse_at;
-use super::{Caller, Denial, Permit, Reason, Snapshot, Verdict, decide};
+use super::{Caller, Denial, Listeners, Permit, Reason, Snapshot, Verdict, decide};
 use crate::identity::{PeerIdentity, Principal, SpiffeId};
-use crate::request::{CanonicalRequest, Listener, Strictness, canonicalize};
+use crate::request::{CanonicalRequest, Listener, Mentioned, Strictness, canonicalize};
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 const WEB: &str = "spiffe://prod.example/ns/web/sa/frontend";
 const PORT: u16 = 8_443;
+
+/// One listener, nothing stripped beyond what always is.
+fn here() -> Listeners {
+    Listeners { ports: vec![PORT], ..Listeners::default() }
+}
 
 /// 2026-11-21T12:00:00Z.
 fn noon() -> SystemTime {
@@ -29,7 +35,7 @@ fn table(rules: &str) -> Snapshot {
 
 fn table_with(head: &str, rules: &str) -> Snapshot {
     let text = format!("schema = 1\nname = 't'\n{head}\n{rules}");
-    Some(Arc::new(parse_at("t.toml", &text, &[PORT], noon()).unwrap_or_else(|problems| panic!("{problems}"))))
+    Some(Arc::new(parse_at("t.toml", &text, &here(), noon()).unwrap_or_else(|problems| panic!("{problems}"))))
 }
 
 /// One rule on one line.
@@ -61,7 +67,7 @@ fn request(method: &str, target: &str, host: &str) -> CanonicalRequest {
     let headers = HeaderMap::from_iter([(http::header::HOST, HeaderValue::from_str(host).unwrap())]);
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     let uri = Uri::try_from(target).unwrap();
-    canonicalize(&method, &uri, Version::HTTP_11, &headers, &Strictness::default(), Listener::Inbound).unwrap()
+    canonicalize(&method, &uri, Version::HTTP_11, &headers, &Strictness::default(), Listener::Inbound, &Mentioned::default()).unwrap()
 }
 
 type Decision = Result<Permit, Box<Denial>>;

@@ -136,6 +136,6 @@ proptest! {
 
     #[test]
     fn no_text_makes_the_parser_panic(text in "(schema = 1\n)?(name = 't'\n)?([a-z_]{1,8}|\\[\\[rule\\]\\]|\\[\\[case\\]\\]|from|paths|ports|id|=|\\[|\\]|\\{|\\}|'[^'\n]{0,6}'|[0-9]{1,3}|\n| ){0,30}") {
-        let _ = parse_at("t", &text, &[PORT], noon());
+        let _ = parse_at("t", &text, &here(), noon());
     }
 }

@@ -53,5 +53,5 @@ fn overdue_shadows_stay_and_are_told() {
     let overdue: Vec<_> =
         table.overdue_shadows(noon() + 7 * day).into_iter().map(|shadow| shadow.rule.map(|rule| rule.id.clone())).collect();
     assert_eq!(overdue, [None, Some("s".into())]);
-    assert!(parse_at("t", &format!("schema = 1\nname = 't'\n{UNTIL}"), &[], noon() + 30 * day).is_ok());
+    assert!(parse_at("t", &format!("schema = 1\nname = 't'\n{UNTIL}"), &here(), noon() + 30 * day).is_ok());
 }

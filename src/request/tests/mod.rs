@@ -2,12 +2,13 @@
 
 mod authority;
 mod canonical;
+mod mentioned;
 mod path;
 mod properties;
 mod reserved;
 mod upgrade;
 
-use super::{CanonicalRequest, Listener, Malformed, Strictness, canonicalize};
+use super::{CanonicalRequest, Listener, Malformed, Mentioned, Strictness, canonicalize};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 
 /// A request to be: what is not said is a plain `GET / HTTP/1.1` with `Host: a.foo` on the inbound listener.
@@ -18,6 +19,7 @@ struct Ask {
     headers: HeaderMap,
     strictness: Strictness,
     listener: Listener,
+    mentioned: Mentioned,
 }
 
 impl Ask {
@@ -29,6 +31,7 @@ impl Ask {
             headers: HeaderMap::from_iter([(http::header::HOST, HeaderValue::from_static("a.foo"))]),
             strictness: Strictness::default(),
             listener: Listener::Inbound,
+            mentioned: Mentioned::default(),
         }
     }
 
@@ -51,13 +54,19 @@ impl Ask {
         self
     }
 
+    /// Under a table whose rules mention these names.
+    fn mentioning(mut self, names: &[&str]) -> Self {
+        self.mentioned = Mentioned::new(names.iter().map(|name| HeaderName::from_bytes(name.as_bytes()).unwrap()).collect());
+        self
+    }
+
     fn without_host(mut self) -> Self {
         self.headers.remove(http::header::HOST);
         self
     }
 
     fn answer(&self) -> Result<CanonicalRequest, Malformed> {
-        canonicalize(&self.method, &self.uri, self.version, &self.headers, &self.strictness, self.listener)
+        canonicalize(&self.method, &self.uri, self.version, &self.headers, &self.strictness, self.listener, &self.mentioned)
     }
 
     /// The code and status of the refusal; `ok` when there was none.

@@ -1,4 +1,4 @@
-use crate::request::{Authority, Escapes, Listener, PathParams, Strictness, canonical_path, canonicalize};
+use crate::request::{Authority, Escapes, Listener, Mentioned, PathParams, Strictness, canonical_path, canonicalize};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use proptest::prelude::*;
 
@@ -96,7 +96,7 @@ proptest! {
             }
             let version = if h2 { Version::HTTP_2 } else { Version::HTTP_11 };
             let listener = if outbound { Listener::Outbound } else { Listener::Inbound };
-            if let Ok(request) = canonicalize(&Method::GET, &uri, version, &headers, &strictness, listener) {
+            if let Ok(request) = canonicalize(&Method::GET, &uri, version, &headers, &strictness, listener, &Mentioned::default()) {
                 prop_assert!(request.path().starts_with('/') && request.authority.is_some());
             }
         }

@@ -1,7 +1,9 @@
 //! The canonical request.
 
-use crate::request::{CanonicalRequest, Escapes, Listener, PathParams, Strictness, canonicalize};
+use crate::request::{CanonicalRequest, Escapes, Field, Listener, Mentioned, PathParams, Strictness, canonicalize};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
+
+const ROLE: HeaderName = HeaderName::from_static("x-role");
 
 /// One request as the library would hand it over: options in the first byte, then lines for method, target and fields.
 struct Asked {
@@ -23,9 +25,20 @@ pub(super) fn canonical_request(data: &[u8]) {
     let host = canonical.host();
     assert!(!host.bytes().any(|byte| byte.is_ascii_uppercase() || byte <= b' ' || b"/@,%".contains(&byte)), "{host:?}");
     assert_eq!(asked.headers.get_all("authorization").iter().count().max(1), 1, "two of what is decided on");
+    let role = match canonical.noted.field(&ROLE) {
+        Field::Present(value) => vec![value],
+        Field::Absent => Vec::new(),
+        Field::Unknown => panic!("nobody looked"),
+    };
+    assert_eq!(asked.headers.get_all(ROLE).iter().collect::<Vec<_>>(), role);
     let forwarded = forwarded(&asked, &canonical);
     let again = canonical_as(&forwarded).unwrap_or_else(|malformed| panic!("{canonical:?} is refused when it is sent on: {malformed:?}"));
     assert_eq!((again.target.as_str(), again.authority), (canonical.target.as_str(), canonical.authority.clone()));
+}
+
+/// As if some rule asked about this header.
+fn mentioned() -> Mentioned {
+    Mentioned::new(vec![ROLE])
 }
 
 fn canonical(asked: &Asked) -> Result<CanonicalRequest, crate::request::Malformed> {
@@ -33,7 +46,7 @@ fn canonical(asked: &Asked) -> Result<CanonicalRequest, crate::request::Malforme
 }
 
 fn canonical_as(asked: &Asked) -> Result<CanonicalRequest, crate::request::Malformed> {
-    canonicalize(&asked.method, &asked.uri, asked.version, &asked.headers, &asked.strictness, asked.listener)
+    canonicalize(&asked.method, &asked.uri, asked.version, &asked.headers, &asked.strictness, asked.listener, &mentioned())
 }
 
 /// As the next leg gets it: origin-form with one Host.

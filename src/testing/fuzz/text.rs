@@ -3,7 +3,7 @@
 use crate::config::{self, Environment};
 use crate::document::Problems;
 use crate::identity::{PeerIdentity, Principal, SpiffeId};
-use crate::policy::{self, Caller, Table};
+use crate::policy::{self, Caller, Listeners, Table};
 use crate::request::{Listener, Strictness, canonicalize};
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 use std::sync::Arc;
@@ -21,7 +21,8 @@ pub(super) fn configuration(data: &[u8]) {
 /// A table is valid, means the same each time it is read, and decides; or every problem has a place and a remedy.
 pub(super) fn policy(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    let read = || policy::parse("fuzz.toml", text, &[8_443]);
+    let listeners = Listeners { ports: vec![8_443], ..Listeners::default() };
+    let read = || policy::parse("fuzz.toml", text, &listeners);
     match (read(), read()) {
         (Ok(table), Ok(again)) => {
             assert_eq!(table.facts, again.facts);
@@ -60,9 +61,17 @@ fn decides(table: Arc<Table>) {
     let caller = Caller::new(Some(Arc::new(identity)), ([127, 0, 0, 1], 40_000).into(), 8_443, None);
     let headers = HeaderMap::from_iter([(http::header::HOST, HeaderValue::from_static("orders.internal"))]);
     let snapshot = Some(table);
+    let mentioned = policy::mentioned(&snapshot);
     for target in ["/", "/api/v1/orders", "/api/v1/orders/17", "/admin/x", "/a/b/c/"] {
-        let request =
-            canonicalize(&Method::GET, &Uri::from_static(target), Version::HTTP_11, &headers, &Strictness::default(), Listener::Inbound);
+        let request = canonicalize(
+            &Method::GET,
+            &Uri::from_static(target),
+            Version::HTTP_11,
+            &headers,
+            &Strictness::default(),
+            Listener::Inbound,
+            &mentioned,
+        );
         let request = request.expect("a plain request");
         let verdict = || match policy::decide(&snapshot, &caller, &request, now) {
             Ok(permit) => (true, permit.facts().reason, permit.facts().rule.clone()),

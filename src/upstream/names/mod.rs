@@ -8,7 +8,7 @@ mod system;
 pub use resolver::{Answer, Resolver, Unresolved};
 pub use system::System;
 
-use crate::runtime::tasks::spawn;
+use crate::runtime::tasks::{contained, spawn};
 use crate::telemetry::metrics::resolved;
 use standing::{Standing, Taken};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -109,7 +109,9 @@ impl Names {
     /// Follows these names too, and waits until each was asked for once, at most for `limit`. Blocks: not for the control runtime's own threads.
     pub fn prepare(&self, names: &BTreeSet<String>, limit: Duration) {
         self.begin(names);
-        let waits = |followed: &mut BTreeMap<String, Followed>| followed.values().any(|one| !one.standing.asked());
+        let waits = |followed: &mut BTreeMap<String, Followed>| {
+            names.iter().any(|name| followed.get(name).is_some_and(|one| !one.standing.asked()))
+        };
         let followed = self.shared.lock();
         drop(self.shared.answered.wait_timeout_while(followed, limit, waits).unwrap_or_else(PoisonError::into_inner));
     }
@@ -154,7 +156,9 @@ impl Shared {
     async fn ask_for(self: Arc<Self>, name: Arc<Name>) {
         loop {
             let asked = Instant::now();
-            let outcome = self.resolver.ask(&name.text).await;
+            // A panic ends this question, not the questions.
+            let outcome = contained("name", self.resolver.ask(&name.text)).await;
+            let outcome = outcome.unwrap_or_else(|| Err(Unresolved::Other("the question ended in a panic".into())));
             resolved(outcome.as_ref().map_or_else(Unresolved::reason, |_| "ok"));
             let next = self.take(&name, outcome);
             tokio::select! {

@@ -1,0 +1,60 @@
+//! Pseudo-headers that are missing, repeated or malformed (RFC 9113, section 8.3).
+
+use super::{Field, Fortress, broad};
+use crate::support::raw_http2::{Outcome, code};
+
+/// What becomes of these fields, and the connection afterwards serves a good request: only the stream is in error.
+async fn reset(fortress: &Fortress, fields: &[Field<'_>]) {
+    let mut connection = fortress.http2().await;
+    connection.headers(1, fields, true).await;
+    assert_eq!(connection.outcome(1).await, Outcome::Reset(code::PROTOCOL_ERROR), "{fields:?}");
+    assert!(fortress.app.seen().is_empty(), "{fields:?}");
+    connection.get(3, "/app/good").await;
+    assert_eq!(connection.response(3).await.status, 200, "{fields:?}");
+    assert_eq!(fortress.app.take().line, "GET /app/good HTTP/1.1");
+}
+
+const METHOD: Field<'_> = (":method", b"GET");
+const SCHEME: Field<'_> = (":scheme", b"https");
+const PATH: Field<'_> = (":path", b"/app/x");
+const AUTHORITY: Field<'_> = (":authority", b"orders");
+
+#[tokio::test]
+async fn cve_2023_27491() {
+    let fortress = Fortress::under(&broad()).await;
+    reset(&fortress, &[METHOD, SCHEME, PATH, (":path", b"/admin/x"), AUTHORITY]).await;
+    reset(&fortress, &[METHOD, SCHEME, (":path", b""), AUTHORITY]).await;
+    reset(&fortress, &[METHOD, SCHEME, PATH, (":authority", b"orders x")]).await;
+    reset(&fortress, &[METHOD, SCHEME, PATH, (":authority", b" orders")]).await;
+    reset(&fortress, &[METHOD, SCHEME, AUTHORITY]).await;
+    fortress.library_refused("malformed:h2_stream").await;
+}
+
+#[tokio::test]
+async fn cve_2026_33186() {
+    let fortress = Fortress::under(&broad()).await;
+    reset(&fortress, &[METHOD, SCHEME, (":path", b"admin"), AUTHORITY]).await;
+    reset(&fortress, &[METHOD, SCHEME, (":path", b"app/x"), AUTHORITY]).await;
+    fortress.library_refused("malformed:h2_stream").await;
+}
+
+#[tokio::test]
+async fn scheme() {
+    let fortress = Fortress::under(&broad()).await;
+    for scheme in [&b"http"[..], b"ftp", b"wss", b"HTTPS"] {
+        let mut connection = fortress.http2().await;
+        connection.headers(1, &[METHOD, (":scheme", scheme), PATH, AUTHORITY], true).await;
+        fortress.malformed([connection.response(1).await], "scheme").await;
+    }
+    let mut connection = fortress.http2().await;
+    connection.headers(1, &[METHOD, SCHEME, PATH, AUTHORITY], true).await;
+    assert_eq!(connection.response(1).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_blank_in_the_path() {
+    let fortress = Fortress::under(&broad()).await;
+    for path in [&b"/app/a b"[..], b"/app/a\tb", b"/app/a\0b", b"/app/\x7f"] {
+        reset(&fortress, &[METHOD, SCHEME, (":path", path), AUTHORITY]).await;
+    }
+}

@@ -1,0 +1,53 @@
+//! A good client beside an attack.
+
+use super::{Peer, Setup, Sidecar};
+use http::StatusCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use tokio::task::JoinHandle;
+
+/// Asks again and again over HTTP/1.1 and HTTP/2, on connections that were made before the attack and on new ones, until it is told to stop. Every answer
+/// must be a good one, within the patience that every wait has.
+pub struct Bystander {
+    stop: Arc<AtomicBool>,
+    served: Arc<AtomicU64>,
+    task: JoinHandle<()>,
+}
+
+impl Bystander {
+    /// Begins, as the caller `id`, and waits for its first answers.
+    pub async fn start(sidecar: &Sidecar, setup: &Setup, id: &str) -> Self {
+        let (address, cert) = (sidecar.inbound(), setup.cert(id));
+        let (stop, served) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+        let (stopped, count) = (Arc::clone(&stop), Arc::clone(&served));
+        let task = tokio::spawn(async move {
+            let mut old = Peer::both(address, &cert).await;
+            while !stopped.load(Ordering::Relaxed) {
+                let mut new = Peer::http2(address, &cert).await;
+                for peer in old.iter_mut().chain([&mut new]) {
+                    let answer = peer.get("/bystander").await;
+                    assert_eq!(answer.status, StatusCode::OK, "{}: {:?}", peer.name(), answer.headers);
+                    count.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        let bystander = Self { stop, served, task };
+        bystander.goes_on().await;
+        bystander
+    }
+
+    /// Waits until it got three more answers.
+    pub async fn goes_on(&self) {
+        let before = self.served.load(Ordering::Relaxed);
+        let more = || self.served.load(Ordering::Relaxed) >= before + 3 || self.task.is_finished();
+        super::eventually("answers beside the attack", async || more().then_some(())).await;
+        assert!(!self.task.is_finished(), "the good client failed");
+    }
+
+    /// Ends it after some more answers; panics where one was not good.
+    pub async fn stop(self) {
+        self.goes_on().await;
+        self.stop.store(true, Ordering::Relaxed);
+        super::within("the good client's end", self.task).await.unwrap();
+    }
+}
