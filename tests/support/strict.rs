@@ -111,7 +111,7 @@ async fn line(stream: &mut BufReader<TcpStream>) -> Result<Option<String>, Strin
     }
     let text: String = bytes.iter().map(|byte| char::from(*byte)).collect();
     let line = text.strip_suffix("\r\n").ok_or_else(|| format!("a line that ends without CR: {text:?}"))?;
-    let control = line.contains(|letter: char| letter.is_control() && letter != '\t');
+    let control = line.contains(|letter: char| letter.is_ascii_control() && letter != '\t');
     if control { Err(format!("a line with a control character: {line:?}")) } else { Ok(Some(line.to_owned())) }
 }
 
