@@ -22,7 +22,9 @@ async fn a_list_that_expands() {
     let refused =
         |record: &serde_json::Value| matches!(record["reason"].as_str(), Some("malformed:head_bytes" | "malformed:h2_connection"));
     sidecar.record("the refusal", refused).await;
-    assert!(sidecar.memory().peak - before < 64 << 20, "{} bytes more at the peak", sidecar.memory().peak - before);
+    // The kernel's figures of one moment need not fit together.
+    let more = sidecar.memory().peak.saturating_sub(before);
+    assert!(more < 64 << 20, "{more} bytes more at the peak");
     bystander.stop().await;
     assert!(app.seen().iter().all(|seen| seen.target == "/bystander"));
 }
