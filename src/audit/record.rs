@@ -85,7 +85,7 @@ pub struct RefusedHandshake {
     pub id: DecisionId,
     /// Inbound: a client was refused; outbound: a peer was.
     pub direction: Direction,
-    /// The TCP peer.
+    /// The TCP peer; for outbound the endpoint that was dialled.
     pub source: SocketAddr,
     /// The local port of the listener; 0 for outbound.
     pub local_port: u16,

@@ -48,7 +48,6 @@ impl Patience {
 /// One request that was allowed and has not ended. Shared by its handler, its two bodies and the sweep.
 pub struct Exchange {
     decision: RefCell<Option<Decision>>,
-    source: std::net::SocketAddr,
     begun: Instant,
     begun_tick: Millis,
     last_byte: Cell<Millis>,
@@ -157,11 +156,6 @@ impl Exchange {
         self.last_byte.set(now);
     }
 
-    /// The other side has taken the request bytes that it got.
-    pub fn upload_taken(&self) {
-        self.upload_waits.set(0);
-    }
-
     /// Since when request bytes wait for the other side to take them; zero: none do.
     pub fn upload_waits(&self, since: Millis) {
         self.upload_waits.set(since);
@@ -170,11 +164,6 @@ impl Exchange {
     /// Since when response bytes wait for the client to take them; zero: none do.
     pub fn download_waits(&self, since: Millis) {
         self.download_waits.set(since);
-    }
-
-    /// The client has taken the response bytes that it got.
-    pub fn download_taken(&self) {
-        self.download_waits.set(0);
     }
 
     /// Body bytes from the client so far.
@@ -240,11 +229,6 @@ impl Exchange {
             decision.outcome.status = if self.cut.get() { 0 } else { status };
             decision.outcome.close_reason = Some(reason);
         }
-    }
-
-    /// The TCP peer of the client.
-    pub fn source(&self) -> std::net::SocketAddr {
-        self.source
     }
 
     /// Calls `look` with the decision while it is open.
@@ -337,7 +321,6 @@ impl ExchangeGuard {
         let now = shard.now();
         let direction = decision.direction;
         let exchange = Rc::new(Exchange {
-            source: decision.caller.source,
             decision: RefCell::new(Some(decision)),
             begun,
             begun_tick: now,
