@@ -1,6 +1,6 @@
-# A hundred million instructions, then what the scheduler says of this process; init runs it to see that the machine's clock counts them.
+# A billion instructions, then what the scheduler says of this process; init runs it to see that the machine's clock counts them.
         .globl _start
-_start: mov     $50000000, %ecx
+_start: mov     $500000000, %ecx
 1:      dec     %ecx
         jnz     1b
         mov     $59, %eax               # execve
