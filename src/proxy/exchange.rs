@@ -6,7 +6,7 @@ use super::connections::Connection;
 use super::downstream::Begun;
 use super::grpc::{self, Speech};
 use super::shard::Shard;
-use crate::audit::{Decision, Direction};
+use crate::audit::{Decision, Direction, Phase};
 use crate::policy::Verdict;
 use crate::runtime::limits::Timeouts;
 use http::HeaderMap;
@@ -243,7 +243,7 @@ impl Exchange {
             return None;
         }
         let mut decision = self.decision.borrow().as_ref().cloned()?;
-        decision.outcome.phase = Some("open");
+        decision.outcome.phase = Some(Phase::Open);
         decision.outcome.total_us = micros(self.begun.elapsed());
         Some(decision)
     }
@@ -393,7 +393,7 @@ impl Drop for ExchangeGuard {
             outcome.close_reason = exchange.ended().or((!exchange.complete.get()).then_some(unfinished));
         }
         if exchange.recorded_open.get() {
-            outcome.phase = Some("end");
+            outcome.phase = Some(Phase::End);
         }
         let metrics = self.shard.metrics(self.direction);
         metrics.responded(outcome.status);
