@@ -56,15 +56,16 @@ impl Tally {
         self.digest.lock().unwrap().clone().finish().as_ref().to_vec()
     }
 
-    /// Waits until at least one byte came and then none for half a second: whoever takes them has stopped.
-    pub async fn stalls(&self) -> u64 {
+    /// Waits until more than `least` bytes came and then none for half a second: whoever takes them has stopped, or this machine is so slow that
+    /// fewer are under way than could be.
+    pub async fn stalls_past(&self, least: u64) -> u64 {
         let seen = Cell::new((0, Instant::now()));
         eventually("a stalled body", async || {
             let (now, (last, since)) = (self.bytes(), seen.get());
             if now != last {
                 seen.set((now, Instant::now()));
             }
-            (now > 0 && now == last && since.elapsed() >= Duration::from_millis(500)).then_some(now)
+            (now > least && now == last && since.elapsed() >= Duration::from_millis(500)).then_some(now)
         })
         .await
     }
