@@ -1,4 +1,4 @@
-.PHONY: test lint doc dev bench compare guard soak fuzz image
+.PHONY: test lint doc dev bench compare guard soak fuzz fuzz-briefly image
 
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
@@ -39,9 +39,17 @@ guard:
 	.ci/needs valgrind
 	cargo bench --locked --bench guard
 
-# Every parser under the fuzzer, FUZZ_SECONDS each (600); FUZZ_KEEP=1 adds what it found to tests/corpus.
+# Every parser under the fuzzer, FUZZ_SECONDS each (600), then requests at random; FUZZ_KEEP=1 adds what the fuzzer found to tests/corpus.
 fuzz:
+	.ci/needs g++
 	FUZZ_SECONDS=$(or $(FUZZ_SECONDS),600) tests/fuzz/run
+	RANDOM_SEED=$(or $(RANDOM_SEED),$(shell date +%s)) RANDOM_CONNECTIONS=$(or $(RANDOM_CONNECTIONS),20000) \
+	  cargo test --locked --features testing --test properties -- requests_at_random
+
+# As CI does it: a minute a parser; the requests at random are among the tests.
+fuzz-briefly:
+	.ci/needs g++
+	FUZZ_SECONDS=60 tests/fuzz/run
 
 # The container image, built and tried with the Docker engine that is there.
 image:

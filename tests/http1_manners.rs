@@ -159,7 +159,7 @@ async fn ends_and_interim_answers() {
     }
 }
 
-/// Methods are names, not a list; `*` is the target of OPTIONS alone, and no path: no rule of ours allows it, and nobody else's is asked.
+/// Methods are names, not a list; `*` is the target of OPTIONS alone, and no path: a rule about every path does not allow it.
 #[tokio::test]
 async fn methods_and_long_values() {
     let (app, mut setup) = (App::start().await, Setup::new());
@@ -199,4 +199,24 @@ async fn methods_and_long_values() {
         assert_eq!(peer.response().await.unwrap().status, 400, "{broken}");
         assert_eq!(peer.rest().await.1, End::Closed, "{broken}");
     }
+}
+
+#[tokio::test]
+async fn a_rule_may_allow_the_target_of_options() {
+    let (app, mut setup) = (App::start().await, Setup::new());
+    setup.write_policy(&format!("{}methods = ['OPTIONS']\n", policy(&[("server", ALICE, "*")])));
+    let sidecar = setup.start(&app).await;
+    let alice = setup.cert(ALICE);
+    let (mut http1, mut http2) = (Raw::http1(sidecar.inbound(), &alice).await, Raw::http2(sidecar.inbound(), &alice).await);
+    for (number, (target, status)) in (0..).zip([("*", 200), ("/", 403), ("/*", 403)]) {
+        http1.send(format!("OPTIONS {target} HTTP/1.1\r\nhost: orders\r\n\r\n")).await;
+        assert_eq!(http1.response().await.unwrap().status, status, "{target}");
+        let (stream, head) = (2 * number + 1, http2.head("OPTIONS", target));
+        http2.headers(stream, &head, true).await;
+        assert_eq!(http2.response(stream).await.status, status, "{target}");
+    }
+    let seen = app.seen();
+    assert_eq!(seen.iter().map(|seen| (seen.method.as_str(), seen.target.as_str())).collect::<Vec<_>>(), [("OPTIONS", "*"); 2]);
+    let record = sidecar.record("an OPTIONS *", |record| record["http"]["path"] == "*").await;
+    assert_eq!((&record["rule"], &record["http"]["template"]), (&"server".into(), &"*".into()), "{record}");
 }

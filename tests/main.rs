@@ -60,6 +60,7 @@ mod refused_handshake_is_logged;
 mod refused_requests_keep_their_connection;
 mod reload_is_named;
 mod renewal_keeps_in_flight;
+mod requests_at_random_are_decided;
 mod silent_http2_peer_does_not_hold_the_drain;
 mod slow_head_times_out;
 mod spoofed_identity_headers_replaced;

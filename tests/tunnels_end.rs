@@ -1,7 +1,7 @@
 //! Whatever ends a request ends a tunnel: idleness, a certificate, a new table, the drain, a side that goes, a fault. Both sides end, and the record
 //! says why.
 
-use crate::support::expiry::MovedClock;
+use crate::support::expiry::{EARLY, LATE, LIFE, MovedClock, ended, whole_second};
 use crate::support::frames::GOAWAY;
 use crate::support::websocket::{End, SocketApp, WebSocket};
 use crate::support::{ALICE, App, Peer, Setup, Sidecar, eventually, policy};
@@ -10,6 +10,8 @@ use http::StatusCode;
 use rustix::process::Signal;
 use serde_json::Value;
 use std::time::{Duration, Instant, SystemTime};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio_tungstenite::tungstenite::Message;
 
 /// A sidecar in front of an app that speaks WebSocket.
@@ -115,6 +117,27 @@ async fn that_a_new_table_forbids() {
     }
     assert_eq!(app.ended(2).await, [End::Torn, End::Torn]);
     kept.echo("still allowed").await;
+}
+
+#[tokio::test]
+async fn whose_rule_ends() {
+    let mut setup = Setup::new();
+    let end = whole_second(SystemTime::now() + LIFE);
+    let text = OffsetDateTime::from(end).format(&Rfc3339).unwrap();
+    let ending = policy(&[("kept", ALICE, "/kept"), ("ending", ALICE, "/{protocol}")]);
+    setup.write_policy(&format!("{ending}methods = ['GET']\nexpires = '{text}'\n"));
+    let (app, sidecar) = started(&mut setup).await;
+    let sockets = opened(&sidecar, &setup).await;
+    let mut kept = WebSocket::http2(sidecar.inbound(), &setup.cert(ALICE), "/kept").await.unwrap();
+    for (path, mut socket) in sockets {
+        socket.torn().await;
+        let record = end_of(&sidecar, path).await;
+        assert_eq!(record["close_reason"], "policy_changed", "{record}");
+        let ended = ended(&record);
+        assert!(ended + EARLY > end && ended < end + LATE, "ended at {ended:?}, the rule ended at {end:?}");
+    }
+    assert_eq!(app.ended(2).await, [End::Torn, End::Torn]);
+    kept.echo("by another rule").await;
 }
 
 #[tokio::test]

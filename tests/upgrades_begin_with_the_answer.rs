@@ -20,12 +20,13 @@ async fn another_token_than_websocket_passes_as_well() {
     let app = HandApp::start().await;
     let (_setup, sidecar, mut client) = connected(&app).await;
     // As `docker exec` and `kubectl` do: a POST with a body, answered before anything else may be said.
-    let head = "POST /exec HTTP/1.1\r\nhost: orders\r\nconnection: Upgrade, x-mine\r\nx-mine: 1\r\nupgrade: h2c, SPDY/3.1, tcp\r\ncontent-length: 4\r\n\r\n";
+    let head = "POST /exec HTTP/1.1\r\nhost: orders\r\nconnection: Upgrade, x-mine, te\r\nx-mine: 1\r\nte: trailers\r\nupgrade: h2c, SPDY/3.1, tcp\r\ncontent-length: 4\r\n\r\n";
     client.write_all(head.as_bytes()).await.unwrap();
     client.write_all(b"body").await.unwrap();
     let mut call = app.next().await;
     assert!(call.head.starts_with("POST /exec HTTP/1.1\r\n"), "{}", call.head);
-    assert_eq!((call.field("connection"), call.field("upgrade")), (Some("upgrade"), Some("SPDY/3.1, tcp")));
+    assert_eq!((call.field("connection"), call.field("upgrade")), (Some("te, upgrade"), Some("SPDY/3.1, tcp")));
+    assert_eq!(call.field("te"), Some("trailers"));
     assert_eq!(call.field("x-mine"), None);
     expect(&mut call.stream, "body").await;
     // What the app says first may come together with its 101.

@@ -23,6 +23,8 @@ async fn a_peer_with_another_id_is_refused_until_the_right_one_is_there() {
         assert_eq!(handshake["decision"], "deny");
         assert_eq!(handshake["reason"], "peer_identity_mismatch");
         assert_eq!(handshake["dst"]["id"], BOB);
+        let dialled = (handshake["dst"]["host"].as_str(), handshake["dst"]["port"].as_u64());
+        assert_eq!(dialled, (Some("127.0.0.1"), Some(remote.address.port().into())), "{handshake}");
         assert!(handshake["cert"]["serial"].is_string() && handshake["cert"]["sha256"].is_string(), "{handshake}");
         sidecar.log_line("a peer was refused").await;
 

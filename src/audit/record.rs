@@ -61,8 +61,27 @@ pub struct Outcome {
     pub total_us: u64,
     /// Why it was cut or failed, such as `app_unreachable`, `peer_identity_mismatch`, `client_closed`, `body_idle`; `None` when it ended well.
     pub close_reason: Option<&'static str>,
-    /// `open` or `end` for a request recorded twice.
-    pub phase: Option<&'static str>,
+    /// Which of its two records this is, for a request recorded twice.
+    pub phase: Option<Phase>,
+}
+
+/// Which record of a request that has two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// While it goes on.
+    Open,
+    /// When it has ended.
+    End,
+}
+
+impl Phase {
+    /// The record's `phase`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::End => "end",
+        }
+    }
 }
 
 /// Where a request was meant to go.
@@ -85,7 +104,7 @@ pub struct RefusedHandshake {
     pub id: DecisionId,
     /// Inbound: a client was refused; outbound: a peer was.
     pub direction: Direction,
-    /// The TCP peer.
+    /// The TCP peer; for outbound the endpoint that was dialled.
     pub source: SocketAddr,
     /// The local port of the listener; 0 for outbound.
     pub local_port: u16,

@@ -110,6 +110,11 @@ impl Table {
         &self.json
     }
 
+    /// When the first of its rules ends that `now` has not ended: until then it decides as it does now.
+    pub fn holds_until(&self, now: SystemTime) -> Option<SystemTime> {
+        self.rules.iter().filter_map(|rule| rule.expires).filter(|end| *end > now).min()
+    }
+
     /// Every shadow whose `shadow_until` is past; they stay in shadow and somebody should hear of them.
     pub fn overdue_shadows(&self, now: SystemTime) -> Vec<OverdueShadow> {
         let overdue = |mode: Mode, rule: Option<&Arc<RuleFacts>>| match mode {

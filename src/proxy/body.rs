@@ -135,7 +135,8 @@ impl Body for Upload {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        self.exchange.upload_taken();
+        // Who asks for more has taken what there was.
+        self.exchange.upload_waits(0);
         loop {
             if let Some(reason) = self.exchange.ended() {
                 return Poll::Ready(Some(Err(BodyError::over(reason))));
@@ -224,7 +225,8 @@ impl Passing {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        self.guard.exchange.download_taken();
+        // Who asks for more has taken what there was.
+        self.guard.exchange.download_waits(0);
         loop {
             if let Some(reason) = self.guard.exchange.ended() {
                 return self.fail(BodyError::Ended(reason));

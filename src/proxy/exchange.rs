@@ -6,7 +6,7 @@ use super::connections::Connection;
 use super::downstream::Begun;
 use super::grpc::{self, Speech};
 use super::shard::Shard;
-use crate::audit::{Decision, Direction};
+use crate::audit::{Decision, Direction, Phase};
 use crate::policy::Verdict;
 use crate::runtime::limits::Timeouts;
 use http::HeaderMap;
@@ -48,7 +48,6 @@ impl Patience {
 /// One request that was allowed and has not ended. Shared by its handler, its two bodies and the sweep.
 pub struct Exchange {
     decision: RefCell<Option<Decision>>,
-    source: std::net::SocketAddr,
     begun: Instant,
     begun_tick: Millis,
     last_byte: Cell<Millis>,
@@ -157,11 +156,6 @@ impl Exchange {
         self.last_byte.set(now);
     }
 
-    /// The other side has taken the request bytes that it got.
-    pub fn upload_taken(&self) {
-        self.upload_waits.set(0);
-    }
-
     /// Since when request bytes wait for the other side to take them; zero: none do.
     pub fn upload_waits(&self, since: Millis) {
         self.upload_waits.set(since);
@@ -170,11 +164,6 @@ impl Exchange {
     /// Since when response bytes wait for the client to take them; zero: none do.
     pub fn download_waits(&self, since: Millis) {
         self.download_waits.set(since);
-    }
-
-    /// The client has taken the response bytes that it got.
-    pub fn download_taken(&self) {
-        self.download_waits.set(0);
     }
 
     /// Body bytes from the client so far.
@@ -242,11 +231,6 @@ impl Exchange {
         }
     }
 
-    /// The TCP peer of the client.
-    pub fn source(&self) -> std::net::SocketAddr {
-        self.source
-    }
-
     /// Calls `look` with the decision while it is open.
     pub fn with_decision<R>(&self, look: impl FnOnce(&Decision) -> R) -> Option<R> {
         self.decision.borrow().as_ref().map(look)
@@ -259,7 +243,7 @@ impl Exchange {
             return None;
         }
         let mut decision = self.decision.borrow().as_ref().cloned()?;
-        decision.outcome.phase = Some("open");
+        decision.outcome.phase = Some(Phase::Open);
         decision.outcome.total_us = micros(self.begun.elapsed());
         Some(decision)
     }
@@ -337,7 +321,6 @@ impl ExchangeGuard {
         let now = shard.now();
         let direction = decision.direction;
         let exchange = Rc::new(Exchange {
-            source: decision.caller.source,
             decision: RefCell::new(Some(decision)),
             begun,
             begun_tick: now,
@@ -410,7 +393,7 @@ impl Drop for ExchangeGuard {
             outcome.close_reason = exchange.ended().or((!exchange.complete.get()).then_some(unfinished));
         }
         if exchange.recorded_open.get() {
-            outcome.phase = Some("end");
+            outcome.phase = Some(Phase::End);
         }
         let metrics = self.shard.metrics(self.direction);
         metrics.responded(outcome.status);

@@ -115,7 +115,7 @@ pub async fn to_peer(
             Ok(Ok(lease)) => lease,
             Ok(Err(error)) => {
                 // Recorded for each endpoint: one that is not who it must be shall not hide behind another that is.
-                outbound::handshake_failed(&shard, route, request.host(), &error, guard.exchange.source());
+                outbound::handshake_failed(&shard, route, request.host(), &error, endpoint.address);
                 if let Some(name) = &endpoint.name {
                     name.doubt();
                 }

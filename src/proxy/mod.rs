@@ -11,6 +11,10 @@ mod downstream;
 mod error;
 mod exchange;
 mod forward;
+// Public for the fuzzer alone, as is `client_cert` below.
+#[cfg(feature = "testing")]
+pub mod frames;
+#[cfg(not(feature = "testing"))]
 mod frames;
 mod framing;
 mod grpc;

@@ -20,6 +20,7 @@ use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use std::cell::Cell;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::io::AsyncReadExt;
@@ -168,8 +169,8 @@ async fn route_and_forward(
     }
 }
 
-/// Counts a handshake with a peer that failed, and records a peer that we refused in it, with what its certificate said.
-pub fn handshake_failed(shard: &Shard, route: &Route, host: &str, error: &UpstreamError, source: std::net::SocketAddr) {
+/// Counts a handshake with the peer at `endpoint` that failed, and records a peer that we refused in it, with what its certificate said.
+pub fn handshake_failed(shard: &Shard, route: &Route, host: &str, error: &UpstreamError, endpoint: SocketAddr) {
     if matches!(error, UpstreamError::Handshake(_) | UpstreamError::HandshakeTimeout(_) | UpstreamError::RefusedUs(_)) {
         shard.outbound_metrics.handshake_failed(error.reason());
     }
@@ -181,7 +182,7 @@ pub fn handshake_failed(shard: &Shard, route: &Route, host: &str, error: &Upstre
         at,
         id: shard.recorder.id(at),
         direction: Direction::Outbound,
-        source,
+        source: endpoint,
         local_port: 0,
         reason: error.reason().into(),
         claimed: Some(claimed(refused)),

@@ -25,6 +25,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 use tokio::sync::{Semaphore, mpsc, watch};
 
 /// Which listener a connection came from.
@@ -207,7 +208,7 @@ impl Shard {
     }
 
     async fn sweep(self: Rc<Self>) {
-        let generation = Cell::new(self.policy.publication());
+        let in_force = InForce::default();
         loop {
             // An idle process does not tick.
             if self.app.is_empty() && self.peers.is_empty() && self.recorder.is_settled() && self.held.get() == 0 {
@@ -215,32 +216,31 @@ impl Shard {
             }
             tokio::time::sleep(TICK).await;
             // Without the sweep nothing ends in time: it outlives whatever goes wrong in one of its rounds.
-            let _ = contained_poll("sweep", || self.look(&generation));
+            let _ = contained_poll("sweep", || self.look(&in_force));
         }
     }
 
-    fn look(&self, generation: &Cell<u64>) {
+    fn look(&self, in_force: &InForce) {
         let timeouts = self.timeouts();
-        let held = self.connections.sweep(self.plan.clock.now(), &timeouts);
+        let wall = self.plan.clock.now();
+        let held = self.connections.sweep(wall, &timeouts);
         let give_up = self.plan.buffers.exchange(self.held.replace(held), held);
         if give_up > 0 {
             self.connections.give_up(give_up);
         }
         self.app.expire(&timeouts);
         self.peers.expire(self.tls.generation(), &timeouts);
-        let publication = self.policy.publication();
-        if generation.replace(publication) != publication {
-            self.decide_again();
+        if in_force.moved(&self.policy, wall) {
+            self.decide_again(wall);
         }
         self.record_open();
         self.recorder.flush();
     }
 
-    /// Requests under way are decided by the new table; what it forbids ends.
-    fn decide_again(&self) {
+    /// Requests under way are decided by the rules that are in force now; what these forbid ends.
+    fn decide_again(&self, wall: SystemTime) {
         let table = self.policy.current();
         let now = self.now();
-        let wall = self.plan.clock.now();
         self.connections.for_each_exchange(|connection, exchange| {
             let forbidden = exchange.with_decision(|decision| {
                 let inbound = decision.direction == Direction::Inbound;
@@ -260,5 +260,26 @@ impl Shard {
                 self.recorder.allow(decision);
             }
         });
+    }
+}
+
+/// The rules by which the requests under way were decided last.
+#[derive(Debug, Default)]
+struct InForce {
+    publication: Cell<u64>,
+    /// When the first of them ends by itself (`expires`).
+    until: Cell<Option<SystemTime>>,
+}
+
+impl InForce {
+    /// Whether others are in force at `wall`: there is a new table, or a rule has ended.
+    fn moved(&self, policy: &policy::Reader, wall: SystemTime) -> bool {
+        let publication = policy.publication();
+        let replaced = self.publication.replace(publication) != publication;
+        let moved = replaced || self.until.get().is_some_and(|until| wall >= until);
+        if moved {
+            self.until.set(policy.current().as_ref().as_ref().and_then(|table| table.holds_until(wall)));
+        }
+        moved
     }
 }

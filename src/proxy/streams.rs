@@ -15,6 +15,9 @@ pub struct Streams {
     /// The window of a new stream, and that of the connection.
     initial: i64,
     window: i64,
+    /// What the SETTINGS frame that passes makes of `initial`: of several values in it the last one counts, as with the library. Each would otherwise
+    /// touch every stream, and a frame has room for thousands.
+    resizing: Option<i64>,
     /// Answered streams, and those of them without a window of their own.
     answered: usize,
     shut: usize,
@@ -46,6 +49,7 @@ impl Streams {
             open: HashMap::new(),
             initial: INITIAL,
             window: INITIAL,
+            resizing: None,
             answered: 0,
             shut: 0,
             window_since: 0,
@@ -78,7 +82,12 @@ impl Streams {
                     stream => self.change(stream, now, |stream| stream.window += increment),
                 }
             }
-            Event::Setting(frames::INITIAL_WINDOW_SIZE, size) => self.resize(i64::from(size), now),
+            Event::Setting(frames::INITIAL_WINDOW_SIZE, size) => self.resizing = Some(size.into()),
+            Event::Ended(head, _) if head.kind == frames::SETTINGS => {
+                if let Some(initial) = self.resizing.take() {
+                    self.resize(initial, now);
+                }
+            }
             Event::Began(head) if head.kind == frames::RST_STREAM => self.close(head.stream),
             _ => {}
         }
@@ -115,10 +124,17 @@ impl Streams {
 
     fn resize(&mut self, initial: i64, now: Millis) {
         let by = initial - std::mem::replace(&mut self.initial, initial);
-        let streams: Vec<_> = self.open.keys().copied().collect();
-        for stream in streams {
-            self.change(stream, now, |stream| stream.window += by);
+        self.shut = 0;
+        for stream in self.open.values_mut() {
+            stream.window += by;
+            stream.shut_since = match (stream.is_shut(), stream.shut_since) {
+                (true, 0) => now,
+                (true, since) => since,
+                (false, _) => 0,
+            };
+            self.shut += usize::from(stream.is_shut());
         }
+        self.shut_since = self.oldest();
     }
 
     fn change(&mut self, stream: u32, now: Millis, change: impl FnOnce(&mut Stream)) {
@@ -152,8 +168,13 @@ impl Streams {
     fn opens(&mut self, since: Millis) {
         self.shut -= 1;
         if since == self.shut_since {
-            self.shut_since = self.open.values().map(|stream| stream.shut_since).filter(|since| *since != 0).min().unwrap_or(0);
+            self.shut_since = self.oldest();
         }
+    }
+
+    /// Since when the oldest shut stream is shut.
+    fn oldest(&self) -> Millis {
+        self.open.values().map(|stream| stream.shut_since).filter(|since| *since != 0).min().unwrap_or(0)
     }
 }
 

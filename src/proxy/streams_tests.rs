@@ -1,5 +1,5 @@
 use super::*;
-use crate::proxy::frames::{DATA, END_STREAM, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, RST_STREAM, WINDOW_UPDATE};
+use crate::proxy::frames::{DATA, END_STREAM, GOAWAY, HEADERS, INITIAL_WINDOW_SIZE, RST_STREAM, SETTINGS, WINDOW_UPDATE};
 use proptest::prelude::*;
 
 fn head(kind: u8, flags: u8, stream: u32, length: u32) -> Event {
@@ -58,13 +58,33 @@ fn a_connection_without_a_window_makes_all_wait() {
 #[test]
 fn settings_move_the_windows_of_open_streams() {
     let mut streams = answered(&[1]);
-    streams.came(Event::Setting(INITIAL_WINDOW_SIZE, 0), 10);
+    settings(&mut streams, &[0], 10);
     assert_eq!(streams.stalled(), (1, 10));
     streams.opened(3);
     streams.left(head(HEADERS, 0, 3, 9), 20);
     assert_eq!(streams.stalled(), (2, 10));
-    streams.came(Event::Setting(INITIAL_WINDOW_SIZE, 100), 30);
+    settings(&mut streams, &[100], 30);
     assert_eq!(streams.stalled(), (0, 0));
+}
+
+#[test]
+fn of_one_settings_frame_the_last_value_counts() {
+    let mut streams = answered(&[1, 3]);
+    streams.left(head(DATA, 0, 1, 65_535), 10);
+    // Both ways and back again: the streams were not touched twice, and one that waits has waited all the time.
+    settings(&mut streams, &[0, 1 << 20, 0, 1 << 20, 65_535], 40);
+    assert_eq!(streams.stalled(), (1, 10));
+    settings(&mut streams, &[1 << 20, 0], 50);
+    assert_eq!(streams.stalled(), (2, 10));
+    settings(&mut streams, &[0, 65_536], 60);
+    assert_eq!(streams.stalled(), (0, 0));
+}
+
+/// A SETTINGS frame with these initial windows, one after the other.
+fn settings(streams: &mut Streams, sizes: &[u32], now: Millis) {
+    let length = u32::try_from(6 * sizes.len()).unwrap();
+    sizes.iter().for_each(|size| streams.came(Event::Setting(INITIAL_WINDOW_SIZE, *size), now));
+    streams.came(Event::Ended(Head { length, kind: SETTINGS, flags: 0, stream: 0 }, [0; 8]), now);
 }
 
 #[test]
@@ -92,7 +112,7 @@ proptest! {
                 3 => streams.came(update(stream, number), now),
                 4 => streams.came(update(0, number), now),
                 5 => streams.came(head(RST_STREAM, 0, stream, 4), now),
-                6 => streams.came(Event::Setting(INITIAL_WINDOW_SIZE, number), now),
+                6 => settings(&mut streams, &[number], now),
                 _ => {}
             }
             let shut = || streams.open.values().filter(|stream| stream.is_shut());

@@ -3,6 +3,7 @@
 //! It is the exchange that was decided: its deadlines, a new table, the end of a certificate and the drain end it as they end a request.
 
 use super::body::Upload;
+use super::connections::Connection;
 use super::exchange::{Exchange, ExchangeGuard};
 use super::shard::Shard;
 use crate::audit::Direction;
@@ -53,7 +54,7 @@ impl Tunnel {
         if !ahead.is_empty() {
             exchange.sent(ahead.len() as u64, shard.now());
         }
-        let sides = Sides { shard: &shard, exchange: &exchange, direction: guard.direction(), ends };
+        let sides = Sides { shard: &shard, exchange: &exchange, connection: guard.connection(), direction: guard.direction(), ends };
         let (up, down) = (Way::new(To::Upstream, Bytes::new()), Way::new(To::Client, ahead));
         let mut pump = Pump { client, upstream: stream, up, down, first: None, sides };
         if contained("tunnel", poll_fn(|cx| pump.poll(cx))).await.is_none() {
@@ -67,6 +68,7 @@ impl Tunnel {
 struct Sides<'t> {
     shard: &'t Shard,
     exchange: &'t Rc<Exchange>,
+    connection: &'t Connection,
     direction: Direction,
     ends: Option<SystemTime>,
 }
@@ -86,7 +88,12 @@ impl Sides<'_> {
     fn moved(&self, to: To, read: usize, waits: bool) {
         let (exchange, now) = (self.exchange, self.shard.now());
         match to {
-            To::Upstream if read > 0 => exchange.received(read as u64, now),
+            To::Upstream if read > 0 => {
+                exchange.received(read as u64, now);
+                if let Some(http2) = self.connection.activity.http2() {
+                    http2.taken(read as u64);
+                }
+            }
             To::Client if read > 0 => exchange.sent(read as u64, now),
             _ => {}
         }

@@ -17,7 +17,7 @@ use crate::upstream::Lease;
 use aws_lc_rs::{digest, rand};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use bytes::Bytes;
-use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, UPGRADE};
+use http::header::{CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, TE, UPGRADE};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use hyper::body::Incoming;
@@ -83,7 +83,8 @@ fn accept(key: &HeaderValue) -> Option<HeaderValue> {
 impl Asked {
     /// Sets what asks the next hop for the same.
     pub fn ask(&self, headers: &mut HeaderMap) {
-        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        let options = if headers.contains_key(TE) { "te, upgrade" } else { "upgrade" };
+        headers.insert(CONNECTION, HeaderValue::from_static(options));
         headers.insert(UPGRADE, self.offered.field().clone());
         if let Form::Http2 { key, .. } = &self.form {
             headers.insert(SEC_WEBSOCKET_KEY, key.clone());

@@ -99,6 +99,7 @@ pub fn ended(record: &Value) -> SystemTime {
     SystemTime::from(began) + Duration::from_micros(record["total_us"].as_u64().unwrap())
 }
 
-fn whole_second(moment: SystemTime) -> SystemTime {
+/// The whole second that `moment` is in: certificates and rules know no other.
+pub fn whole_second(moment: SystemTime) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(moment.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs())
 }

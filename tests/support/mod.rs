@@ -21,6 +21,7 @@ pub mod remote;
 pub mod setup;
 pub mod sidecar;
 pub mod streaming;
+pub mod strict;
 pub mod websocket;
 
 pub use app::App;

@@ -55,6 +55,7 @@ fn decidable(text: &str, context: &Context<'_>) -> Result<HeaderName, Wrong> {
         long if long.len() > MAX_NAME => wrong("is longer than 256 bytes", "write the name of a header that exists"),
         "host" => wrong("is decided on by hosts", "write hosts = [\"…\"]"),
         "cookie" => wrong("holds many values, which HTTP/2 clients send in pieces", "decide on a header of one value"),
+        "sec-websocket-key" => wrong("is made anew for a WebSocket that comes over HTTP/2", "decide on a header that is forwarded"),
         _ if reserved::is_of_one_leg(&name) => {
             wrong("concerns one connection and never reaches the app as it was sent", "decide on a header that is forwarded")
         }

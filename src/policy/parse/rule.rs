@@ -4,7 +4,7 @@ use super::fields::{self, list, list_of};
 use super::{Context, from, grpc, header};
 use crate::document::{Document, Item, Section};
 use crate::policy::RuleFacts;
-use crate::policy::methods::Methods;
+use crate::policy::methods::{self, Methods};
 use crate::policy::pattern::{HostPattern, PathPattern};
 use crate::policy::rule::{Effect, From, Mode, Rule};
 use http::Method;
@@ -84,6 +84,7 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
             why: why.map(String::into_boxed_str),
         });
     if let Some(rule) = &rule {
+        check_asterisk(&section, rule);
         check_why(&section, rule);
     }
     section.close();
@@ -181,6 +182,14 @@ fn check_audit(section: &Section<'_>, effect: Option<Effect>, mode: Mode) {
         section.problem("mode", "is shadow in an audit rule, which changes no outcome anyway", "remove it and shadow_until");
     }
     section.refuse("sample", "stands in an audit rule, which records everything", "remove it");
+}
+
+/// `*` is the target of one method: a rule about others would only look like a rule about it.
+fn check_asterisk(section: &Section<'_>, rule: &Rule) {
+    let takes_it = rule.methods.contains(&Method::OPTIONS, methods::bit(&Method::OPTIONS));
+    if !takes_it && rule.paths.iter().any(PathPattern::is_asterisk) {
+        section.problem("methods", "has no OPTIONS, and no other method has the target *", "add \"OPTIONS\", or remove \"*\" from paths");
+    }
 }
 
 /// A broad allow says why it is broad.

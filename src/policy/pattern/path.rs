@@ -5,7 +5,10 @@ use crate::request::{Escapes, PathParams, Strictness, canonical_path};
 /// A listener may accept all of these, so a pattern may name them.
 const WIDEST: Strictness = Strictness { path_params: PathParams::Allow, escapes: Escapes::Opaque, head_fields: 0 };
 
-/// A pattern: literal segments, `{name}` for one non-empty segment, `before{name}after` inside one, a last `**` for one or more.
+/// The target of an OPTIONS about the server as a whole (RFC 9112, section 3.2.4). No path begins like it, and only this pattern matches it.
+const ASTERISK: &str = "*";
+
+/// A pattern: literal segments, `{name}` for one non-empty segment, `before{name}after` inside one, a last `**` for one or more; or [`ASTERISK`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PathPattern {
     /// The canonical text up to and with the slash before the first segment that is no literal; the whole path if all are.
@@ -30,7 +33,12 @@ impl PathPattern {
     /// # Errors
     /// What is wrong, and what to write instead.
     pub(crate) fn parse(text: &str) -> Result<Self, (String, String)> {
-        let path = text.strip_prefix('/').ok_or_else(|| wrong("does not begin with /", "write \"/…\"; \"/**\" is every path"))?;
+        if text == ASTERISK {
+            return Ok(Self { head: ASTERISK.into(), tail: Box::default(), rest: false });
+        }
+        let path = text
+            .strip_prefix('/')
+            .ok_or_else(|| wrong("does not begin with /", "write \"/…\"; \"/**\" is every path, and \"*\" the target of OPTIONS *"))?;
         let (path, rest) = match path.strip_suffix("**") {
             Some(before) if before.is_empty() || before.ends_with('/') => (before, true),
             _ => (path, false),
@@ -78,6 +86,11 @@ impl PathPattern {
             Some((actual, _)) => self.rest && last.matches(actual),
             None => !self.rest && last.matches(left),
         }
+    }
+
+    /// Whether it is the target of `OPTIONS *`, which no other method has.
+    pub(crate) fn is_asterisk(&self) -> bool {
+        *self.head == *ASTERISK
     }
 
     /// Whether it ends with `**`.

@@ -18,6 +18,11 @@ fn paths_match_by_segment() {
         ("/**", "/", true),
         ("/**", "/a/b", true),
         ("/**", "*", false),
+        ("/{x}", "*", false),
+        ("*", "*", true),
+        ("*", "/", false),
+        ("*", "/*", false),
+        ("*", "/a", false),
         ("/a/{x}", "/a/b", true),
         ("/a/{x}", "/a/", false),
         ("/a/{x}", "/a/b/", false),
@@ -51,8 +56,8 @@ fn paths_match_by_segment() {
 #[test]
 fn bad_path_patterns_are_refused() {
     let table = [
-        "", "*", "a", "/*", "/a*", "/**/a", "/a**", "//", "//**", "/a//b", "/{x}//b", "/{x}//**", "/..", "/a/../b", "/{}", "/{x", "/x}",
-        "/{x}{y}", "/{a b}", "/{x/y}", "/a?b", "/a#b", "/a b", "/%zz", "/%00", "/.%2e", "/\u{e9}", "/%4{x}",
+        "", "**", "*/", "*a", "a", "/*", "/a*", "/**/a", "/a**", "//", "//**", "/a//b", "/{x}//b", "/{x}//**", "/..", "/a/../b", "/{}",
+        "/{x", "/x}", "/{x}{y}", "/{a b}", "/{x/y}", "/a?b", "/a#b", "/a b", "/%zz", "/%00", "/.%2e", "/\u{e9}", "/%4{x}",
     ];
     for pattern in table {
         assert!(PathPattern::parse(pattern).is_err(), "{pattern:?}");

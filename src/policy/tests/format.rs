@@ -74,6 +74,14 @@ fn each_problem_has_its_line_and_says_what_to_write() {
 }
 
 #[test]
+fn the_target_of_options_goes_with_options() {
+    let fields = BASE.replace("'/a'", "'/a', '*'");
+    assert!(of_rule(&fields).contains("methods: has no OPTIONS, and no other method has the target *; add"), "{}", of_rule(&fields));
+    assert_eq!(of_rule(&fields.replace("'GET'", "'GET', 'OPTIONS'")), "");
+    assert_eq!(of_rule(&fields.replace("methods = ['GET']\n", "why = 'so'\n")), "");
+}
+
+#[test]
 fn all_problems_come_at_once() {
     let found = of_rule("id = 'r'\neffect = 'no'\nmethods = []\npaths = ['a']\n[[case]]\nname = 'c'\n[sets.principals]\nx = []\n");
     for expected in ["effect", "methods", "paths[0]", "rule[0].from", "case[0].expect", "sets.principals.x: is an empty set"] {

@@ -4,6 +4,7 @@
 mod asked;
 mod text;
 mod who;
+mod wire;
 
 /// One property over arbitrary bytes.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +23,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "canonical_request", check: asked::canonical_request },
     Target { name: "configuration", check: text::configuration },
     Target { name: "policy", check: text::policy },
+    Target { name: "http2_frames", check: wire::http2_frames },
 ];
 
 /// The target of this name.
