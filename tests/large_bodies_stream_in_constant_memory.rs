@@ -3,7 +3,7 @@
 use crate::support::app::{AppBody, full};
 use crate::support::client::Peer;
 use crate::support::sidecar::Memory;
-use crate::support::streaming::{AnyBody, Streams, Tally, empty, fed, generated, reading, take};
+use crate::support::streaming::{AnyBody, Streams, Tally, all_stall, empty, fed, generated, reading, take, take_all};
 use crate::support::{ALICE, App, Setup, Sidecar, eventually, within};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -13,7 +13,6 @@ use serde_json::Value;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 const MIB: u64 = 1 << 20;
@@ -90,20 +89,10 @@ async fn many_slow_readers_at_once() {
         connections.push(alone);
     }
     let tallies = made.lock().unwrap().clone();
-    for tally in &tallies {
-        tally.stalls_past(0).await;
-    }
+    all_stall(&tallies).await;
     grown(&sidecar, before, "40 answers that nobody reads");
     // All at once: those of the one HTTP/2 connection share its window.
-    let mut reads = JoinSet::new();
-    for response in responses {
-        reads.spawn(async move {
-            let (mut body, read) = (response.into_body(), reading());
-            take(&mut body, &read, 8 * MIB).await.unwrap();
-            read.bytes()
-        });
-    }
-    assert_eq!(reads.join_all().await, [8 * MIB; 40]);
+    assert_eq!(take_all(responses.into_iter().map(Response::into_body)).await, [8 * MIB; 40]);
     grown(&sidecar, before, "40 answers");
 }
 
