@@ -3,9 +3,10 @@
 use super::entry::{Aggregate, Entry, Gap, Key, Span, What};
 use super::json::{Line, key};
 use super::time::{Stamps, whole_second};
-use super::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, PolicyEvent, RefusedHandshake, Target};
+use super::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target};
 use crate::identity::Channel;
 use crate::policy::{Caller, Looked, Rendered, RuleFacts, TableFacts};
+use crate::request::Framing;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -189,7 +190,7 @@ fn render_request(line: &mut Line<'_>, decision: &Decision) {
         line.number(key!("status"), u64::from(decision.outcome.status));
     }
     line.close();
-    line.optional(key!("framing"), request.and_then(|request| request.framing));
+    line.optional(key!("framing"), request.and_then(|request| request.framing).map(Framing::as_str));
     if let Some(looked) = &decision.facts.looked {
         render_conditions(line, looked);
     }
@@ -221,7 +222,7 @@ fn render_outcome(line: &mut Line<'_>, decide_ns: u32, outcome: &Outcome) {
     }
     line.number(key!("total_us"), outcome.total_us);
     line.optional(key!("close_reason"), outcome.close_reason);
-    line.optional(key!("phase"), outcome.phase);
+    line.optional(key!("phase"), outcome.phase.map(Phase::as_str));
 }
 
 fn render_handshake(line: &mut Line<'_>, refused: &RefusedHandshake) {

@@ -11,7 +11,7 @@ use super::serve::Ended;
 use super::shard::Shard;
 use crate::audit::{Claimed, Decision, DecisionId, Direction, Outcome};
 use crate::policy::{Denial, Facts, Reason, Snapshot, Verdict};
-use crate::request::{CanonicalRequest, Malformed};
+use crate::request::{CanonicalRequest, Framing, Malformed};
 use crate::runtime::tasks::contained;
 use crate::trust::RefusedPeer;
 use http::header::{CONNECTION, TRANSFER_ENCODING};
@@ -79,9 +79,9 @@ impl Downstream {
         Begun { wall: self.shard.plan.clock.now(), instant: Instant::now(), speech }
     }
 
-    /// `te_cl` for a request whose head has a length beside its transfer coding; the library drops the length.
-    pub fn framing(&self, headers: &HeaderMap) -> Option<&'static str> {
-        (self.connection.activity.is_framed_twice() && headers.contains_key(TRANSFER_ENCODING)).then_some("te_cl")
+    /// [`Framing::TeCl`] for a request whose head has a length beside its transfer coding; the library drops the length.
+    pub fn framing(&self, headers: &HeaderMap) -> Option<Framing> {
+        (self.connection.activity.is_framed_twice() && headers.contains_key(TRANSFER_ENCODING)).then_some(Framing::TeCl)
     }
 
     /// A record of a decision that took `decide_ns` nanoseconds.
