@@ -77,7 +77,9 @@ where
                 .max_local_error_reset_streams(H2_STREAM_ERRORS)
                 .enable_connect_protocol();
             let service = service_fn(|request| {
-                connection.activity.http2().inspect(|http2| http2.handled());
+                if let Some(http2) = connection.activity.http2() {
+                    http2.handled();
+                }
                 // In a place of its own: the library moves what answers a request into a stream, that into a task, and its end out of it again.
                 Box::pin(Answering { response: handle(request) })
             });
