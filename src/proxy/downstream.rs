@@ -134,20 +134,17 @@ impl Downstream {
 
     /// Answers one request with `answer`; a panic in it becomes a 500 with a record and costs nothing else.
     /// `answer` says in the cell who owes the record.
-    pub async fn answer<F>(
+    pub async fn answer(
         &self,
         request: Request<Incoming>,
-        answer: impl FnOnce(Request<Incoming>, Begun, Rc<Cell<Owes>>) -> F,
-    ) -> Response<Download>
-    where
-        F: Future<Output = Response<Download>>,
-    {
+        answer: impl AsyncFnOnce(Request<Incoming>, Begun, &Cell<Owes>) -> Response<Download>,
+    ) -> Response<Download> {
         let (method, version) = (request.method().clone(), request.version());
         let begun = self.begin(Speech::of(&method, request.headers()));
         let bodiless = request.body().is_end_stream();
-        let owes = Rc::new(Cell::new(Owes::Downstream));
+        let owes = Cell::new(Owes::Downstream);
         let _owed = Owed { downstream: self, begun, method: &method, owes: &owes };
-        let mut response = match contained("request", answer(request, begun, Rc::clone(&owes))).await {
+        let mut response = match contained("request", answer(request, begun, &owes)).await {
             Some(response) => response,
             None if let Owes::Exchange(id) = owes.get() => {
                 respond::refusal(StatusCode::INTERNAL_SERVER_ERROR, id, self.direction, "panic", begun.speech)

@@ -62,8 +62,8 @@ pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16)
     let handle = |request| {
         let peer = Rc::clone(&peer);
         async move {
-            let deciding = Rc::clone(&peer);
-            peer.downstream.answer(request, |request, begun, owes| decide_and_forward(deciding, request, begun, owes)).await
+            let answer = async |request, begun, owes: &_| decide_and_forward(&peer, request, begun, owes).await;
+            peer.downstream.answer(request, answer).await
         }
     };
     let ended = serve(stream, Bytes::new(), speaks, &peer.downstream, &shard.plan.limits, handle).await;
@@ -134,8 +134,8 @@ fn refused(
     }
 }
 
-async fn decide_and_forward(peer: Rc<Peer>, request: Request<Incoming>, begun: Begun, owes: Rc<Cell<Owes>>) -> Response<Download> {
-    let Peer { downstream, identity, in_flight, strictness } = &*peer;
+async fn decide_and_forward(peer: &Peer, request: Request<Incoming>, begun: Begun, owes: &Cell<Owes>) -> Response<Download> {
+    let Peer { downstream, identity, in_flight, strictness } = peer;
     let shard = &downstream.shard;
     let (mut parts, body) = request.into_parts();
     #[cfg(feature = "testing")]

@@ -80,8 +80,8 @@ pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16)
     let handle = |request| {
         let downstream = Rc::clone(&downstream);
         async move {
-            let routing = Rc::clone(&downstream);
-            downstream.answer(request, |request, begun, owes| route_and_forward(routing, strictness, request, begun, owes)).await
+            let answer = async |request, begun, owes: &_| route_and_forward(&downstream, strictness, request, begun, owes).await;
+            downstream.answer(request, answer).await
         }
     };
     let ended = serve(stream, ahead, speaks, &downstream, &shard.plan.limits, handle).await;
@@ -112,11 +112,11 @@ async fn protocol(stream: &mut TcpStream, settings: OutboundProtocol) -> Option<
 }
 
 async fn route_and_forward(
-    downstream: Rc<Downstream>,
+    downstream: &Downstream,
     strictness: Strictness,
     request: Request<Incoming>,
     begun: Begun,
-    owes: Rc<Cell<Owes>>,
+    owes: &Cell<Owes>,
 ) -> Response<Download> {
     let shard = &downstream.shard;
     let (mut parts, body) = request.into_parts();

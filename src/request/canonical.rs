@@ -125,7 +125,8 @@ fn target(method: &Method, uri: &Uri, form: Form, strictness: &Strictness) -> Re
         return if *method == Method::OPTIONS { Ok(target.clone()) } else { Err(Malformed::Target) };
     }
     // `PathAndQuery::path` reads an empty path as `/`; only the text tells what was sent.
-    let (path, query) = whole.split_once('?').map_or((whole, None), |(path, query)| (path, Some(query)));
+    let query = target.query();
+    let path = query.and_then(|query| whole.strip_suffix(query)?.strip_suffix('?')).unwrap_or(whole);
     let canonical = match path {
         "" if form == Form::Absolute => Cow::Owned("/".to_owned()),
         _ => canonical_path(path, strictness)?,
