@@ -51,6 +51,12 @@ pub fn destinations(upstreams: &[Settings], names: &Snapshot) -> Destinations {
     })
 }
 
+/// Whether a request for this host still goes to the peer that `target` names.
+pub fn leads_on(destinations: &Destinations, request: &CanonicalRequest, target: Option<&Target>) -> bool {
+    let now = destinations.find(request.host()).and_then(|(_, destination)| destination.target.id.as_ref());
+    now.is_some() && now == target.and_then(|target| target.id.as_ref())
+}
+
 /// Serves one accepted connection to its end.
 pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16) {
     let Arrived { stream, source, permit, .. } = arrived;
