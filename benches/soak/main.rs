@@ -93,7 +93,10 @@ async fn soak() -> anyhow::Result<bool> {
     };
     let weighed = async {
         tokio::time::sleep_until(begun + Duration::from_secs(seconds) / 3).await;
-        memory.iter_mut().try_for_each(|memory| anyhow::Ok(memory.early = process::memory(memory.id)?.anonymous))
+        for memory in &mut memory {
+            memory.early = process::memory(memory.id)?.anonymous;
+        }
+        anyhow::Ok(())
     };
     let busy = async {
         tokio::join!(

@@ -154,6 +154,13 @@ async fn route_and_forward(
             return downstream.refuse_because(begun, StatusCode::SERVICE_UNAVAILABLE, reason, canonical);
         }
     };
+    // The log may have made us wait, and what is not open yet is not among what new routes end.
+    if !Arc::ptr_eq(&destinations, &shard.plan.destinations.load())
+        && !leads_on(&shard.plan.destinations.load(), &canonical, Some(&destination.target))
+    {
+        owes.set(Owes::Nobody);
+        return downstream.refuse_because(begun, StatusCode::BAD_GATEWAY, "unknown_host", canonical);
+    }
     shard.outbound_metrics.allowed.increment(1);
     let mut record = downstream.decision(begun, decide_ns, Verdict::Allow, permit.facts().clone(), Some(canonical.clone()));
     record.target = Some(Arc::clone(&destination.target));
