@@ -424,7 +424,7 @@ fn the_tap_gets_each_line_and_never_slows_the_writer() {
 
 #[test]
 fn entries_are_as_small_as_the_rings_memory_says() {
-    assert!(size_of::<entry::Entry>() <= 432, "{} bytes", size_of::<entry::Entry>());
+    assert!(size_of::<entry::Entry>() <= 400, "{} bytes", size_of::<entry::Entry>());
 }
 
 /// A sink that fails as told, in the middle of a line.
