@@ -1,4 +1,4 @@
-.PHONY: test lint doc dev bench compare guard soak fuzz fuzz-briefly image
+.PHONY: test lint doc dev bench compare compare-emulated guard soak fuzz fuzz-briefly image
 
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
@@ -33,6 +33,14 @@ compare:
 	PEERS_DIR=$(or $(PEERS_DIR),$(target)/peers) benches/peers/all.sh
 	cargo build --profile dist
 	PEERS_DIR=$(or $(PEERS_DIR),$(target)/peers) COUNTERSIGN=$(target)/dist/countersign COMPARE_OUT=$(target)/compare cargo bench --bench compare
+
+# User and kernel instructions of all of them on an emulated machine whose clock counts them; needs qemu-system-x86_64, installs nothing.
+compare-emulated:
+	PEERS_DIR=$(or $(PEERS_DIR),$(target)/peers) benches/peers/all.sh
+	cargo build --profile dist
+	cargo bench --bench compare --no-run
+	PEERS_DIR=$(or $(PEERS_DIR),$(target)/peers) EMULATED_DIR=$(target)/emulated benches/emulated/run.sh $(target)/dist/countersign \
+	  "$$(cargo bench --bench compare --no-run 2>&1 | sed -n 's/.*Executable.*(\(.*\))$$/\1/p')"
 
 # Whether a request still costs what it did, against a bare proxy of the same libraries; GUARD_RENEW=1 commits to today's figures.
 guard:

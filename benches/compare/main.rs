@@ -4,7 +4,7 @@
 //! Each proxy runs alone on core 0 while it is measured; load and app run on core 1. Rounds go through all proxies in turn, so that whatever
 //! else this machine does meets all of them. `COMPARE_ONLY=S1,S2`, `COMPARE_PROXIES=nginx` (those whose name contains it), `COMPARE_REQUESTS`
 //! (a round's), `COMPARE_ROUNDS`, `COMPARE_RATE` (requests per second of the latency rounds), `COUNTERSIGN` (the binary), `PEERS_DIR`,
-//! `COMPARE_OUT`.
+//! `COMPARE_OUT`. `make compare-emulated` counts instructions only, inside an emulated machine (benches/emulated).
 
 #[path = "../bare/mod.rs"]
 mod bare;
@@ -13,6 +13,7 @@ mod load;
 #[path = "../measure/mod.rs"]
 mod measure;
 
+mod emulated;
 mod peers;
 mod report;
 mod rounds;
@@ -46,7 +47,10 @@ fn main() -> ExitCode {
 }
 
 async fn compare() -> anyhow::Result<()> {
-    process::pin_self()?;
+    let method = emulated::method()?.unwrap_or_else(Method::choose);
+    if !matches!(method, Method::Clock { .. }) {
+        process::pin_self()?;
+    }
     let binary = std::env::var_os("COUNTERSIGN").map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_countersign")), PathBuf::from);
     let out = std::env::var_os("COMPARE_OUT").map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
     std::fs::create_dir_all(&out)?;
@@ -56,7 +60,7 @@ async fn compare() -> anyhow::Result<()> {
         requests: load::number("COMPARE_REQUESTS", 20_000)?.max(1_000),
         rounds: load::number("COMPARE_ROUNDS", 5)?,
         rate: load::number("COMPARE_RATE", 3_000)?.max(1) as f64,
-        method: Method::choose(),
+        method,
         out: out.clone(),
     };
     let dir = tempfile::tempdir().context("a directory for the proxies")?;
@@ -68,7 +72,11 @@ async fn compare() -> anyhow::Result<()> {
     for work in
         [work::S1, work::S2].into_iter().filter(|work| only.as_ref().is_none_or(|only| only.split(',').any(|name| name == work.name)))
     {
-        results.push((work, rounds::run(work, &programs.all, &programs.callers, &plan).await?));
+        let figures = match method {
+            Method::Clock { nanoseconds } => emulated::run(work, &programs.all, &programs.callers, plan.requests, nanoseconds).await,
+            _ => rounds::run(work, &programs.all, &programs.callers, &plan).await?,
+        };
+        results.push((work, figures));
     }
     report::write(&results, &plan, &out.join("compare.json"))
 }

@@ -1,6 +1,6 @@
 //! Instructions per request by difference: two portions of the same work, where what only happens once cancels out.
 
-use super::{Callers, Callgrind, Instructions, Perf, Program, Running, Work};
+use super::{Callers, Callgrind, Cpu, Instructions, Perf, Program, Running, Work};
 use std::path::Path;
 
 /// Requests before anything is counted: pools are filled, buffers have their size.
@@ -49,4 +49,27 @@ pub async fn by_perf(work: Work, program: &Program, callers: &Callers) -> anyhow
     drop(slots);
     Running::stop(running).await?;
     Ok(Instructions { user: each(small.user, large.user), kernel: small.kernel.zip(large.kernel).map(|(small, large)| each(small, large)) })
+}
+
+/// In user space and in the kernel, by the scheduler's clock; this machine is emulated and takes so many nanoseconds for each instruction. The sum is exact.
+/// Its parts are as the timer's ticks found them, of which there should be thousands: it takes many requests, or many nanoseconds.
+///
+/// # Errors
+/// The proxy does not start, or answers wrongly.
+pub async fn by_clock(work: Work, program: &Program, callers: &Callers, requests: u64, nanoseconds: u32) -> anyhow::Result<Instructions> {
+    let running = program.start(callers).await?;
+    let slots = running.slots(work, &callers.known);
+    work.closed(&slots, WARM_UP).await?;
+    let portion = async |count| -> anyhow::Result<Cpu> {
+        let before = Cpu::of(running.id())?;
+        work.closed(&slots, count).await?;
+        Ok(Cpu::of(running.id())?.since(before))
+    };
+    let (small, large) = (portion(requests / 5).await?, portion(requests + requests / 5).await?);
+    drop(slots);
+    running.stop().await?;
+    let each = large.total.saturating_sub(small.total).as_nanos() as f64 / f64::from(nanoseconds) / requests as f64;
+    let ticks = large.user + large.system;
+    let user = if ticks.is_zero() { 0.0 } else { large.user.as_secs_f64() / ticks.as_secs_f64() };
+    Ok(Instructions { user: each * user, kernel: Some(each * (1.0 - user)) })
 }

@@ -15,6 +15,11 @@ pub enum Method {
     Perf,
     /// `valgrind --tool=callgrind`: user space only, and no AVX-512, which valgrind's processor does not have.
     Callgrind,
+    /// The scheduler's clock on an emulated machine, where each instruction takes so many nanoseconds and nothing else takes time: user and kernel.
+    Clock {
+        /// How many.
+        nanoseconds: u32,
+    },
     /// Not at all.
     Nothing,
 }
@@ -42,6 +47,7 @@ impl Method {
         match self {
             Self::Perf => "perf stat, user and kernel",
             Self::Callgrind => "callgrind, user space only (this machine has no instruction counters)",
+            Self::Clock { .. } => "the clock of an emulated machine, user and kernel",
             Self::Nothing => "none (neither instruction counters nor valgrind)",
         }
     }
