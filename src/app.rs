@@ -8,7 +8,9 @@ use crate::document::Problems;
 use crate::policy::{self, LoadError};
 use crate::proxy::{self, Admission, Buffers, Listener, Plan, Shard};
 use crate::request::reserved::Reserved;
-use crate::runtime::clock::{Clock, SystemClock};
+use crate::runtime::clock::Clock;
+#[cfg(not(feature = "testing"))]
+use crate::runtime::clock::SystemClock;
 use crate::runtime::drain::{Drain, Drained};
 use crate::runtime::listener::{self, Incoming, accept_loop};
 use crate::runtime::readiness::Readiness;
@@ -134,7 +136,7 @@ impl Sidecar {
             put_in_force(&tables, table, &journal);
         }
 
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock = clock();
         let drain = Drain::default();
         let tls = TlsPublisher::default();
         let control = runtime("control").map_err(StartError::Threads)?;
@@ -289,6 +291,14 @@ fn system() -> System {
         return System { configuration, port: Some(port) };
     }
     System::default()
+}
+
+/// The wall clock; in tests one that they move.
+fn clock() -> Arc<dyn Clock> {
+    #[cfg(feature = "testing")]
+    return crate::testing::clock::clock();
+    #[cfg(not(feature = "testing"))]
+    Arc::new(SystemClock)
 }
 
 fn runtime(name: &str) -> io::Result<Runtime> {

@@ -16,7 +16,6 @@ async fn of_one_identity() {
     setup.set("limits.in_flight", "1000");
     let sidecar = setup.start(&app).await;
     let bystander = Bystander::start(&sidecar, &setup, BOB).await;
-    let descriptors = sidecar.descriptors();
     let cert = setup.cert(ALICE);
     let mut attackers = Vec::new();
     for _ in 0..CONNECTIONS {
@@ -32,11 +31,11 @@ async fn of_one_identity() {
     let refused = || sidecar.records().iter().filter(|record| record["reason"] == "shed_identity").count();
     eventually("everything above the share to be refused", async || (refused() >= more).then_some(())).await;
     assert_eq!(refused(), more);
+    assert_eq!(sidecar.metric("countersign_requests_total", &["direction=\"inbound\"", "decision=\"refused\""]).await, more as f64);
     bystander.goes_on().await;
     // They stay open for as long as they like, and are given back with their connections.
     assert!(app.seen().iter().filter(|seen| seen.target == "/hold/left").count() <= SHARE);
     drop(attackers);
-    bystander.stop().await;
+    bystander.outlives(&sidecar).await;
     eventually("nothing in flight", async || (sidecar.status().await?["in_flight"]["inbound"] == 0).then_some(())).await;
-    sidecar.gives_descriptors_back(descriptors).await;
 }

@@ -1,7 +1,7 @@
 //! A handshake that stops halfway is ended by `[timeouts] handshake`, wherever it stops, and holds nobody else up.
 
 use crate::support::client::tls_config;
-use crate::support::{ALICE, App, Peer, Setup, Sidecar, within};
+use crate::support::{ALICE, App, Bystander, Peer, Setup, Sidecar, within};
 use http::StatusCode;
 use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
@@ -76,6 +76,7 @@ async fn start() -> (App, Setup, Sidecar) {
 
 /// Connects, does `begin`, and says nothing more. Meanwhile others are served.
 async fn stalls(sidecar: &Sidecar, setup: &Setup, begin: impl AsyncFnOnce(&mut TcpStream)) {
+    let bystander = Bystander::start(sidecar, setup, ALICE).await;
     let begun = Instant::now();
     let mut stream = TcpStream::connect(sidecar.inbound()).await.unwrap();
     let source = stream.local_addr().unwrap();
@@ -92,6 +93,8 @@ async fn stalls(sidecar: &Sidecar, setup: &Setup, begin: impl AsyncFnOnce(&mut T
     assert_eq!((record["src"]["ip"].as_str(), record["src"]["port"].as_u64()), (Some("127.0.0.1"), Some(source.port().into())));
     assert_eq!(sidecar.metric("countersign_handshakes_total", &["direction=\"inbound\"", "result=\"timeout\""]).await, 1.0);
     assert_eq!(good.get("/orders").await.status, StatusCode::OK, "the good client is still connected");
+    drop((good, stream));
+    bystander.outlives(sidecar).await;
 }
 
 fn client(setup: &Setup) -> ClientConnection {

@@ -25,13 +25,15 @@ async fn a_list_that_expands() {
     // The kernel's figures of one moment need not fit together.
     let more = sidecar.memory().peak.saturating_sub(before);
     assert!(more < 64 << 20, "{more} bytes more at the peak");
-    bystander.stop().await;
-    assert!(app.seen().iter().all(|seen| seen.target == "/bystander"));
+    bystander.outlives(&sidecar).await;
+    assert!(sidecar.metric("countersign_requests_total", &["decision=\"malformed\""]).await >= 20.0);
+    only_the_bystander(&app);
 }
 
 #[tokio::test]
 async fn a_block_in_many_frames() {
-    let (_app, setup, sidecar) = start().await;
+    let (app, setup, sidecar) = start().await;
+    let bystander = Bystander::start(&sidecar, &setup, BOB).await;
     let mut raw = Raw::http2(sidecar.inbound(), &setup.cert(ALICE)).await;
     let mut head = request(&raw);
     let long = "x".repeat(12 << 10);
@@ -46,11 +48,16 @@ async fn a_block_in_many_frames() {
     let refused =
         |record: &serde_json::Value| matches!(record["reason"].as_str(), Some("malformed:head_bytes" | "malformed:h2_connection"));
     sidecar.record("the refusal", refused).await;
+    sidecar.metric_reaches("countersign_requests_total", &["decision=\"malformed\""], 1.0).await;
+    drop(raw);
+    bystander.outlives(&sidecar).await;
+    only_the_bystander(&app);
 }
 
 #[tokio::test]
 async fn many_fields() {
     let (app, setup, sidecar) = start().await;
+    let bystander = Bystander::start(&sidecar, &setup, BOB).await;
     let names: Vec<_> = (0..200).map(|at| format!("x-{at}")).collect();
     let mut raw = Raw::http2(sidecar.inbound(), &setup.cert(ALICE)).await;
     let mut head = raw.head("GET", "/many");
@@ -63,7 +70,14 @@ async fn many_fields() {
     raw.send(format!("GET /many HTTP/1.1\r\nhost: orders\r\n{fields}\r\n")).await;
     assert_eq!(raw.response().await.unwrap().status, 431);
     sidecar.record("HTTP/1.1", |record| record["reason"] == "malformed:http1_too_large").await;
-    assert!(app.seen().is_empty());
+    sidecar.metric_reaches("countersign_requests_total", &["decision=\"malformed\""], 2.0).await;
+    drop(raw);
+    bystander.outlives(&sidecar).await;
+    only_the_bystander(&app);
+}
+
+fn only_the_bystander(app: &App) {
+    assert!(app.seen().iter().all(|seen| seen.target == "/bystander"));
 }
 
 async fn start() -> (App, Setup, Sidecar) {

@@ -55,7 +55,8 @@ async fn continuations() {
     send(&mut raw, &frame(kind::CONTINUATION, flag::NONE, 1, b"")).await;
     raw.ended().await;
     ends(&sidecar, "malformed:h2_connection").await;
-    bystander.stop().await;
+    drop(raw);
+    bystander.outlives(&sidecar).await;
 }
 
 /// What a good client sends beside its requests: keep-alive PINGs, and a WINDOW_UPDATE or two for each piece of a body.
@@ -103,7 +104,8 @@ async fn flood(frame: Vec<u8>, reason: &str) {
         assert_eq!(open["close_reason"], "h2_flood", "{open}");
         assert_eq!(sidecar.metric("countersign_cuts_total", &["direction=\"inbound\"", "reason=\"h2_flood\""]).await, 1.0);
     }
-    bystander.stop().await;
+    drop(raw);
+    bystander.outlives(&sidecar).await;
     eventually("nothing in flight", async || (sidecar.status().await?["in_flight"]["inbound"] == 0).then_some(())).await;
 }
 
@@ -122,4 +124,6 @@ async fn send(raw: &mut RawHttp2, frame: &[u8]) {
 async fn ends(sidecar: &Sidecar, reason: &str) {
     let record = sidecar.record(reason, |record| record["reason"] == reason).await;
     assert_eq!((record["decision"].as_str(), record["src"]["id"].as_str()), (Some("deny"), Some(ALICE)), "{record}");
+    let decision = if reason == "h2_flood" { "refused" } else { "malformed" };
+    assert_eq!(sidecar.metric("countersign_requests_total", &[&format!("decision=\"{decision}\"")]).await, 1.0);
 }

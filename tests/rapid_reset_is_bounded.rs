@@ -70,7 +70,6 @@ async fn start() -> (App, Setup, Sidecar) {
 async fn attack(then: impl Fn(u32) -> Vec<u8>) {
     let (app, setup, sidecar) = start().await;
     let bystander = Bystander::start(&sidecar, &setup, BOB).await;
-    let descriptors = sidecar.descriptors();
     let mut raw = Raw::http2(sidecar.inbound(), &setup.cert(ALICE)).await;
     let opened = open(&mut raw, then).await;
     assert!(opened < MANY, "the connection took it all");
@@ -79,10 +78,11 @@ async fn attack(then: impl Fn(u32) -> Vec<u8>) {
     assert_eq!((record["decision"].as_str(), record["src"]["id"].as_str()), (Some("deny"), Some(ALICE)), "{record}");
     let asked = app.seen().iter().filter(|seen| seen.target.starts_with("/hold")).count();
     assert!(asked <= 4_000, "{asked} requests cost the app something");
-    bystander.stop().await;
-    eventually("nothing in flight", async || (sidecar.status().await?["in_flight"]["inbound"] == 0).then_some(())).await;
+    let label = if record["reason"] == "h2_flood" { "decision=\"refused\"" } else { "decision=\"malformed\"" };
+    assert!(sidecar.metric("countersign_requests_total", &[label]).await >= 1.0);
     drop(raw);
-    sidecar.gives_descriptors_back(descriptors).await;
+    bystander.outlives(&sidecar).await;
+    eventually("nothing in flight", async || (sidecar.status().await?["in_flight"]["inbound"] == 0).then_some(())).await;
 }
 
 async fn open(raw: &mut RawHttp2, then: impl Fn(u32) -> Vec<u8>) -> u32 {

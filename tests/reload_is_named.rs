@@ -1,6 +1,6 @@
 //! SIGHUP takes over what a running process can change, refuses the rest by its name, and then changes nothing.
 
-use crate::support::client::tls;
+use crate::support::client::{at, tls};
 use crate::support::sidecar::run;
 use crate::support::{ALICE, App, BOB, Peer, Remote, Setup, Sidecar, eventually, policy, within};
 use http::StatusCode;
@@ -53,6 +53,27 @@ async fn an_upstream_that_is_gone_is_unknown() {
     sidecar.log_line("configuration reloaded").await;
     assert_eq!(app_side.ask("payments", "/").await.header("x-countersign-reason"), "unknown_host");
     assert_eq!(app_side.ask("payroll", "/").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn requests_under_way_end_with_their_route() {
+    for (before, after) in [("['payments']", "['payroll']"), (PAYMENTS, "spiffe://test.example/billing")] {
+        let (_app, remote, setup, sidecar) = start().await;
+        let mut apps = Peer::app_both(sidecar.outbound()).await;
+        let held = apps.each_mut().map(|app| app.begin(at("payments", "/hold")));
+        eventually("two held requests", async || (remote.asked().len() == 2).then_some(())).await;
+        let text = setup.config();
+        assert!(text.contains(before), "{text}");
+        crate::support::setup::replace(&setup.path("countersign.toml"), &text.replace(before, after));
+        sidecar.signal(Signal::HUP);
+        for answer in held {
+            let answer = within("the end of a held request", answer).await.unwrap();
+            assert_eq!(
+                (answer.status(), &answer.headers()["x-countersign-reason"]),
+                (StatusCode::BAD_GATEWAY, &"route_changed".parse().unwrap())
+            );
+        }
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use crate::support::client::tls;
 use crate::support::raw_http2::{block, flag, frame, kind};
-use crate::support::{ALICE, App, Peer, Raw, Setup, Sidecar, eventually, within};
+use crate::support::{ALICE, App, Bystander, Peer, Raw, Setup, Sidecar, eventually, within};
 use http::StatusCode;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -16,9 +16,12 @@ const LEAST: Duration = Duration::from_millis(600);
 #[tokio::test]
 async fn http1_that_drips() {
     let (_app, setup, sidecar) = start().await;
+    let bystander = Bystander::start(&sidecar, &setup, ALICE).await;
     let stream = tls(sidecar.inbound(), Some(&setup.cert(ALICE)), &["http/1.1"]).await.unwrap();
     drips(stream, Instant::now()).await;
     cut(&sidecar, "inbound", 1.0).await;
+    recorded(&sidecar, 1).await;
+    bystander.outlives(&sidecar).await;
 }
 
 #[tokio::test]
@@ -36,27 +39,34 @@ async fn http1_that_drips_its_second_head() {
 #[tokio::test]
 async fn silence_after_the_handshake() {
     let (_app, setup, sidecar) = start().await;
+    let bystander = Bystander::start(&sidecar, &setup, ALICE).await;
     for (cuts, alpn) in [(1.0, "http/1.1"), (2.0, "h2")] {
         let stream = tls(sidecar.inbound(), Some(&setup.cert(ALICE)), &[alpn]).await.unwrap();
         ends(stream, Instant::now()).await;
         cut(&sidecar, "inbound", cuts).await;
     }
+    recorded(&sidecar, 2).await;
+    bystander.outlives(&sidecar).await;
 }
 
 #[tokio::test]
 async fn half_an_http2_preface() {
     let (_app, setup, sidecar) = start().await;
+    let bystander = Bystander::start(&sidecar, &setup, ALICE).await;
     let mut stream = tls(sidecar.inbound(), Some(&setup.cert(ALICE)), &["h2"]).await.unwrap();
     let begun = Instant::now();
     stream.write_all(b"PRI * HTTP/2").await.unwrap();
     ends(stream, begun).await;
     cut(&sidecar, "inbound", 1.0).await;
+    recorded(&sidecar, 1).await;
+    bystander.outlives(&sidecar).await;
 }
 
 /// HTTP/2: a header block that does not end, in its first frame, inside a frame, and dripping on in further frames; also beside a request that is open.
 #[tokio::test]
 async fn unfinished_header_blocks() {
     let (app, setup, sidecar) = start().await;
+    let bystander = Bystander::start(&sidecar, &setup, ALICE).await;
     for case in ["a frame", "half a frame", "dripping frames"] {
         let mut raw = Raw::http2(sidecar.inbound(), &setup.cert(ALICE)).await;
         raw.get(1, &format!("/hold/{case}").replace(' ', "-")).await;
@@ -76,14 +86,10 @@ async fn unfinished_header_blocks() {
         assert!(begun.elapsed() >= LEAST, "{case}: cut after {:?} of {LIMIT:?}", begun.elapsed());
     }
     cut(&sidecar, "inbound", 3.0).await;
-    let heads = eventually("three records", async || {
-        let heads: Vec<_> = sidecar.records().into_iter().filter(|record| record["reason"] == "head").collect();
-        (heads.len() >= 3).then_some(heads)
-    })
-    .await;
-    assert!(heads.iter().all(|record| record["decision"] == "deny" && record["src"]["id"] == ALICE), "{heads:?}");
+    recorded(&sidecar, 3).await;
     let held = async || (sidecar.records().iter().filter(|record| record["close_reason"] == "head").count() == 3).then_some(());
     eventually("the requests beside them", held).await;
+    bystander.outlives(&sidecar).await;
 }
 
 #[tokio::test]
@@ -154,4 +160,14 @@ async fn ends<S: AsyncRead + Unpin>(mut stream: S, begun: Instant) {
 async fn cut(sidecar: &Sidecar, direction: &str, cuts: f64) {
     let labels = [&format!("direction=\"{direction}\"")[..], "reason=\"head\""];
     assert_eq!(sidecar.metric_reaches("countersign_cuts_total", &labels, cuts).await, cuts);
+}
+
+/// Waits for so many records of heads that were not waited for any longer.
+async fn recorded(sidecar: &Sidecar, count: usize) {
+    let heads = eventually("records of the heads", async || {
+        let heads: Vec<_> = sidecar.records().into_iter().filter(|record| record["reason"] == "head").collect();
+        (heads.len() >= count).then_some(heads)
+    })
+    .await;
+    assert!(heads.iter().all(|record| record["decision"] == "deny" && record["src"]["id"] == ALICE), "{heads:?}");
 }

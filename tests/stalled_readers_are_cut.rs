@@ -1,9 +1,9 @@
 //! `[timeouts] body_idle` ends a body whose reader takes nothing, whichever way it goes.
 
 use crate::support::app::full;
-use crate::support::raw_http2::setting;
+use crate::support::raw_http2::{Outcome, setting};
 use crate::support::streaming::{Streams, empty, generated};
-use crate::support::{ALICE, App, Raw, Remote, Setup, Sidecar, client, eventually, within};
+use crate::support::{ALICE, App, Bystander, Raw, Remote, Setup, Sidecar, client, eventually, within};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
@@ -24,6 +24,7 @@ async fn an_app_that_does_not_read() {
     let (app, mut setup) = (App::start().await, Setup::new());
     setup.set("timeouts.body_idle", "'1s'");
     let sidecar = setup.start(&app).await;
+    let bystander = Bystander::start(&sidecar, &setup, ALICE).await;
     for mut peer in Streams::both(sidecar.inbound(), &setup.cert(ALICE)).await {
         let path = format!("/hold/{}", peer.name());
         let begun = Instant::now();
@@ -33,6 +34,7 @@ async fn an_app_that_does_not_read() {
         assert!(begun.elapsed() >= LEAST, "{:?}", begun.elapsed());
         stalled(&sidecar, &path).await;
     }
+    bystander.outlives(&sidecar).await;
     nothing_in_flight(&sidecar, "inbound").await;
 }
 
@@ -83,6 +85,7 @@ async fn an_http2_client_without_a_window() {
 #[tokio::test]
 async fn an_http2_client_without_a_window_for_its_connection() {
     let (_app, setup, sidecar) = start(200_000).await;
+    let bystander = Bystander::start(&sidecar, &setup, ALICE).await;
     let mut raw = Raw::http2(sidecar.inbound(), &setup.cert(ALICE)).await;
     raw.returns_window = false;
     raw.settings(&[(setting::INITIAL_WINDOW_SIZE, 1 << 30)]).await;
@@ -92,6 +95,8 @@ async fn an_http2_client_without_a_window_for_its_connection() {
     raw.ended().await;
     let record = sidecar.record("the cut", |record| record["close_reason"] == "body_idle" || record["reason"] == "body_idle").await;
     assert_eq!(record["src"]["id"], ALICE);
+    drop(raw);
+    bystander.outlives(&sidecar).await;
     nothing_in_flight(&sidecar, "inbound").await;
 }
 
@@ -99,6 +104,7 @@ async fn an_http2_client_without_a_window_for_its_connection() {
 #[tokio::test]
 async fn an_http2_client_that_leaves_the_end_of_its_answers() {
     let (_app, setup, sidecar) = start(10_000).await;
+    let bystander = Bystander::start(&sidecar, &setup, ALICE).await;
     let mut raw = Raw::http2(sidecar.inbound(), &setup.cert(ALICE)).await;
     raw.returns_window = false;
     raw.settings(&[(setting::INITIAL_WINDOW_SIZE, 9_999)]).await;
@@ -107,20 +113,25 @@ async fn an_http2_client_that_leaves_the_end_of_its_answers() {
     sidecar.record("an answer that seems whole", |record| record["http"]["path"] == "/left" && record["close_reason"].is_null()).await;
     // Other requests keep the connection busy meanwhile.
     let mut stream = 3;
-    while raw.round_trip().await {
-        raw.get(stream, "/other").await;
-        raw.window_update(stream, 1).await;
+    loop {
+        raw.get(stream, "/small").await;
+        if !matches!(raw.outcome(stream).await, Outcome::Answer(_)) {
+            break;
+        }
         stream += 2;
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
     assert!(begun.elapsed() >= LEAST, "{:?}", begun.elapsed());
     sidecar.metric_reaches("countersign_cuts_total", &["reason=\"body_idle\""], 1.0).await;
+    sidecar.record("the cut", |record| record["reason"] == "body_idle" || record["close_reason"] == "body_idle").await;
+    drop(raw);
+    bystander.outlives(&sidecar).await;
 }
 
 /// HTTP/1.1: the kernel and our buffers take what they can, then nothing moves.
 #[tokio::test]
 async fn an_http1_client() {
     let (_app, setup, sidecar) = start(32 << 20).await;
+    let bystander = Bystander::start(&sidecar, &setup, ALICE).await;
     let mut raw = Raw::http1(sidecar.inbound(), &setup.cert(ALICE)).await;
     raw.send("GET /http1 HTTP/1.1\r\nhost: orders\r\n\r\n").await;
     let record = sidecar.record("the cut", |record| record["http"]["path"] == "/http1" && record["phase"] != "open").await;
@@ -128,13 +139,15 @@ async fn an_http1_client() {
     sidecar.metric_reaches("countersign_cuts_total", &["reason=\"body_idle\""], 1.0).await;
     nothing_in_flight(&sidecar, "inbound").await;
     drop(raw);
+    bystander.outlives(&sidecar).await;
 }
 
-/// An app that answers everything with so many bytes.
+/// An app that answers with so many bytes; the bystander, and whoever asks for `/small`, with two.
 async fn start(length: usize) -> (App, Setup, Sidecar) {
     let bytes = Bytes::from(vec![b'x'; length]);
-    let app = App::serve(move |_| {
-        let bytes = bytes.clone();
+    let app = App::serve(move |request| {
+        let small = ["/bystander", "/small"].contains(&request.uri().path());
+        let bytes = if small { Bytes::from_static(b"ok") } else { bytes.clone() };
         async { Response::new(full(bytes)) }
     })
     .await;

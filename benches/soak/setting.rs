@@ -64,11 +64,11 @@ impl Setting {
         &self.authority
     }
 
-    /// Replaces the table each second, with the flipping rule changed, until `end`.
+    /// Replaces the table each second, with the flipping rule changed, until `end`; the tables of the sidecars `beside` too.
     ///
     /// # Errors
     /// The file cannot be written.
-    pub async fn swap_policy(&self, end: Instant, flips: &Flips) -> anyhow::Result<()> {
+    pub async fn swap_policy(&self, end: Instant, flips: &Flips, beside: &[Self]) -> anyhow::Result<()> {
         let mut due = Instant::now() + SWAP / 2;
         let mut effect = Effect::Allow;
         for number in 1.. {
@@ -78,7 +78,9 @@ impl Setting {
             tokio::time::sleep_until(due).await;
             effect = effect.other();
             flips.written(SystemTime::now(), effect);
-            self.write_policy(number, effect)?;
+            for setting in beside.iter().chain([self]) {
+                setting.write_policy(number, effect)?;
+            }
             due += SWAP;
         }
         Ok(())

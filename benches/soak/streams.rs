@@ -19,7 +19,7 @@ pub const EVERY: Duration = Duration::from_millis(50);
 pub const PATIENCE: Duration = Duration::from_secs(5);
 /// How much before or after the first certificate's end a stream may end. A certificate ends with the last nanosecond of its last second.
 const TOLERANCE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(1_500));
-/// The shortest time between the announcement and the end: half of what a tenth of the shortest connection's life is.
+/// The shortest time between the announcement and the end as we see them: a tenth of the shortest connection's life is 400 ms.
 const NOTICE: Duration = Duration::from_millis(250);
 
 /// What is kept open.
@@ -29,6 +29,22 @@ pub enum Kind {
     Grpc,
     /// One on each HTTP/1.1 connection.
     WebSocket,
+    /// Two on each HTTP/2 connection.
+    WebSocketHttp2,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Grpc, Self::WebSocket, Self::WebSocketHttp2];
+
+    /// As the report calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Grpc => "gRPC streams",
+            Self::WebSocket => "WebSockets over HTTP/1.1",
+            Self::WebSocketHttp2 => "WebSockets over HTTP/2",
+        }
+    }
 }
 
 /// How a stream ended.
@@ -61,10 +77,10 @@ pub struct Streams {
 }
 
 /// What the ends say.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Judgement {
-    /// Streams that were ended by their connection's expiry: gRPC, WebSockets.
-    pub expired: (usize, usize),
+    /// Streams of each kind that were ended by their connection's expiry.
+    pub expired: [(Kind, usize); 3],
     /// Streams that we closed in the end.
     pub finished: usize,
     /// Messages that came back.
@@ -86,7 +102,7 @@ impl Streams {
     }
 
     async fn one(&self, kind: Kind, address: SocketAddr, wallet: &Rc<Wallet>, end: Instant) -> anyhow::Result<()> {
-        let protocol = if kind == Kind::Grpc { Protocol::Http2 } else { Protocol::Http1 };
+        let protocol = if kind == Kind::WebSocket { Protocol::Http1 } else { Protocol::Http2 };
         let target = Target::mutual(address, wallet, protocol);
         let (stream, handshake) = shake_hands(&target, wallet).await?;
         let goaway = Rc::new(Cell::new(None));
@@ -99,8 +115,16 @@ impl Streams {
                 }
             }
             Kind::WebSocket => {
-                let end = websocket::talk(stream, end, &self.echoes).await?;
+                let end = websocket::talk(websocket::upgrade(stream).await?, end, &self.echoes).await?;
                 self.note(kind, &handshake, None, end);
+            }
+            Kind::WebSocketHttp2 => {
+                let connection = websocket::Connection::open(Tap::new(stream, Rc::clone(&goaway))).await?;
+                let (first, second) = tokio::try_join!(connection.connect(), connection.connect())?;
+                let (first, second) = tokio::join!(websocket::talk(first, end, &self.echoes), websocket::talk(second, end, &self.echoes));
+                for end in [first?, second?] {
+                    self.note(kind, &handshake, goaway.get(), end);
+                }
             }
         }
         Ok(())
@@ -117,7 +141,7 @@ impl Streams {
         let mut failures = self.failures.borrow().clone();
         failures.extend(lives.iter().filter_map(Life::fault));
         Judgement {
-            expired: (expired(Kind::Grpc), expired(Kind::WebSocket)),
+            expired: Kind::ALL.map(|kind| (kind, expired(kind))),
             finished: lives.iter().filter(|life| matches!(life.end, End::Finished)).count(),
             echoes: self.echoes.get(),
             failures,

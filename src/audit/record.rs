@@ -61,8 +61,27 @@ pub struct Outcome {
     pub total_us: u64,
     /// Why it was cut or failed, such as `app_unreachable`, `peer_identity_mismatch`, `client_closed`, `body_idle`; `None` when it ended well.
     pub close_reason: Option<&'static str>,
-    /// `open` or `end` for a request recorded twice.
-    pub phase: Option<&'static str>,
+    /// Which of its two records this is, for a request recorded twice.
+    pub phase: Option<Phase>,
+}
+
+/// Which record of a request that has two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// While it goes on.
+    Open,
+    /// When it has ended.
+    End,
+}
+
+impl Phase {
+    /// The record's `phase`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::End => "end",
+        }
+    }
 }
 
 /// Where a request was meant to go.

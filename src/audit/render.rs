@@ -1,11 +1,12 @@
 //! A record as text: a fixed field order, absent values left out.
 
 use super::entry::{Aggregate, Entry, Gap, Key, Span, What};
-use super::json::Line;
+use super::json::{Line, key};
 use super::time::{Stamps, whole_second};
-use super::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, PolicyEvent, RefusedHandshake, Target};
+use super::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target};
 use crate::identity::Channel;
 use crate::policy::{Caller, Looked, Rendered, RuleFacts, TableFacts};
+use crate::request::Framing;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -31,7 +32,7 @@ pub(super) struct Position {
 
 impl Renderer {
     pub(super) fn new(boot: &str, labels: &BTreeMap<String, String>) -> Self {
-        let boot = Line::fragment(|line| line.text("boot", boot));
+        let boot = Line::fragment(|line| line.text(key!("boot"), boot));
         let labels = Line::fragment(|line| render_labels(line, labels));
         Self { boot, labels, stamps: Stamps::default(), table: None }
     }
@@ -59,8 +60,8 @@ impl Renderer {
     /// Appends the record that opens a boot's log.
     pub(super) fn boot(&mut self, out: &mut Vec<u8>, seq: u64, at: SystemTime, boot: &BootFacts) {
         let mut line = self.begin(out, Position { seq, shard: None }, "boot", at);
-        line.text("version", boot.version);
-        line.text("workload", &boot.workload);
+        line.text(key!("version"), boot.version);
+        line.text(key!("workload"), &boot.workload);
         self.end(line);
     }
 
@@ -68,7 +69,7 @@ impl Renderer {
     pub(super) fn policy(&mut self, out: &mut Vec<u8>, seq: u64, at: SystemTime, event: &PolicyEvent) {
         let mut line = self.begin(out, Position { seq, shard: None }, "policy", at);
         table(&mut line, &event.table);
-        line.number("generation", event.generation);
+        line.number(key!("generation"), event.generation);
         self.end(line);
     }
 
@@ -81,15 +82,15 @@ impl Renderer {
 
     fn begin<'b>(&mut self, out: &'b mut Vec<u8>, position: Position, kind: &'static str, at: SystemTime) -> Line<'b> {
         let mut line = Line::begin(out);
-        line.label("v", SCHEMA);
-        line.number("seq", position.seq);
+        line.label(key!("v"), SCHEMA);
+        line.number(key!("seq"), position.seq);
         if let Some((shard, shard_seq)) = position.shard {
-            line.number("shard", u64::from(shard));
-            line.number("shard_seq", shard_seq);
+            line.number(key!("shard"), u64::from(shard));
+            line.number(key!("shard_seq"), shard_seq);
         }
         line.fields(&self.boot);
-        line.label("kind", kind);
-        time(&mut line, "time", at, &mut self.stamps);
+        line.label(key!("kind"), kind);
+        time(&mut line, key!("time"), at, &mut self.stamps);
         line
     }
 
@@ -101,15 +102,15 @@ impl Renderer {
 
 fn render_decision(line: &mut Line<'_>, decision: &Decision, kept: &mut Option<(Arc<TableFacts>, Rendered)>) {
     let facts = &decision.facts;
-    line.name("id");
+    line.name(key!("id"));
     id(line, decision.id);
-    line.label("dir", direction(decision.direction));
-    line.label("decision", decision.verdict.as_str());
-    line.text("reason", &facts.reason.text());
-    line.optional("rule", rule(facts.rule.as_deref()));
+    line.label(key!("dir"), direction(decision.direction));
+    line.label(key!("decision"), decision.verdict.as_str());
+    line.text(key!("reason"), &facts.reason.text());
+    line.optional(key!("rule"), rule(facts.rule.as_deref()));
     if let Some(would) = &facts.would {
-        line.label("would", would.verdict.as_str());
-        line.optional("would_rule", rule(would.rule.as_deref()));
+        line.label(key!("would"), would.verdict.as_str());
+        line.optional(key!("would_rule"), rule(would.rule.as_deref()));
     }
     if let Some(facts) = &facts.table {
         render_table(line, facts, kept);
@@ -134,11 +135,11 @@ fn render_caller(line: &mut Line<'_>, caller: &Caller) {
     let identity = caller.identity.as_deref();
     source(line, identity.map(|identity| identity.principal.as_str()), Some(caller.source));
     if let Some(identity) = identity {
-        line.open("cert");
-        line.text("serial", &identity.serial);
-        line.text("sha256", &identity.fingerprint);
-        second(line, "not_after", identity.not_after);
-        line.text("issuer", &identity.issuer);
+        line.open(key!("cert"));
+        line.text(key!("serial"), &identity.serial);
+        line.text(key!("sha256"), &identity.fingerprint);
+        second(line, key!("not_after"), identity.not_after);
+        line.text(key!("issuer"), &identity.issuer);
         line.close();
     }
     if let Some(channel) = &caller.channel {
@@ -147,27 +148,27 @@ fn render_caller(line: &mut Line<'_>, caller: &Caller) {
 }
 
 fn render_channel(line: &mut Line<'_>, channel: &Channel) {
-    line.open("tls");
-    line.label("version", channel.version);
-    line.label("cipher", channel.cipher);
-    line.label("group", channel.group);
-    line.optional("alpn", Some(channel.alpn).filter(|alpn| !alpn.is_empty()));
-    line.optional("sni", channel.sni.as_deref());
+    line.open(key!("tls"));
+    line.label(key!("version"), channel.version);
+    line.label(key!("cipher"), channel.cipher);
+    line.label(key!("group"), channel.group);
+    line.optional(key!("alpn"), Some(channel.alpn).filter(|alpn| !alpn.is_empty()));
+    line.optional(key!("sni"), channel.sni.as_deref());
     line.close();
 }
 
 /// Without a target, which an inbound request may lack, the request's own host and the listener's port.
 fn render_target(line: &mut Line<'_>, decision: &Decision) {
-    line.open("dst");
+    line.open(key!("dst"));
     match decision.target.as_deref() {
         Some(Target { id, host, port }) => {
-            line.optional("id", id.as_deref());
-            line.optional("host", Some(host.as_str()).filter(|host| !host.is_empty()));
+            line.optional(key!("id"), id.as_deref());
+            line.optional(key!("host"), Some(host.as_str()).filter(|host| !host.is_empty()));
             port_field(line, *port);
         }
         None => {
             let host = decision.request.as_ref().map(|request| request.host());
-            line.optional("host", host.filter(|host| !host.is_empty()));
+            line.optional(key!("host"), host.filter(|host| !host.is_empty()));
             port_field(line, decision.caller.local_port);
         }
     }
@@ -177,26 +178,26 @@ fn render_target(line: &mut Line<'_>, decision: &Decision) {
 fn render_request(line: &mut Line<'_>, decision: &Decision) {
     let request = decision.request.as_ref();
     let method = request.map(|request| &request.method).or(decision.method.as_ref());
-    line.open("http");
-    line.optional("method", method.map(http::Method::as_str));
-    line.optional("path", request.map(|request| request.path()));
-    line.optional("template", decision.facts.template.as_deref());
+    line.open(key!("http"));
+    line.optional(key!("method"), method.map(http::Method::as_str));
+    line.optional(key!("path"), request.map(|request| request.path()));
+    line.optional(key!("template"), decision.facts.template.as_deref());
     if let Some(request) = request {
-        line.label("version", http_version(request.version));
-        line.label("ctype", request.content_type.as_str());
+        line.label(key!("version"), http_version(request.version));
+        line.label(key!("ctype"), request.content_type.as_str());
     }
     if decision.outcome.status != 0 {
-        line.number("status", u64::from(decision.outcome.status));
+        line.number(key!("status"), u64::from(decision.outcome.status));
     }
     line.close();
-    line.optional("framing", request.and_then(|request| request.framing));
+    line.optional(key!("framing"), request.and_then(|request| request.framing).map(Framing::as_str));
     if let Some(looked) = &decision.facts.looked {
         render_conditions(line, looked);
     }
 }
 
 fn render_conditions(line: &mut Line<'_>, looked: &[Looked]) {
-    line.name("conds");
+    line.name(key!("conds"));
     for (index, Looked { condition, result }) in looked.iter().enumerate() {
         line.out.push(if index == 0 { b'[' } else { b',' });
         line.out.extend_from_slice(b"{\"name\":");
@@ -213,39 +214,39 @@ fn render_conditions(line: &mut Line<'_>, looked: &[Looked]) {
 }
 
 fn render_outcome(line: &mut Line<'_>, decide_ns: u32, outcome: &Outcome) {
-    line.number("bytes_in", outcome.bytes_in);
-    line.number("bytes_out", outcome.bytes_out);
-    line.number("decide_ns", u64::from(decide_ns));
+    line.number(key!("bytes_in"), outcome.bytes_in);
+    line.number(key!("bytes_out"), outcome.bytes_out);
+    line.number(key!("decide_ns"), u64::from(decide_ns));
     if let Some(upstream_us) = outcome.upstream_us {
-        line.number("upstream_us", upstream_us);
+        line.number(key!("upstream_us"), upstream_us);
     }
-    line.number("total_us", outcome.total_us);
-    line.optional("close_reason", outcome.close_reason);
-    line.optional("phase", outcome.phase);
+    line.number(key!("total_us"), outcome.total_us);
+    line.optional(key!("close_reason"), outcome.close_reason);
+    line.optional(key!("phase"), outcome.phase.map(Phase::as_str));
 }
 
 fn render_handshake(line: &mut Line<'_>, refused: &RefusedHandshake) {
     let claimed = refused.claimed.as_ref();
-    line.name("id");
+    line.name(key!("id"));
     id(line, refused.id);
-    line.label("dir", direction(refused.direction));
-    line.label("decision", "deny");
-    line.text("reason", &refused.reason);
+    line.label(key!("dir"), direction(refused.direction));
+    line.label(key!("decision"), "deny");
+    line.text(key!("reason"), &refused.reason);
     let id = claimed.and_then(|claimed| claimed.id.as_deref());
     if refused.direction == Direction::Inbound {
         source(line, id, Some(refused.source));
     }
     render_claimed_certificate(line, claimed);
-    line.open("tls");
-    line.optional("sni", refused.server_name.as_deref());
+    line.open(key!("tls"));
+    line.optional(key!("sni"), refused.server_name.as_deref());
     line.close();
-    line.open("dst");
+    line.open(key!("dst"));
     match refused.direction {
         Direction::Inbound => port_field(line, refused.local_port),
         // The peer that we refused is the one that we called.
         Direction::Outbound => {
-            line.optional("id", id);
-            line.plain("host", refused.source.ip().to_canonical());
+            line.optional(key!("id"), id);
+            line.plain(key!("host"), refused.source.ip().to_canonical());
             port_field(line, refused.source.port());
         }
     }
@@ -253,78 +254,78 @@ fn render_handshake(line: &mut Line<'_>, refused: &RefusedHandshake) {
 }
 
 fn render_claimed_certificate(line: &mut Line<'_>, claimed: Option<&Claimed>) {
-    line.open("cert");
+    line.open(key!("cert"));
     if let Some(claimed) = claimed {
-        line.optional("serial", claimed.serial.as_deref());
-        line.optional("sha256", claimed.fingerprint.as_deref());
+        line.optional(key!("serial"), claimed.serial.as_deref());
+        line.optional(key!("sha256"), claimed.fingerprint.as_deref());
         if let Some(not_after) = claimed.not_after {
-            second(line, "not_after", not_after);
+            second(line, key!("not_after"), not_after);
         }
-        line.optional("issuer", claimed.issuer.as_deref());
+        line.optional(key!("issuer"), claimed.issuer.as_deref());
     }
     line.close();
 }
 
 fn render_aggregate(line: &mut Line<'_>, aggregate: &Aggregate, stamps: &mut Stamps) {
-    line.name("id");
+    line.name(key!("id"));
     id(line, aggregate.id);
     match &aggregate.key {
         Key::Decision { direction: way, caller, rule: by, method, template, reason } => {
-            line.label("dir", direction(*way));
-            line.label("decision", "deny");
-            line.text("reason", &reason.text());
-            line.optional("rule", rule(by.as_ref().map(|by| by.0.as_ref())));
+            line.label(key!("dir"), direction(*way));
+            line.label(key!("decision"), "deny");
+            line.text(key!("reason"), &reason.text());
+            line.optional(key!("rule"), rule(by.as_ref().map(|by| by.0.as_ref())));
             if let Some(facts) = &aggregate.table {
                 table(line, facts);
             }
             source(line, caller.as_ref().map(|caller| caller.as_str()), None);
-            line.open("http");
-            line.optional("method", method.as_ref().map(http::Method::as_str));
-            line.optional("template", template.as_deref());
+            line.open(key!("http"));
+            line.optional(key!("method"), method.as_ref().map(http::Method::as_str));
+            line.optional(key!("template"), template.as_deref());
             line.close();
-            line.label("of", "decision");
+            line.label(key!("of"), "decision");
         }
         Key::Handshake { direction: way, claimed, reason } => {
-            line.label("dir", direction(*way));
-            line.label("decision", "deny");
-            line.text("reason", reason);
-            line.open(if *way == Direction::Inbound { "src" } else { "dst" });
-            line.optional("id", claimed.as_deref());
+            line.label(key!("dir"), direction(*way));
+            line.label(key!("decision"), "deny");
+            line.text(key!("reason"), reason);
+            line.open(if *way == Direction::Inbound { key!("src") } else { key!("dst") });
+            line.optional(key!("id"), claimed.as_deref());
             line.close();
-            line.label("of", "handshake");
+            line.label(key!("of"), "handshake");
         }
         Key::Other => {
-            line.label("decision", "deny");
-            line.label("of", "other");
+            line.label(key!("decision"), "deny");
+            line.label(key!("of"), "other");
         }
     }
     span(line, &aggregate.span, stamps);
 }
 
 fn render_gap(line: &mut Line<'_>, gap: &Gap, stamps: &mut Stamps) {
-    line.name("id");
+    line.name(key!("id"));
     id(line, gap.id);
-    line.label("cause", gap.cause.as_str());
+    line.label(key!("cause"), gap.cause.as_str());
     span(line, &gap.span, stamps);
 }
 
 fn span(line: &mut Line<'_>, span: &Span, stamps: &mut Stamps) {
-    line.number("count", span.count);
-    time(line, "first", span.first, stamps);
-    time(line, "last", span.last, stamps);
+    line.number(key!("count"), span.count);
+    time(line, key!("first"), span.first, stamps);
+    time(line, key!("last"), span.last, stamps);
 }
 
 fn table(line: &mut Line<'_>, table: &TableFacts) {
-    line.text("policy", &table.name);
-    line.optional("policy_version", Some(table.version.as_str()).filter(|version| !version.is_empty()));
-    line.text("policy_sha256", &table.sha256);
+    line.text(key!("policy"), &table.name);
+    line.optional(key!("policy_version"), Some(table.version.as_str()).filter(|version| !version.is_empty()));
+    line.text(key!("policy_sha256"), &table.sha256);
 }
 
 fn source(line: &mut Line<'_>, id: Option<&str>, address: Option<SocketAddr>) {
-    line.open("src");
-    line.optional("id", id);
+    line.open(key!("src"));
+    line.optional(key!("id"), id);
     if let Some(address) = address {
-        line.plain("ip", address.ip().to_canonical());
+        line.plain(key!("ip"), address.ip().to_canonical());
         port_field(line, address.port());
     }
     line.close();
@@ -332,7 +333,7 @@ fn source(line: &mut Line<'_>, id: Option<&str>, address: Option<SocketAddr>) {
 
 fn port_field(line: &mut Line<'_>, port: u16) {
     if port != 0 {
-        line.number("port", u64::from(port));
+        line.number(key!("port"), u64::from(port));
     }
 }
 
@@ -342,15 +343,15 @@ fn id(line: &mut Line<'_>, id: DecisionId) {
     line.out.push(b'"');
 }
 
-fn time(line: &mut Line<'_>, name: &str, at: SystemTime, stamps: &mut Stamps) {
-    line.name(name);
+fn time(line: &mut Line<'_>, key: &'static str, at: SystemTime, stamps: &mut Stamps) {
+    line.name(key);
     line.out.push(b'"');
     stamps.nanos(line.out, at);
     line.out.push(b'"');
 }
 
-fn second(line: &mut Line<'_>, name: &str, at: SystemTime) {
-    line.name(name);
+fn second(line: &mut Line<'_>, key: &'static str, at: SystemTime) {
+    line.name(key);
     line.out.push(b'"');
     whole_second(line.out, at);
     line.out.push(b'"');
@@ -378,7 +379,7 @@ fn http_version(version: http::Version) -> &'static str {
 }
 
 fn render_labels(line: &mut Line<'_>, labels: &BTreeMap<String, String>) {
-    line.open("labels");
+    line.open(key!("labels"));
     for (name, value) in labels {
         line.named(name, value);
     }

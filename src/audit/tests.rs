@@ -5,7 +5,7 @@ use super::writer::start_with;
 use super::*;
 use crate::identity::{Channel, PeerIdentity, Principal, SpiffeId};
 use crate::policy::{Caller, Facts, Reason, RuleFacts, TableFacts, Verdict, Would};
-use crate::request::{CanonicalRequest, ContentType, Noted};
+use crate::request::{CanonicalRequest, ContentType, Framing, Noted};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::io::{self, Write};
@@ -63,7 +63,7 @@ pub(super) fn decision(id: DecisionId, verdict: Verdict, path: &str) -> Decision
             authority: None,
             version: http::Version::HTTP_2,
             content_type: ContentType::Json,
-            framing: Some("te_cl"),
+            framing: Some(Framing::TeCl),
             noted: Noted::default(),
         }),
         method: None,
@@ -177,7 +177,7 @@ fn every_field_stands_in_its_place() {
     let mut full = decision(DecisionId(1), Verdict::Allow, "/orders/4%C3%A4?q=1");
     full.facts.would = Some(Would { verdict: Verdict::Deny, rule: full.facts.rule.clone() });
     full.outcome.close_reason = Some("client_closed");
-    full.outcome.phase = Some("end");
+    full.outcome.phase = Some(Phase::End);
     log.recorder.allow(full);
     drop(log.recorder);
     log.writer.finish();

@@ -5,7 +5,7 @@ use super::{Caller, Table};
 use crate::identity::Principal;
 use arc_swap::ArcSwapOption;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// Classes that a table remembers; further identities find their own for each connection.
 const MOST: usize = 1_024;
@@ -21,7 +21,9 @@ pub(super) struct Class {
 
 /// The classes of one table that open connections use: replicas of a workload share theirs. Looked at once per connection and table.
 #[derive(Debug, Default)]
-pub(super) struct Classes(Mutex<HashMap<(Principal, u16), Weak<Class>>>);
+pub(super) struct Classes(Mutex<Known>);
+
+type Known = HashMap<(Principal, u16), Weak<Class>>;
 
 /// Where a [`Caller`] keeps its class for the table that it last met. Start with `ClassCache::default()`.
 #[derive(Debug, Default)]
@@ -49,11 +51,12 @@ impl ClassCache {
 impl Classes {
     fn find(&self, table: &Table, principal: &Principal, port: u16) -> Arc<Class> {
         let key = (principal.clone(), port);
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(class) = known.get(&key).and_then(Weak::upgrade) {
+        if let Some(class) = self.known().get(&key).and_then(Weak::upgrade) {
             return class;
         }
+        // Without the lock: a large table takes a while, and other shards look for other identities.
         let class = Arc::new(Class::of(table, principal, port));
+        let mut known = self.known();
         if known.len() >= MOST {
             known.retain(|_, class| class.strong_count() > 0);
         }
@@ -61,6 +64,10 @@ impl Classes {
             known.insert(key, Arc::downgrade(&class));
         }
         class
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Neither a request nor a connection arms a timer. The I/O wrapper and the exchanges leave marks on the shard's coarse clock; ten times a
 //! second the sweep compares the marks with the limits and tells the connection's own task what to do. So every time-out
-//! acts within a [`TICK`] of its moment, before or after it, and the certificate's end up to a [`TICK`] early, never late.
+//! acts within a [`TICK`] of its moment, before or after it; the certificate's end, and the graceful end before it, up to a [`TICK`] early and never
+//! late, so that the time between them is not cut short.
 
 use super::activity::{Activity, CoarseClock, Doing, Millis, Speaks, millis};
 use super::buffers::{self, PIECE};
@@ -203,7 +204,7 @@ impl Connection {
         if let Some(close) = self.due(now, wall, timeouts) {
             self.tell(close);
         }
-        let graceful = self.lifetime.grace.is_some_and(|grace| wall >= grace);
+        let graceful = self.lifetime.grace.is_some_and(|grace| wall + TICK >= grace);
         let old = self.lifetime.age.is_some_and(|age| now - self.born >= millis(age));
         if graceful || old {
             self.begin_closing(now);

@@ -10,9 +10,13 @@ struct Fixture {
 
 impl Fixture {
     fn new(speaks: Speaks) -> Self {
+        Self::living(speaks, Lifetime::default())
+    }
+
+    fn living(speaks: Speaks, lifetime: Lifetime) -> Self {
         let connections = Connections::new();
         let caller = Caller::new(None, (Ipv4Addr::LOCALHOST, 1).into(), 1, None);
-        let guard = connections.admit(Arc::new(caller), speaks, Lifetime::default());
+        let guard = connections.admit(Arc::new(caller), speaks, lifetime);
         Self { connections, guard, timeouts: Timeouts::default() }
     }
 
@@ -22,9 +26,13 @@ impl Fixture {
 
     /// What the connection is told at `seconds` after the start.
     fn told_at(&self, seconds: u64) -> Option<Close> {
-        let now = 1 + seconds * 1_000;
+        self.told_in(1 + seconds * 1_000)
+    }
+
+    /// What it is told when so many milliseconds have passed.
+    fn told_in(&self, now: Millis) -> Option<Close> {
         self.connections.clock.set(now);
-        self.guard.connection.sweep(now, SystemTime::UNIX_EPOCH, &self.timeouts);
+        self.guard.connection.sweep(now, SystemTime::UNIX_EPOCH + Duration::from_millis(now), &self.timeouts);
         self.guard.connection.told.take()
     }
 }
@@ -85,4 +93,18 @@ fn a_client_that_goes_on_sending_is_heard_for_two_seconds() {
     assert_eq!(fixture.told_at(11), None);
     assert_eq!(fixture.told_at(12), Some(Close::Cut("parting")));
     assert!(!Fixture::new(Speaks::Http2).guard.connection.activity.part());
+}
+
+/// However short the rest of a certificate is: a sweep that announces the end is never the one that brings it.
+#[test]
+fn the_end_of_a_certificate_is_announced_a_tenth_of_its_rest_before() {
+    for rest in [60_000, 1_000] {
+        let ends = SystemTime::UNIX_EPOCH + Duration::from_millis(rest);
+        let lifetime = Lifetime::until(ends, SystemTime::UNIX_EPOCH, Duration::from_secs(30), None);
+        let fixture = Fixture::living(Speaks::Http2, lifetime);
+        fixture.guard.connection.activity.set(Doing::Busy);
+        let (announced, cut) = (rest - rest / 10 - 100, rest - 100);
+        let told = [announced - 1, announced, cut - 1, cut].map(|now| fixture.told_in(now));
+        assert_eq!(told, [None, Some(Close::Graceful), None, Some(Close::Cut("expired"))], "{rest} ms");
+    }
 }

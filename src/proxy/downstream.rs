@@ -11,7 +11,7 @@ use super::serve::Ended;
 use super::shard::Shard;
 use crate::audit::{Claimed, Decision, DecisionId, Direction, Outcome};
 use crate::policy::{Denial, Facts, Reason, Snapshot, Verdict};
-use crate::request::{CanonicalRequest, Malformed};
+use crate::request::{CanonicalRequest, Framing, Malformed};
 use crate::runtime::tasks::contained;
 use crate::trust::RefusedPeer;
 use http::header::{CONNECTION, TRANSFER_ENCODING};
@@ -79,9 +79,9 @@ impl Downstream {
         Begun { wall: self.shard.plan.clock.now(), instant: Instant::now(), speech }
     }
 
-    /// `te_cl` for a request whose head has a length beside its transfer coding; the library drops the length.
-    pub fn framing(&self, headers: &HeaderMap) -> Option<&'static str> {
-        (self.connection.activity.is_framed_twice() && headers.contains_key(TRANSFER_ENCODING)).then_some("te_cl")
+    /// [`Framing::TeCl`] for a request whose head has a length beside its transfer coding; the library drops the length.
+    pub fn framing(&self, headers: &HeaderMap) -> Option<Framing> {
+        (self.connection.activity.is_framed_twice() && headers.contains_key(TRANSFER_ENCODING)).then_some(Framing::TeCl)
     }
 
     /// A record of a decision that took `decide_ns` nanoseconds.
@@ -134,20 +134,17 @@ impl Downstream {
 
     /// Answers one request with `answer`; a panic in it becomes a 500 with a record and costs nothing else.
     /// `answer` says in the cell who owes the record.
-    pub async fn answer<F>(
+    pub async fn answer(
         &self,
         request: Request<Incoming>,
-        answer: impl FnOnce(Request<Incoming>, Begun, Rc<Cell<Owes>>) -> F,
-    ) -> Response<Download>
-    where
-        F: Future<Output = Response<Download>>,
-    {
+        answer: impl AsyncFnOnce(Request<Incoming>, Begun, &Cell<Owes>) -> Response<Download>,
+    ) -> Response<Download> {
         let (method, version) = (request.method().clone(), request.version());
         let begun = self.begin(Speech::of(&method, request.headers()));
         let bodiless = request.body().is_end_stream();
-        let owes = Rc::new(Cell::new(Owes::Downstream));
+        let owes = Cell::new(Owes::Downstream);
         let _owed = Owed { downstream: self, begun, method: &method, owes: &owes };
-        let mut response = match contained("request", answer(request, begun, Rc::clone(&owes))).await {
+        let mut response = match contained("request", answer(request, begun, &owes)).await {
             Some(response) => response,
             None if let Owes::Exchange(id) = owes.get() => {
                 respond::refusal(StatusCode::INTERNAL_SERVER_ERROR, id, self.direction, "panic", begun.speech)

@@ -1,20 +1,20 @@
-//! One request between its decision and its end: counters, deadlines, and the record that is written when it is over.
+//! One request between its decision and its end: counters and deadlines; its [`guard`](ExchangeGuard) writes the record when it is over.
 
 use super::activity::{Millis, millis};
 use super::buffers::SEND_BUFFER;
-use super::connections::Connection;
 use super::downstream::Begun;
 use super::grpc::{self, Speech};
-use super::shard::Shard;
-use crate::audit::{Decision, Direction};
-use crate::policy::Verdict;
+use crate::audit::{Decision, Phase};
 use crate::runtime::limits::Timeouts;
 use http::HeaderMap;
 use hyper::body::Incoming;
 use std::cell::{Cell, RefCell};
-use std::rc::Rc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
+
+mod guard;
+
+pub use guard::ExchangeGuard;
 
 /// A request that is still open after this is recorded twice: once open, once ended.
 const RECORDED_OPEN: Duration = Duration::from_secs(5);
@@ -83,6 +83,35 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    fn new(decision: Decision, begun: Instant, patience: Patience, body: Incoming, now: Millis) -> Self {
+        Self {
+            decision: RefCell::new(Some(decision)),
+            begun,
+            begun_tick: now,
+            last_byte: Cell::new(now),
+            patience,
+            upload_done: Cell::new(0),
+            upload_awaited: Cell::new(0),
+            upload_waits: Cell::new(0),
+            download_waits: Cell::new(0),
+            head_sent: Cell::new(false),
+            recorded_open: Cell::new(false),
+            tunnel: Cell::new(false),
+            ended: Cell::new(None),
+            cut: Cell::new(false),
+            wakers: RefCell::default(),
+            bytes_in: Cell::new(0),
+            bytes_out: Cell::new(0),
+            arrived_out: Cell::new(0),
+            piece_in: Cell::new(0),
+            piece_out: Cell::new(0),
+            complete: Cell::new(false),
+            body: RefCell::new(Some(body)),
+            reader: Cell::new(0),
+            repeatable: Cell::new(false),
+        }
+    }
+
     /// Calls `look` with the request's body if `reader` may read it and it is there.
     pub fn with_body<R>(&self, reader: u32, look: impl FnOnce(&mut Incoming) -> R) -> Option<R> {
         if self.reader.get() != reader {
@@ -243,7 +272,7 @@ impl Exchange {
             return None;
         }
         let mut decision = self.decision.borrow().as_ref().cloned()?;
-        decision.outcome.phase = Some("open");
+        decision.outcome.phase = Some(Phase::Open);
         decision.outcome.total_us = micros(self.begun.elapsed());
         Some(decision)
     }
@@ -293,127 +322,6 @@ impl Exchange {
             }
             // The coarse clock may be a tick behind, and no deadline is cut short.
             Patience::Until(deadline) => (Instant::now() >= deadline).then_some("deadline_exceeded"),
-        }
-    }
-}
-
-/// Holds an exchange open; dropping it ends the exchange and writes its record, whoever drops it and why.
-pub struct ExchangeGuard {
-    /// The exchange.
-    pub exchange: Rc<Exchange>,
-    connection: Rc<Connection>,
-    shard: Rc<Shard>,
-    direction: Direction,
-    share: Option<super::admission::Share>,
-}
-
-impl ExchangeGuard {
-    /// Opens an exchange for an allowed request.
-    pub fn open(
-        shard: &Rc<Shard>,
-        connection: &Rc<Connection>,
-        decision: Decision,
-        begun: Instant,
-        patience: Patience,
-        share: super::admission::Share,
-        body: Incoming,
-    ) -> Self {
-        let now = shard.now();
-        let direction = decision.direction;
-        let exchange = Rc::new(Exchange {
-            decision: RefCell::new(Some(decision)),
-            begun,
-            begun_tick: now,
-            last_byte: Cell::new(now),
-            patience,
-            upload_done: Cell::new(0),
-            upload_awaited: Cell::new(0),
-            upload_waits: Cell::new(0),
-            download_waits: Cell::new(0),
-            head_sent: Cell::new(false),
-            recorded_open: Cell::new(false),
-            tunnel: Cell::new(false),
-            ended: Cell::new(None),
-            cut: Cell::new(false),
-            wakers: RefCell::default(),
-            bytes_in: Cell::new(0),
-            bytes_out: Cell::new(0),
-            arrived_out: Cell::new(0),
-            piece_in: Cell::new(0),
-            piece_out: Cell::new(0),
-            complete: Cell::new(false),
-            body: RefCell::new(Some(body)),
-            reader: Cell::new(0),
-            repeatable: Cell::new(false),
-        });
-        connection.opened(Rc::clone(&exchange));
-        Self { exchange, connection: Rc::clone(connection), shard: Rc::clone(shard), direction, share: Some(share) }
-    }
-
-    /// The shard that serves it.
-    pub fn shard(&self) -> &Rc<Shard> {
-        &self.shard
-    }
-
-    /// The connection that it came on.
-    pub fn connection(&self) -> &Rc<Connection> {
-        &self.connection
-    }
-
-    /// The other side has switched protocols, and `status` tells the client: from here on it is a tunnel, recorded open.
-    pub fn switched(&self, status: http::StatusCode) {
-        let now = self.shard.now();
-        self.exchange.responded(status.as_u16(), now);
-        self.exchange.tunnel.set(true);
-        self.shard.metrics(self.direction).tunnels.increment(1);
-        if let Some(decision) = self.exchange.record_open(now) {
-            self.shard.recorder.allow(decision);
-        }
-    }
-
-    /// Which way the request goes.
-    pub fn direction(&self) -> Direction {
-        self.direction
-    }
-}
-
-impl Drop for ExchangeGuard {
-    fn drop(&mut self) {
-        self.connection.closed(&self.exchange);
-        drop(self.share.take());
-        let Some(mut decision) = self.exchange.decision.borrow_mut().take() else { return };
-        let exchange = &self.exchange;
-        let elapsed = exchange.begun.elapsed();
-        let outcome = &mut decision.outcome;
-        outcome.total_us = micros(elapsed);
-        outcome.bytes_in = exchange.bytes_in.get();
-        outcome.bytes_out = exchange.bytes_out.get();
-        if outcome.close_reason.is_none() {
-            let unfinished = if std::thread::panicking() { "panic" } else { "client_closed" };
-            outcome.close_reason = exchange.ended().or((!exchange.complete.get()).then_some(unfinished));
-        }
-        if exchange.recorded_open.get() {
-            outcome.phase = Some("end");
-        }
-        let metrics = self.shard.metrics(self.direction);
-        metrics.responded(outcome.status);
-        if exchange.tunnel.get() {
-            metrics.tunnels.decrement(1);
-            metrics.tunnel_ended(outcome.close_reason.unwrap_or("client_closed"));
-        } else {
-            metrics.duration.record(elapsed.as_secs_f64());
-            if let Some(reason) = outcome.close_reason {
-                metrics.failed(reason);
-            }
-        }
-        exchange.no_repeat();
-        if !exchange.is_uploaded() {
-            // The response came before the request's end, or nothing did. Nobody watches over the rest of the body any more: it ends with us.
-            exchange.end("response_ended", self.shard.now());
-        }
-        match decision.verdict {
-            Verdict::Allow => self.shard.recorder.allow(decision),
-            Verdict::Deny => self.shard.recorder.deny(decision),
         }
     }
 }

@@ -3,8 +3,9 @@
 use super::body::{Download, Passing, Upload};
 use super::error::Failure;
 use super::exchange::ExchangeGuard;
+use super::headers::{self, Length};
+use super::outbound;
 use super::upgrade::Asked;
-use super::{headers, outbound};
 use crate::audit::Direction;
 use crate::policy::Permit;
 use crate::request::CanonicalRequest;
@@ -291,8 +292,12 @@ pub fn deliver(
     let (mut parts, incoming) = response.into_parts();
     let bodiless = *method == Method::HEAD || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let keep_alive = headers::keep_alive(&parts.headers);
-    let keep_length = bodiless && parts.status != StatusCode::NO_CONTENT;
-    headers::clean_response(&mut parts.headers, keep_length, guard.direction() == Direction::Outbound);
+    let length = match incoming.size_hint().exact() {
+        _ if parts.status == StatusCode::NO_CONTENT => Length::None,
+        _ if bodiless => Length::Unsent,
+        exact => exact.map_or(Length::None, Length::Body),
+    };
+    headers::clean_response(&mut parts.headers, length, guard.direction() == Direction::Outbound);
     parts.version = Version::HTTP_11;
     guard.exchange.responded(parts.status.as_u16(), guard.shard().now());
     let body = Passing::new(incoming, guard, lease, keep_alive, bodiless);

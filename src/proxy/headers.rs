@@ -4,7 +4,7 @@ use super::settings::{IdentityHeader, Inbound};
 use crate::identity::{PeerIdentity, Principal};
 use crate::request::CanonicalRequest;
 use crate::request::reserved::{self, Reserved};
-use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, TE, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, TE};
 use http::{HeaderMap, HeaderValue};
 use std::net::IpAddr;
 
@@ -67,14 +67,19 @@ pub fn client_cert(own_id: &str, peer: &PeerIdentity) -> String {
 pub fn next_hop(headers: &HeaderMap) -> Result<HeaderValue, ()> {
     // Unreadable is treated as the worst: nobody but us sets it.
     let read = |value: &HeaderValue| value.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(usize::MAX);
-    let hops = headers.get_all(HOP).iter().map(read).max().unwrap_or(0);
+    let hops = fields(headers, &HOP).map(read).max().unwrap_or(0);
     HOPS.get(hops).map(|next| HeaderValue::from_static(next)).ok_or(())
+}
+
+/// The values under a name that mostly is not there: walking a head costs less than hashing a name.
+fn fields<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h HeaderValue> {
+    headers.iter().filter(move |(other, _)| *other == name).map(|(_, value)| value)
 }
 
 /// What is removed from and set on a request that goes to the app. Returns how many reserved fields were removed.
 pub fn to_app(headers: &mut HeaderMap, request: &CanonicalRequest, reserved: &Reserved, identity: &Identity, hop: HeaderValue) -> u64 {
     let stripped = strip_request(headers, reserved);
-    headers.insert(HOST, host(request));
+    set_host(headers, request);
     for (name, value) in &identity.fields {
         headers.insert(name.clone(), value.clone());
     }
@@ -85,42 +90,35 @@ pub fn to_app(headers: &mut HeaderMap, request: &CanonicalRequest, reserved: &Re
 /// What is removed from and set on a request that goes to a peer: an app cannot assert an identity. Returns how many reserved fields were removed.
 pub fn to_peer(headers: &mut HeaderMap, request: &CanonicalRequest, reserved: &Reserved, hop: HeaderValue) -> u64 {
     let stripped = strip_request(headers, reserved);
-    headers.insert(HOST, host(request));
+    set_host(headers, request);
     headers.insert(HOP, hop);
     stripped
 }
 
-/// What was decided on; empty where an HTTP/1.0 client named no host (RFC 9112, section 3.2).
-fn host(request: &CanonicalRequest) -> HeaderValue {
-    request.authority.as_ref().map_or(HeaderValue::from_static(""), |authority| authority.header_value().clone())
+/// Says the host that was decided on, which mostly stands there already; an empty one where an HTTP/1.0 client named none (RFC 9112, section 3.2).
+fn set_host(headers: &mut HeaderMap, request: &CanonicalRequest) {
+    let none = HeaderValue::from_static("");
+    let host = request.authority.as_ref().map_or(&none, |authority| authority.header_value());
+    if !fields(headers, &HOST).eq([host]) {
+        headers.insert(HOST, host.clone());
+    }
 }
 
 fn strip_request(headers: &mut HeaderMap, reserved: &Reserved) -> u64 {
-    let trailers = takes_trailers(headers);
-    strip_nominated(headers);
-    join_cookies(headers);
-    let mut ends_here: [Option<HeaderName>; 16] = Default::default();
+    let mut seen = Seen::default();
     let mut stripped = 0;
-    loop {
-        // Names are collected first, since a map cannot be changed while it is walked; sixteen at a time without allocating.
-        let mut found = 0;
-        for name in headers.keys() {
-            let forged = reserved.contains(name);
-            let framing = *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING || *name == EXPECT;
-            if (forged || framing || reserved::is_hop_by_hop(name))
-                && let Some(slot) = ends_here.get_mut(found)
-            {
-                stripped += u64::from(forged);
-                *slot = Some(name.clone());
-                found += 1;
-            }
-        }
-        for name in ends_here.iter_mut().filter_map(Option::take) {
-            headers.remove(name);
-        }
-        if found < ends_here.len() {
-            break;
-        }
+    for name in headers.keys() {
+        let forged = reserved.contains(name);
+        stripped += u64::from(forged);
+        seen.note(name, forged || *name == EXPECT);
+    }
+    let trailers = seen.te && takes_trailers(headers);
+    seen.strip(headers);
+    if seen.length {
+        headers.remove(CONTENT_LENGTH);
+    }
+    if seen.cookie {
+        join_cookies(headers);
     }
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -129,15 +127,51 @@ fn strip_request(headers: &mut HeaderMap, reserved: &Reserved) -> u64 {
     stripped
 }
 
-/// Whether the client takes trailers. Of `TE` nothing else is for the next hop, and that is said anew (RFC 9110, section 10.1.4).
-fn takes_trailers(headers: &mut HeaderMap) -> bool {
-    if !headers.contains_key(TE) {
-        return false;
+/// What one walk over the names of a head finds. A look-up of a name that is not there would cost as much as several steps of the walk.
+#[derive(Default)]
+struct Seen {
+    connection: bool,
+    te: bool,
+    length: bool,
+    cookie: bool,
+    /// Other names that end here: collected, since a map cannot be changed while it is walked. Mostly there are none, and nothing is allocated.
+    ends_here: Vec<HeaderName>,
+}
+
+impl Seen {
+    /// One name; `ours`: only we speak under it.
+    fn note(&mut self, name: &HeaderName, ours: bool) {
+        if *name == CONNECTION {
+            self.connection = true;
+        } else if *name == TE {
+            self.te = true;
+        } else if *name == CONTENT_LENGTH {
+            self.length = true;
+        } else if ours || reserved::is_hop_by_hop(name) {
+            self.ends_here.push(name.clone());
+        } else {
+            self.cookie |= *name == COOKIE;
+        }
     }
+
+    /// Removes what ends here, with what `Connection` names; the length stays.
+    fn strip(&mut self, headers: &mut HeaderMap) {
+        if self.connection {
+            strip_nominated(headers);
+        }
+        if self.te {
+            headers.remove(TE);
+        }
+        for name in self.ends_here.drain(..) {
+            headers.remove(name);
+        }
+    }
+}
+
+/// Whether the client takes trailers. Of `TE` nothing else is for the next hop, and that is said anew (RFC 9110, section 10.1.4).
+fn takes_trailers(headers: &HeaderMap) -> bool {
     let codings = headers.get_all(TE).into_iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    let trailers = codings.map(<[u8]>::trim_ascii).any(|coding| coding.eq_ignore_ascii_case(b"trailers"));
-    headers.remove(TE);
-    trailers
+    codings.map(<[u8]>::trim_ascii).any(|coding| coding.eq_ignore_ascii_case(b"trailers"))
 }
 
 /// On HTTP/1.1 `TE` ends at the next hop by being named in `Connection`; HTTP/2 has no `Connection`.
@@ -160,44 +194,46 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
+/// Which `Content-Length` of a response says something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Length {
+    /// None: the body is framed anew, or there cannot be one.
+    None,
+    /// That of the body that follows, which then need not be said anew.
+    Body(u64),
+    /// Any: that of a body that is not sent, as after HEAD.
+    Unsent,
+}
+
 /// Cleans a response's head: hop-by-hop fields end here, framing is ours, and nobody but us speaks in our name.
-/// `keep_length`: the length of a body that is not sent, as after HEAD, is kept. `verified_peer`: keeps the decision id of a peer whose identity was verified.
-pub fn clean_response(headers: &mut HeaderMap, keep_length: bool, verified_peer: bool) {
-    strip_nominated(headers);
-    // Two lengths, or none that is one, say nothing.
-    let length = |value: &HeaderValue| {
-        value.to_str().is_ok_and(|text| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u64>().is_ok())
+/// `verified_peer`: keeps the decision id of a peer whose identity was verified.
+pub fn clean_response(headers: &mut HeaderMap, length: Length, verified_peer: bool) {
+    let mut seen = Seen::default();
+    for name in headers.keys() {
+        let ours = reserved::is_ours(name) && !(verified_peer && *name == super::respond::DECISION);
+        seen.note(name, ours);
+    }
+    seen.strip(headers);
+    let keeps = match length {
+        Length::None => false,
+        Length::Body(length) => said_length(headers) == Some(length),
+        Length::Unsent => said_length(headers).is_some(),
     };
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    if !(keep_length && lengths.next().is_some_and(length) && lengths.next().is_none()) {
+    if seen.length && !keeps {
         headers.remove(CONTENT_LENGTH);
     }
-    let mut ends_here: [Option<HeaderName>; 16] = Default::default();
-    loop {
-        let mut found = 0;
-        for name in headers.keys() {
-            let ours = reserved::is_ours(name) && !(verified_peer && *name == super::respond::DECISION);
-            if (ours || reserved::is_hop_by_hop(name))
-                && let Some(slot) = ends_here.get_mut(found)
-            {
-                *slot = Some(name.clone());
-                found += 1;
-            }
-        }
-        for name in ends_here.iter_mut().filter_map(Option::take) {
-            headers.remove(name);
-        }
-        if found < ends_here.len() {
-            return;
-        }
-    }
+}
+
+/// Two lengths, or none that is one, say nothing.
+fn said_length(headers: &HeaderMap) -> Option<u64> {
+    let mut lengths = fields(headers, &CONTENT_LENGTH);
+    let (length, another) = (lengths.next()?, lengths.next());
+    let plain = another.is_none() && length.as_bytes().iter().all(u8::is_ascii_digit);
+    plain.then(|| length.to_str().ok()?.parse().ok()).flatten()
 }
 
 /// Removes every field that `Connection` names.
 fn strip_nominated(headers: &mut HeaderMap) {
-    if !headers.contains_key(CONNECTION) {
-        return;
-    }
     let values: Vec<HeaderValue> = headers.get_all(CONNECTION).iter().cloned().collect();
     for name in values.iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).map(<[u8]>::trim_ascii) {
         if !name.eq_ignore_ascii_case(b"close")
@@ -212,7 +248,7 @@ fn strip_nominated(headers: &mut HeaderMap) {
 
 /// How long the server keeps an idle connection, where it says so (`Keep-Alive: timeout=5`), less a second.
 pub fn keep_alive(headers: &HeaderMap) -> Option<std::time::Duration> {
-    let value = headers.get(KEEP_ALIVE)?.to_str().ok()?;
+    let value = fields(headers, &KEEP_ALIVE).next()?.to_str().ok()?;
     let seconds = value.split(',').filter_map(|part| part.trim().strip_prefix("timeout=")).find_map(|text| text.parse::<u64>().ok())?;
     Some(std::time::Duration::from_secs(seconds.saturating_sub(1)))
 }

@@ -7,7 +7,7 @@ fn map(fields: &[(&str, &str)]) -> HeaderMap {
 #[test]
 fn nominated_fields_end_here() {
     let mut headers = map(&[("connection", "close, x-other"), ("x-other", "1"), ("x-more", "2"), ("keep-alive", "timeout=5")]);
-    clean_response(&mut headers, false, false);
+    clean_response(&mut headers, Length::None, false);
     assert_eq!(headers, map(&[("x-more", "2")]));
 }
 
@@ -15,10 +15,10 @@ fn nominated_fields_end_here() {
 fn a_peer_keeps_its_decision_and_nothing_else_of_ours() {
     let fields = [("x-countersign-decision", "1"), ("x-countersign-reason", "r"), ("x-countersign-anything", "a"), ("server", "s")];
     let mut from_peer = map(&fields);
-    clean_response(&mut from_peer, false, true);
+    clean_response(&mut from_peer, Length::None, true);
     assert_eq!(from_peer, map(&[("x-countersign-decision", "1"), ("server", "s")]));
     let mut from_app = map(&fields);
-    clean_response(&mut from_app, false, false);
+    clean_response(&mut from_app, Length::None, false);
     assert_eq!(from_app, map(&[("server", "s")]));
 }
 
@@ -51,7 +51,7 @@ fn keep_alive_is_read_with_a_second_to_spare() {
 fn the_length_of_an_unsent_body_is_kept_where_there_is_one() {
     let cleaned = |fields: &[(&str, &str)]| {
         let mut headers = map(fields);
-        clean_response(&mut headers, true, false);
+        clean_response(&mut headers, Length::Unsent, false);
         headers
     };
     assert_eq!(cleaned(&[("content-length", "5")]), map(&[("content-length", "5")]));
@@ -59,8 +59,22 @@ fn the_length_of_an_unsent_body_is_kept_where_there_is_one() {
     let mut twice = HeaderMap::new();
     twice.append(CONTENT_LENGTH, HeaderValue::from_static("5"));
     twice.append(CONTENT_LENGTH, HeaderValue::from_static("6"));
-    clean_response(&mut twice, true, false);
+    clean_response(&mut twice, Length::Unsent, false);
     assert!(twice.is_empty());
+}
+
+#[test]
+fn the_length_of_a_body_is_kept_where_it_is_that_of_the_body() {
+    let keeps = |text: &str, length: Length| {
+        let mut headers = map(&[("content-length", text)]);
+        clean_response(&mut headers, length, false);
+        headers.contains_key(CONTENT_LENGTH)
+    };
+    assert!(keeps("5", Length::Body(5)));
+    for wrong in ["6", "+5", "5 ", "0x5", "", "18446744073709551621"] {
+        assert!(!keeps(wrong, Length::Body(5)), "{wrong}");
+    }
+    assert!(!keeps("5", Length::None));
 }
 
 #[test]

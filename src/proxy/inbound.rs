@@ -11,7 +11,7 @@ use super::shard::{Listener, Shard};
 use super::upgrade::{self, Asked};
 use super::{forward, headers, respond};
 use crate::audit::{Claimed, Direction, RefusedHandshake};
-use crate::policy::{self, Caller, Denial, Facts, Permit, Verdict};
+use crate::policy::{self, Caller, Denial, Facts, Permit, Snapshot, Verdict};
 use crate::request::{self, CanonicalRequest, Strictness, canonicalize};
 use crate::runtime::listener::Incoming as Arrived;
 use crate::runtime::tasks::spawn_local;
@@ -62,8 +62,8 @@ pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16)
     let handle = |request| {
         let peer = Rc::clone(&peer);
         async move {
-            let deciding = Rc::clone(&peer);
-            peer.downstream.answer(request, |request, begun, owes| decide_and_forward(deciding, request, begun, owes)).await
+            let answer = async |request, begun, owes: &_| decide_and_forward(&peer, request, begun, owes).await;
+            peer.downstream.answer(request, answer).await
         }
     };
     let ended = serve(stream, Bytes::new(), speaks, &peer.downstream, &shard.plan.limits, handle).await;
@@ -134,12 +134,13 @@ fn refused(
     }
 }
 
-async fn decide_and_forward(peer: Rc<Peer>, request: Request<Incoming>, begun: Begun, owes: Rc<Cell<Owes>>) -> Response<Download> {
-    let Peer { downstream, identity, in_flight, strictness } = &*peer;
+async fn decide_and_forward(peer: &Peer, request: Request<Incoming>, begun: Begun, owes: &Cell<Owes>) -> Response<Download> {
+    let Peer { downstream, identity, in_flight, strictness } = peer;
     let shard = &downstream.shard;
     let (mut parts, body) = request.into_parts();
     #[cfg(feature = "testing")]
     crate::testing::hooks::decision(&parts.headers);
+    let in_force = shard.policy.publication();
     let Decided { canonical, permit, asked } = match decide(downstream, &mut parts, strictness, begun.wall) {
         Ok(decided) => decided,
         Err(refusal) => {
@@ -154,6 +155,17 @@ async fn decide_and_forward(peer: Rc<Peer>, request: Request<Incoming>, begun: B
             owes.set(Owes::Nobody);
             return downstream.refuse_because(begun, status, reason, canonical);
         }
+    };
+    // The log may have made us wait, and what is not open yet is not among what a new table decides again.
+    let permit = match shard.policy.publication() {
+        same if same == in_force => permit,
+        _ => match permitted(&shard.policy.current(), downstream, &canonical, begun.wall) {
+            Ok(permit) => permit,
+            Err(refusal) => {
+                owes.set(Owes::Nobody);
+                return downstream.refuse(begun, *refusal);
+            }
+        },
     };
     count_allowed(shard, permit.facts());
     let record = downstream.decision(begun, decide_ns, Verdict::Allow, permit.facts().clone(), Some(canonical.clone()));
@@ -190,14 +202,17 @@ fn decide(downstream: &Downstream, parts: &mut Parts, strictness: &Strictness, w
     let canonical = canonicalize(&parts.method, &parts.uri, parts.version, &parts.headers, strictness, listener, &mentioned);
     let mut canonical = canonical.map_err(|malformed| Refusal::malformed(malformed, &table, parts.method.clone()))?;
     canonical.framing = downstream.framing(&parts.headers);
-    match policy::decide(&table, &downstream.connection.caller, &canonical, wall) {
-        Ok(permit) => Ok(Decided { canonical, permit, asked }),
-        Err(denial) => {
-            let Denial { status, facts } = *denial;
-            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
-            Err(Box::new(Refusal { status, facts, request: Some(canonical), method: None }))
-        }
-    }
+    let permit = permitted(&table, downstream, &canonical, wall)?;
+    Ok(Decided { canonical, permit, asked })
+}
+
+/// What a table says of a canonical request.
+fn permitted(table: &Snapshot, downstream: &Downstream, canonical: &CanonicalRequest, wall: SystemTime) -> Result<Permit, Box<Refusal>> {
+    policy::decide(table, &downstream.connection.caller, canonical, wall).map_err(|denial| {
+        let Denial { status, facts } = *denial;
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
+        Box::new(Refusal { status, facts, request: Some(canonical.clone()), method: None })
+    })
 }
 
 /// What the data path itself can refuse once the table allows: loops, too much at once, a log that takes no more.

@@ -51,6 +51,12 @@ pub fn destinations(upstreams: &[Settings], names: &Snapshot) -> Destinations {
     })
 }
 
+/// Whether a request for this host still goes to the peer that `target` names.
+pub fn leads_on(destinations: &Destinations, request: &CanonicalRequest, target: Option<&Target>) -> bool {
+    let now = destinations.find(request.host()).and_then(|(_, destination)| destination.target.id.as_ref());
+    now.is_some() && now == target.and_then(|target| target.id.as_ref())
+}
+
 /// Serves one accepted connection to its end.
 pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16) {
     let Arrived { stream, source, permit, .. } = arrived;
@@ -74,8 +80,8 @@ pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16)
     let handle = |request| {
         let downstream = Rc::clone(&downstream);
         async move {
-            let routing = Rc::clone(&downstream);
-            downstream.answer(request, |request, begun, owes| route_and_forward(routing, strictness, request, begun, owes)).await
+            let answer = async |request, begun, owes: &_| route_and_forward(&downstream, strictness, request, begun, owes).await;
+            downstream.answer(request, answer).await
         }
     };
     let ended = serve(stream, ahead, speaks, &downstream, &shard.plan.limits, handle).await;
@@ -106,11 +112,11 @@ async fn protocol(stream: &mut TcpStream, settings: OutboundProtocol) -> Option<
 }
 
 async fn route_and_forward(
-    downstream: Rc<Downstream>,
+    downstream: &Downstream,
     strictness: Strictness,
     request: Request<Incoming>,
     begun: Begun,
-    owes: Rc<Cell<Owes>>,
+    owes: &Cell<Owes>,
 ) -> Response<Download> {
     let shard = &downstream.shard;
     let (mut parts, body) = request.into_parts();
@@ -148,6 +154,13 @@ async fn route_and_forward(
             return downstream.refuse_because(begun, StatusCode::SERVICE_UNAVAILABLE, reason, canonical);
         }
     };
+    // The log may have made us wait, and what is not open yet is not among what new routes end.
+    if !Arc::ptr_eq(&destinations, &shard.plan.destinations.load())
+        && !leads_on(&shard.plan.destinations.load(), &canonical, Some(&destination.target))
+    {
+        owes.set(Owes::Nobody);
+        return downstream.refuse_because(begun, StatusCode::BAD_GATEWAY, "unknown_host", canonical);
+    }
     shard.outbound_metrics.allowed.increment(1);
     let mut record = downstream.decision(begun, decide_ns, Verdict::Allow, permit.facts().clone(), Some(canonical.clone()));
     record.target = Some(Arc::clone(&destination.target));

@@ -15,11 +15,12 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::{HttpService, service_fn};
 use hyper_util::rt::TokioIo;
+use pin_project_lite::pin_project;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 
 /// The windows of a new connection while memory is short: the least that every client expects (RFC 9113, section 6.9.2).
@@ -43,13 +44,6 @@ where
 {
     let connection = &downstream.connection;
     let io = TokioIo::new(Marked::new(stream, Arc::clone(&connection.activity), ahead));
-    let service = service_fn(|request| {
-        if let Some(http2) = connection.activity.http2() {
-            http2.handled();
-        }
-        let response = handle(request);
-        async move { Ok::<_, Infallible>(response.await) }
-    });
     match speaks {
         Speaks::Http1 => {
             let mut builder = http1::Builder::new();
@@ -57,7 +51,7 @@ where
             if limits.head_fields != 100 {
                 builder.max_headers(limits.head_fields);
             }
-            let mut serving = builder.serve_connection(io, service);
+            let mut serving = builder.serve_connection(io, service_fn(|request| Answering { response: handle(request) }));
             match http1_messages(&mut serving, downstream).await {
                 Ended::Http(Ok(())) => {
                     // In a place of its own: a connection that idles shall not be larger for what may follow.
@@ -82,6 +76,13 @@ where
                 .max_pending_accept_reset_streams(H2_PENDING_RESETS)
                 .max_local_error_reset_streams(H2_STREAM_ERRORS)
                 .enable_connect_protocol();
+            let service = service_fn(|request| {
+                if let Some(http2) = connection.activity.http2() {
+                    http2.handled();
+                }
+                // In a place of its own: the library moves what answers a request into a stream, that into a task, and its end out of it again.
+                Box::pin(Answering { response: handle(request) })
+            });
             let mut serving = pin!(builder.serve_connection(io, service));
             loop {
                 let observed = poll_fn(|cx| {
@@ -99,6 +100,22 @@ where
                 }
             }
         }
+    }
+}
+
+pin_project! {
+    /// The answer to one request, as a service gives it. A type of its own, since an `async` block would hold the future twice.
+    struct Answering<F> {
+        #[pin]
+        response: F,
+    }
+}
+
+impl<F: Future> Future for Answering<F> {
+    type Output = Result<F::Output, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.project().response.poll(cx).map(Ok)
     }
 }
 

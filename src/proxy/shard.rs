@@ -21,7 +21,7 @@ use crate::telemetry::metrics::DataPath;
 use crate::tls::TlsPublisher;
 use crate::upstream::{AppAddress, AppPool, Dialer, OwnListeners, PeerPools};
 use arc_swap::{ArcSwap, Guard};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -230,25 +230,28 @@ impl Shard {
         }
         self.app.expire(&timeouts);
         self.peers.expire(self.tls.generation(), &timeouts);
-        if in_force.moved(&self.policy, wall) {
+        if in_force.moved(self, wall) {
             self.decide_again(wall);
         }
         self.record_open();
         self.recorder.flush();
     }
 
-    /// Requests under way are decided by the rules that are in force now; what these forbid ends.
+    /// Requests under way are decided by the rules and routes that are in force now; what these forbid ends.
     fn decide_again(&self, wall: SystemTime) {
-        let table = self.policy.current();
+        let (table, destinations) = (self.policy.current(), self.plan.destinations.load_full());
         let now = self.now();
         self.connections.for_each_exchange(|connection, exchange| {
             let forbidden = exchange.with_decision(|decision| {
-                let inbound = decision.direction == Direction::Inbound;
-                let request = decision.request.as_ref();
-                inbound && request.is_some_and(|request| policy::decide(&table, &connection.caller, request, wall).is_err())
+                let request = decision.request.as_ref()?;
+                let (permitted, reason) = match decision.direction {
+                    Direction::Inbound => (policy::decide(&table, &connection.caller, request, wall).is_ok(), "policy_changed"),
+                    Direction::Outbound => (outbound::leads_on(&destinations, request, decision.target.as_deref()), "route_changed"),
+                };
+                (!permitted).then_some(reason)
             });
-            if forbidden == Some(true) {
-                exchange.end("policy_changed", now);
+            if let Some(reason) = forbidden.flatten() {
+                exchange.end(reason, now);
             }
         });
     }
@@ -263,23 +266,29 @@ impl Shard {
     }
 }
 
-/// The rules by which the requests under way were decided last.
-#[derive(Debug, Default)]
+/// The rules and routes by which the requests under way were decided last.
+#[derive(Default)]
 struct InForce {
     publication: Cell<u64>,
+    destinations: RefCell<Option<Arc<Destinations>>>,
     /// When the first of them ends by itself (`expires`).
     until: Cell<Option<SystemTime>>,
 }
 
 impl InForce {
-    /// Whether others are in force at `wall`: there is a new table, or a rule has ended.
-    fn moved(&self, policy: &policy::Reader, wall: SystemTime) -> bool {
-        let publication = policy.publication();
+    /// Whether others are in force at `wall`: there is a new table, a rule has ended, or there are new routes.
+    fn moved(&self, shard: &Shard, wall: SystemTime) -> bool {
+        let publication = shard.policy.publication();
         let replaced = self.publication.replace(publication) != publication;
-        let moved = replaced || self.until.get().is_some_and(|until| wall >= until);
-        if moved {
-            self.until.set(policy.current().as_ref().as_ref().and_then(|table| table.holds_until(wall)));
+        let rules = replaced || self.until.get().is_some_and(|until| wall >= until);
+        if rules {
+            self.until.set(shard.policy.current().as_ref().as_ref().and_then(|table| table.holds_until(wall)));
         }
-        moved
+        let destinations = shard.plan.destinations.load();
+        let routes = !self.destinations.borrow().as_ref().is_some_and(|known| Arc::ptr_eq(known, &destinations));
+        if routes {
+            self.destinations.replace(Some(Arc::clone(&destinations)));
+        }
+        rules || routes
     }
 }

@@ -3,7 +3,6 @@
 
 use super::activity::Millis;
 use super::frames::{self, Event, Head};
-use std::collections::HashMap;
 
 /// A window before anything is said about it (RFC 9113, section 6.9.2).
 const INITIAL: i64 = 65_535;
@@ -11,7 +10,8 @@ const INITIAL: i64 = 65_535;
 /// The open streams of one connection. As many as the library lets a client open.
 #[derive(Debug)]
 pub struct Streams {
-    open: HashMap<u32, Stream>,
+    /// By number, which is the order in which a client opens them.
+    open: Vec<Stream>,
     /// The window of a new stream, and that of the connection.
     initial: i64,
     window: i64,
@@ -31,6 +31,7 @@ pub struct Streams {
 
 #[derive(Debug)]
 struct Stream {
+    number: u32,
     window: i64,
     answered: bool,
     shut_since: Millis,
@@ -46,7 +47,7 @@ impl Streams {
     /// No stream is open.
     pub fn new() -> Self {
         Self {
-            open: HashMap::new(),
+            open: Vec::new(),
             initial: INITIAL,
             window: INITIAL,
             resizing: None,
@@ -68,7 +69,7 @@ impl Streams {
     /// A request begins.
     pub fn opened(&mut self, stream: u32) {
         if !self.leaving {
-            self.open.insert(stream, Stream { window: self.initial, answered: false, shut_since: 0 });
+            self.open.push(Stream { number: stream, window: self.initial, answered: false, shut_since: 0 });
         }
     }
 
@@ -125,7 +126,7 @@ impl Streams {
     fn resize(&mut self, initial: i64, now: Millis) {
         let by = initial - std::mem::replace(&mut self.initial, initial);
         self.shut = 0;
-        for stream in self.open.values_mut() {
+        for stream in &mut self.open {
             stream.window += by;
             stream.shut_since = match (stream.is_shut(), stream.shut_since) {
                 (true, 0) => now,
@@ -137,8 +138,12 @@ impl Streams {
         self.shut_since = self.oldest();
     }
 
+    fn find(&self, stream: u32) -> Option<usize> {
+        self.open.binary_search_by_key(&stream, |open| open.number).ok()
+    }
+
     fn change(&mut self, stream: u32, now: Millis, change: impl FnOnce(&mut Stream)) {
-        let Some(stream) = self.open.get_mut(&stream) else { return };
+        let Some(stream) = self.find(stream).and_then(|index| self.open.get_mut(index)) else { return };
         let (was_answered, was_shut) = (stream.answered, stream.is_shut());
         change(stream);
         self.answered += usize::from(stream.answered && !was_answered);
@@ -157,7 +162,8 @@ impl Streams {
     }
 
     fn close(&mut self, stream: u32) {
-        let Some(stream) = self.open.remove(&stream) else { return };
+        let Some(index) = self.find(stream) else { return };
+        let stream = self.open.remove(index);
         self.answered -= usize::from(stream.answered);
         if stream.is_shut() {
             self.opens(stream.shut_since);
@@ -174,7 +180,7 @@ impl Streams {
 
     /// Since when the oldest shut stream is shut.
     fn oldest(&self) -> Millis {
-        self.open.values().map(|stream| stream.shut_since).filter(|since| *since != 0).min().unwrap_or(0)
+        self.open.iter().map(|stream| stream.shut_since).filter(|since| *since != 0).min().unwrap_or(0)
     }
 }
 

@@ -8,7 +8,7 @@ use super::body::{Download, Upload};
 use super::error::Failure;
 use super::exchange::ExchangeGuard;
 use super::forward::{deliver, unless_ended};
-use super::headers;
+use super::headers::{self, Length};
 use super::tunnel::Tunnel;
 use crate::audit::Direction;
 use crate::request::{CanonicalRequest, Malformed, Offered};
@@ -122,7 +122,7 @@ impl Asked {
             Ok(None) => return Err((Failure::NotSwitched, guard)),
             Err(ended) => return Err((ended, guard)),
         };
-        headers::clean_response(&mut headers, false, guard.direction() == Direction::Outbound);
+        headers::clean_response(&mut headers, Length::None, guard.direction() == Direction::Outbound);
         Ok(self.form.open(headers, chosen, guard, |guard| Tunnel::new(guard, switched, lease)))
     }
 }

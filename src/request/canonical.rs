@@ -19,10 +19,26 @@ pub struct CanonicalRequest {
     pub version: Version,
     /// The class of the content type.
     pub content_type: ContentType,
-    /// `te_cl` when Transfer-Encoding stood beside Content-Length: set by whoever saw the bytes, since the library drops the length.
-    pub framing: Option<&'static str>,
+    /// What was odd about its framing: set by whoever saw the bytes.
+    pub framing: Option<Framing>,
     /// The header fields that rules mention.
     pub noted: Noted,
+}
+
+/// Framing that the library repairs before anybody else sees it, and that a record names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Transfer-Encoding beside Content-Length; the length was dropped (RFC 9112, section 6.3).
+    TeCl,
+}
+
+impl Framing {
+    /// The record's `framing`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TeCl => "te_cl",
+        }
+    }
 }
 
 impl CanonicalRequest {
@@ -109,7 +125,8 @@ fn target(method: &Method, uri: &Uri, form: Form, strictness: &Strictness) -> Re
         return if *method == Method::OPTIONS { Ok(target.clone()) } else { Err(Malformed::Target) };
     }
     // `PathAndQuery::path` reads an empty path as `/`; only the text tells what was sent.
-    let (path, query) = whole.split_once('?').map_or((whole, None), |(path, query)| (path, Some(query)));
+    let query = target.query();
+    let path = query.and_then(|query| whole.strip_suffix(query)?.strip_suffix('?')).unwrap_or(whole);
     let canonical = match path {
         "" if form == Form::Absolute => Cow::Owned("/".to_owned()),
         _ => canonical_path(path, strictness)?,

@@ -14,7 +14,7 @@ mod upgrade;
 
 pub(crate) use authority::canonical_host;
 pub use authority::{Authority, AuthorityError};
-pub use canonical::{CanonicalRequest, canonicalize};
+pub use canonical::{CanonicalRequest, Framing, canonicalize};
 pub use content_type::ContentType;
 pub use malformed::Malformed;
 pub use mentioned::{Field, Mentioned, Noted};

@@ -43,12 +43,35 @@ pub fn canonical_path<'p>(path: &'p str, strictness: &Strictness) -> Result<Cow<
     if !path.starts_with('/') {
         return Err(PathError::NotAbsolute);
     }
-    let path = respell(path, strictness.escapes)?;
-    if is_suspicious(&path, strictness.escapes) {
-        check_segments(&path, strictness.path_params)?;
+    if is_ordinary(path) {
+        return Ok(Cow::Borrowed(path));
     }
+    let path = respell(path, strictness.escapes)?;
+    check_segments(&path, strictness.path_params)?;
     Ok(path)
 }
+
+/// One cheap look over the bytes: almost every path has one spelling, and nothing that could be refused.
+fn is_ordinary(path: &str) -> bool {
+    let mut before = 0;
+    path.bytes().all(|byte| {
+        let in_doubt = before == b'/' && matches!(byte, b'/' | b'.');
+        before = byte;
+        ORDINARY[usize::from(byte)] && !in_doubt
+    })
+}
+
+/// The slash, and each byte that [`stands_raw`].
+const ORDINARY: [bool; 256] = {
+    let mut table = [false; 256];
+    table[b'/' as usize] = true;
+    let mut byte = 0_u8;
+    while byte < 0x80 {
+        table[byte as usize] |= stands_raw(byte);
+        byte += 1;
+    }
+    table
+};
 
 /// What a raw byte of a path is.
 enum Class {
@@ -73,7 +96,7 @@ fn class(byte: u8) -> Class {
 }
 
 /// RFC 3986 `pchar` without escapes and without `;`: whatever is here is never left escaped.
-fn stands_raw(byte: u8) -> bool {
+const fn stands_raw(byte: u8) -> bool {
     let unreserved = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
     unreserved || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@')
 }
@@ -168,16 +191,6 @@ impl<'p> Spelling<'p> {
         self.text.push_str(self.source.get(self.copied..).unwrap_or_default());
         Cow::Owned(self.text)
     }
-}
-
-/// One cheap look over the bytes: almost no path has anything that [`check_segments`] could refuse.
-fn is_suspicious(path: &str, escapes: Escapes) -> bool {
-    let mut before = 0;
-    path.bytes().any(|byte| {
-        let after_slash = before == b'/' && matches!(byte, b'/' | b'.');
-        before = byte;
-        after_slash || byte == b';' || (byte == b'%' && escapes == Escapes::Opaque)
-    })
 }
 
 fn check_segments(path: &str, params: PathParams) -> Result<(), PathError> {

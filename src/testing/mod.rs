@@ -1,6 +1,7 @@
 //! Fixtures for tests and benches.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+pub mod clock;
 pub mod fuzz;
 pub mod hooks;
 pub mod pki;

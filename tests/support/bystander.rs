@@ -12,6 +12,7 @@ pub struct Bystander {
     stop: Arc<AtomicBool>,
     served: Arc<AtomicU64>,
     task: JoinHandle<()>,
+    descriptors: usize,
 }
 
 impl Bystander {
@@ -31,8 +32,9 @@ impl Bystander {
                 }
             }
         });
-        let bystander = Self { stop, served, task };
+        let mut bystander = Self { stop, served, task, descriptors: 0 };
         bystander.goes_on().await;
+        bystander.descriptors = sidecar.descriptors();
         bystander
     }
 
@@ -42,6 +44,13 @@ impl Bystander {
         let more = || self.served.load(Ordering::Relaxed) >= before + 3 || self.task.is_finished();
         super::eventually("answers beside the attack", async || more().then_some(())).await;
         assert!(!self.task.is_finished(), "the good client failed");
+    }
+
+    /// Ends it once the attack is over: it has noticed nothing, and the sidecar holds no more descriptors than it did when they began.
+    pub async fn outlives(self, sidecar: &Sidecar) {
+        let before = self.descriptors;
+        self.stop().await;
+        sidecar.gives_descriptors_back(before).await;
     }
 
     /// Ends it after some more answers; panics where one was not good.

@@ -179,7 +179,12 @@ pub fn post(path: &str, text: impl Into<Bytes>) -> Request<Full<Bytes>> {
 pub async fn tls(address: SocketAddr, cert: Option<&TestCert>, alpn: &[&str]) -> std::io::Result<TlsStream<TcpStream>> {
     let config = tls_config(cert, alpn);
     let name = ServerName::try_from("orders").unwrap();
-    let shake = async { TlsConnector::from(Arc::new(config)).connect(name, TcpStream::connect(address).await?).await };
+    let shake = async {
+        let stream = TcpStream::connect(address).await?;
+        // What a test writes in pieces leaves in pieces, at once.
+        stream.set_nodelay(true)?;
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+    };
     within("a handshake", shake).await
 }
 

@@ -1,9 +1,10 @@
 //! Connections whose certificates end soon.
 
 use super::frames::GOAWAY;
-use super::{App, Peer, Sidecar, eventually, get, within};
+use super::{App, Peer, Setup, Sidecar, eventually, get, within};
 use countersign::testing::pki::{LeafOptions, TestCert};
 use serde_json::Value;
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 use tokio::time::sleep;
 
@@ -19,6 +20,26 @@ pub const LATE: Duration = Duration::from_secs(2);
 pub fn ending(id: &str) -> LeafOptions {
     let now = SystemTime::now();
     LeafOptions { not_before: now - Duration::from_secs(1), not_after: whole_second(now + LIFE), ..LeafOptions::id(id) }
+}
+
+/// A sidecar's wall clock, which the test moves: however slow the machine is, what must come before the end of a certificate comes before it.
+pub struct MovedClock {
+    ahead: PathBuf,
+}
+
+impl MovedClock {
+    /// The clock of the sidecar that will be started with `setup`.
+    pub fn of(setup: &mut Setup) -> Self {
+        let ahead = setup.path("ahead");
+        setup.env("COUNTERSIGN_TEST_CLOCK", ahead.to_str().unwrap());
+        Self { ahead }
+    }
+
+    /// It shows `moment` now, and goes on from there.
+    pub fn show(&self, moment: SystemTime) {
+        let ahead = moment.duration_since(SystemTime::now()).unwrap_or_default();
+        super::setup::replace(&self.ahead, &ahead.as_millis().to_string());
+    }
 }
 
 /// Opens connections of every kind with `cert` and proves that each ends at `end`, gracefully where it can and with its request where it cannot.

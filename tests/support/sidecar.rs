@@ -230,6 +230,8 @@ pub struct Memory {
     pub resident: u64,
     /// The most that ever was.
     pub peak: u64,
+    /// Resident pages of files: the binary's own, which the kernel brings in as they are needed and takes away as it likes.
+    pub file: u64,
 }
 
 /// Measures of the process, and other ways to start it.
@@ -253,7 +255,7 @@ impl Sidecar {
             let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
             line.trim().trim_end_matches(" kB").parse::<u64>().unwrap()
         };
-        Memory { resident: kib("VmRSS:") << 10, peak: kib("VmHWM:") << 10 }
+        Memory { resident: kib("VmRSS:") << 10, peak: kib("VmHWM:") << 10, file: kib("RssFile:") << 10 }
     }
 
     /// Its open descriptors.

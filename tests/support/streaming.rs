@@ -22,6 +22,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// Any body that a client or an app sends.
@@ -56,18 +57,29 @@ impl Tally {
         self.digest.lock().unwrap().clone().finish().as_ref().to_vec()
     }
 
-    /// Waits until at least one byte came and then none for half a second: whoever takes them has stopped.
-    pub async fn stalls(&self) -> u64 {
-        let seen = Cell::new((0, Instant::now()));
-        eventually("a stalled body", async || {
-            let (now, (last, since)) = (self.bytes(), seen.get());
-            if now != last {
-                seen.set((now, Instant::now()));
-            }
-            (now > 0 && now == last && since.elapsed() >= Duration::from_millis(500)).then_some(now)
-        })
-        .await
+    /// Waits until more than `least` bytes came and then none for half a second: whoever takes them has stopped, or this machine is so slow that
+    /// fewer are under way than could be.
+    pub async fn stalls_past(&self, least: u64) -> u64 {
+        stalled(|| Some(self.bytes()).filter(|bytes| *bytes > least)).await
     }
+}
+
+/// Waits until some of each has come and then nothing of any for half a second.
+pub async fn all_stall(tallies: &[Tally]) -> u64 {
+    stalled(|| tallies.iter().map(Tally::bytes).try_fold(0, |sum, bytes| (bytes > 0).then_some(sum + bytes))).await
+}
+
+/// `bytes` gives nothing as long as it is too early to stall.
+async fn stalled(bytes: impl Fn() -> Option<u64>) -> u64 {
+    let seen = Cell::new((None, Instant::now()));
+    eventually("a stalled body", async || {
+        let (now, (last, since)) = (bytes(), seen.get());
+        if now != last {
+            seen.set((now, Instant::now()));
+        }
+        now.filter(|_| now == last && since.elapsed() >= Duration::from_millis(500))
+    })
+    .await
 }
 
 /// A body of `bytes` bytes that no two of its chunks share; `declared`: with a content-length.
@@ -230,6 +242,34 @@ pub async fn take(body: &mut Incoming, tally: &Tally, bytes: u64) -> hyper::Resu
         }
     }
     Ok(())
+}
+
+/// Reads all of these bodies at once to their ends; gives the bytes of each. How they share a connection is not in question: it panics when none of
+/// them gets a byte for [`PATIENCE`].
+pub async fn take_all(bodies: impl IntoIterator<Item = Incoming>) -> Vec<u64> {
+    let total = Arc::new(AtomicU64::new(0));
+    let mut reads = JoinSet::new();
+    for mut body in bodies {
+        let total = Arc::clone(&total);
+        reads.spawn(async move {
+            let mut read = 0;
+            while let Some(frame) = body.frame().await {
+                let bytes = frame.unwrap().data_ref().map_or(0, Bytes::len) as u64;
+                total.fetch_add(bytes, Ordering::SeqCst);
+                read += bytes;
+            }
+            read
+        });
+    }
+    let mut whole = Vec::new();
+    loop {
+        let before = total.load(Ordering::SeqCst);
+        match tokio::time::timeout(PATIENCE, reads.join_next()).await {
+            Ok(Some(read)) => whole.push(read.unwrap()),
+            Ok(None) => return whole,
+            Err(_) => assert!(total.load(Ordering::SeqCst) > before, "no byte for {PATIENCE:?}"),
+        }
+    }
 }
 
 /// Counts what is read.

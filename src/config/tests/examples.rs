@@ -24,7 +24,7 @@ fn every_example_loads_without_a_warning() {
         names.push(path.file_name().unwrap().to_owned());
     }
     names.sort();
-    assert_eq!(names, ["env-only.toml", "inbound-files.toml", "quickstart.toml", "two-upstreams.toml"]);
+    assert_eq!(names, ["env-only.toml", "grpc.toml", "inbound-files.toml", "quickstart.toml", "two-upstreams.toml"]);
 }
 
 #[test]
