@@ -7,9 +7,11 @@ pub(super) fn http2_frames(data: &[u8]) {
     let Some(([skip, piece], bytes)) = data.split_first_chunk::<2>().map(|(options, bytes)| (*options, bytes)) else { return };
     let skip = u32::from(skip % 25);
     let pieces: Vec<&[u8]> = bytes.chunks(usize::from(piece).max(1)).collect();
-    let expected = all_at_once(bytes.get(skip as usize..).unwrap_or_default());
-    assert_eq!(scanned(skip, &[bytes]), expected);
-    assert_eq!(scanned(skip, &pieces), expected);
+    let whole = scanned(skip, &[bytes]);
+    assert_eq!(scanned(skip, &pieces), whole);
+    // The reader below knows of frames, not of what is in them.
+    let frames: Vec<Event> = whole.into_iter().filter(|event| !matches!(event, Event::Setting(..))).collect();
+    assert_eq!(frames, all_at_once(bytes.get(skip as usize..).unwrap_or_default()));
 }
 
 fn scanned(skip: u32, pieces: &[&[u8]]) -> Vec<Event> {
