@@ -1,6 +1,6 @@
 //! Bytes on the wire.
 
-use crate::proxy::frames::{Event, Frames, Head};
+use crate::proxy::frames::{Event, Frames, Head, SETTINGS};
 
 /// The frame scanner sees the same frames however the bytes are cut, and the same as a reader that has them all at once.
 pub(super) fn http2_frames(data: &[u8]) {
@@ -35,7 +35,10 @@ fn all_at_once(bytes: &[u8]) -> Vec<Event> {
         events.push(Event::Began(head));
         let Some(payload) = behind.get(..head.length as usize) else { break };
         let mut first = [0; 8];
-        first.iter_mut().zip(payload).for_each(|(to, from)| *to = *from);
+        // The beginning of SETTINGS is told as values.
+        if kind != SETTINGS {
+            first.iter_mut().zip(payload).for_each(|(to, from)| *to = *from);
+        }
         events.push(Event::Ended(head, first));
         rest = behind.get(payload.len()..).unwrap_or_default();
     }
