@@ -1,12 +1,13 @@
 //! A head that is small on the wire and large in memory, or made of very many fields, is refused and recorded, and costs no memory that stays.
 
+use crate::support::bystander::with_two_callers;
 use crate::support::raw_http2::{RawHttp2, block, flag, integer, kind, string};
-use crate::support::{ALICE, App, BOB, Bystander, Raw, Setup, Sidecar, policy};
+use crate::support::{ALICE, App, BOB, Bystander, Raw};
 
 /// HPACK: one field of 3 KiB goes into the table and is then named thousands of times, one byte each (RFC 7541, section 7.3).
 #[tokio::test]
 async fn a_list_that_expands() {
-    let (app, setup, sidecar) = start().await;
+    let (app, setup, sidecar) = with_two_callers().await;
     let bystander = Bystander::start(&sidecar, &setup, BOB).await;
     let before = sidecar.memory().resident;
     for _ in 0..20 {
@@ -32,7 +33,7 @@ async fn a_list_that_expands() {
 
 #[tokio::test]
 async fn a_block_in_many_frames() {
-    let (app, setup, sidecar) = start().await;
+    let (app, setup, sidecar) = with_two_callers().await;
     let bystander = Bystander::start(&sidecar, &setup, BOB).await;
     let mut raw = Raw::http2(sidecar.inbound(), &setup.cert(ALICE)).await;
     let mut head = request(&raw);
@@ -56,7 +57,7 @@ async fn a_block_in_many_frames() {
 
 #[tokio::test]
 async fn many_fields() {
-    let (app, setup, sidecar) = start().await;
+    let (app, setup, sidecar) = with_two_callers().await;
     let bystander = Bystander::start(&sidecar, &setup, BOB).await;
     let names: Vec<_> = (0..200).map(|at| format!("x-{at}")).collect();
     let mut raw = Raw::http2(sidecar.inbound(), &setup.cert(ALICE)).await;
@@ -78,15 +79,6 @@ async fn many_fields() {
 
 fn only_the_bystander(app: &App) {
     assert!(app.seen().iter().all(|seen| seen.target == "/bystander"));
-}
-
-async fn start() -> (App, Setup, Sidecar) {
-    let (app, mut setup) = (App::start().await, Setup::new());
-    setup.write_policy(&policy(&[("alice", ALICE, "/**"), ("bob", BOB, "/**")]));
-    // Not what this is about, and the machine may be busy.
-    setup.set("timeouts.handshake", "'30s'");
-    let sidecar = setup.start(&app).await;
-    (app, setup, sidecar)
 }
 
 fn request(raw: &RawHttp2) -> Vec<u8> {

@@ -1,7 +1,8 @@
 //! An HTTP/2 client whose frames bring nothing on is cut, whichever frames it sends; a good client beside it does not notice.
 
+use crate::support::bystander::with_two_callers;
 use crate::support::raw_http2::{RawHttp2, code, flag, frame, kind, setting};
-use crate::support::{ALICE, App, BOB, Bystander, Raw, Setup, Sidecar, eventually, policy};
+use crate::support::{ALICE, BOB, Bystander, Raw, Sidecar, eventually};
 
 /// Far above what a client may send before it brings something on.
 const MANY: usize = 40_000;
@@ -48,7 +49,7 @@ async fn empty_data() {
 /// The library itself takes only so many.
 #[tokio::test]
 async fn continuations() {
-    let (_app, setup, sidecar) = start().await;
+    let (_app, setup, sidecar) = with_two_callers().await;
     let bystander = Bystander::start(&sidecar, &setup, BOB).await;
     let mut raw = Raw::http2(sidecar.inbound(), &setup.cert(ALICE)).await;
     raw.frame(kind::HEADERS, flag::NONE, 1, b"").await;
@@ -62,7 +63,7 @@ async fn continuations() {
 /// What a good client sends beside its requests: keep-alive PINGs, and a WINDOW_UPDATE or two for each piece of a body.
 #[tokio::test]
 async fn a_talkative_client_is_none() {
-    let (_app, setup, sidecar) = start().await;
+    let (_app, setup, sidecar) = with_two_callers().await;
     let mut raw = Raw::http2(sidecar.inbound(), &setup.cert(ALICE)).await;
     for stream in (1..=401).step_by(2) {
         raw.ping(*b"12345678").await;
@@ -75,18 +76,9 @@ async fn a_talkative_client_is_none() {
     assert_eq!(sidecar.metric("countersign_cuts_total", &["reason=\"h2_flood\""]).await, 0.0);
 }
 
-async fn start() -> (App, Setup, Sidecar) {
-    let (app, mut setup) = (App::start().await, Setup::new());
-    setup.write_policy(&policy(&[("alice", ALICE, "/**"), ("bob", BOB, "/**")]));
-    // Not what this is about, and the machine may be busy.
-    setup.set("timeouts.handshake", "'30s'");
-    let sidecar = setup.start(&app).await;
-    (app, setup, sidecar)
-}
-
 /// Sends the same frame again and again, beside an open request and a good client.
 async fn flood(frame: Vec<u8>, reason: &str) {
-    let (app, setup, sidecar) = start().await;
+    let (app, setup, sidecar) = with_two_callers().await;
     let bystander = Bystander::start(&sidecar, &setup, BOB).await;
     let mut raw = Raw::http2(sidecar.inbound(), &setup.cert(ALICE)).await;
     let head = raw.head("POST", "/hold/1");

@@ -1,7 +1,8 @@
 //! Streams that a client opens and takes back, or makes us reset, end its connection before they cost much; a good client beside it does not notice.
 
+use crate::support::bystander::with_two_callers;
 use crate::support::raw_http2::{RawHttp2, block, code, flag, frame, kind};
-use crate::support::{ALICE, App, BOB, Bystander, Raw, Setup, Sidecar, eventually, policy};
+use crate::support::{ALICE, BOB, Bystander, Raw, eventually};
 
 /// Requests in all, and in one write.
 const MANY: u32 = 20_000;
@@ -40,7 +41,7 @@ async fn by_more_streams_than_are_allowed() {
 /// A client that takes back what takes too long is a good one.
 #[tokio::test]
 async fn a_client_whose_requests_time_out_is_none() {
-    let (app, setup, sidecar) = start().await;
+    let (app, setup, sidecar) = with_two_callers().await;
     let mut raw = Raw::http2(sidecar.inbound(), &setup.cert(ALICE)).await;
     let mut stream = 1;
     for round in 0..4 {
@@ -57,18 +58,9 @@ async fn a_client_whose_requests_time_out_is_none() {
     assert_eq!(raw.response(stream).await.status, 200);
 }
 
-async fn start() -> (App, Setup, Sidecar) {
-    let (app, mut setup) = (App::start().await, Setup::new());
-    setup.write_policy(&policy(&[("alice", ALICE, "/**"), ("bob", BOB, "/**")]));
-    // Not what this is about, and the machine may be busy.
-    setup.set("timeouts.handshake", "'30s'");
-    let sidecar = setup.start(&app).await;
-    (app, setup, sidecar)
-}
-
 /// Opens streams that the app would hold, each followed by `then`, until the connection ends.
 async fn attack(then: impl Fn(u32) -> Vec<u8>) {
-    let (app, setup, sidecar) = start().await;
+    let (app, setup, sidecar) = with_two_callers().await;
     let bystander = Bystander::start(&sidecar, &setup, BOB).await;
     let mut raw = Raw::http2(sidecar.inbound(), &setup.cert(ALICE)).await;
     let opened = open(&mut raw, then).await;

@@ -1,10 +1,20 @@
 //! A good client beside an attack.
 
-use super::{Peer, Setup, Sidecar};
+use super::{ALICE, App, BOB, Peer, Setup, Sidecar, policy};
 use http::StatusCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::task::JoinHandle;
+
+/// A sidecar that lets two callers ask for everything: one to attack, one to stand beside.
+pub async fn with_two_callers() -> (App, Setup, Sidecar) {
+    let (app, mut setup) = (App::start().await, Setup::new());
+    setup.write_policy(&policy(&[("alice", ALICE, "/**"), ("bob", BOB, "/**")]));
+    // Not what this is about, and the machine may be busy.
+    setup.set("timeouts.handshake", "'30s'");
+    let sidecar = setup.start(&app).await;
+    (app, setup, sidecar)
+}
 
 /// Asks again and again over HTTP/1.1 and HTTP/2, on connections that were made before the attack and on new ones, until it is told to stop. Every answer
 /// must be a good one, within the patience that every wait has.
