@@ -55,6 +55,7 @@ mod policy_reload_reaches_open_connections;
 mod pool_never_crosses_identity;
 mod pooled_connections_are_replaced;
 mod rapid_reset_is_bounded;
+mod readers_that_stop_stop_nobody_else;
 mod records_are_complete;
 mod refused_handshake_is_logged;
 mod refused_requests_keep_their_connection;

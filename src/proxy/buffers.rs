@@ -6,6 +6,7 @@
 
 use super::connections::Connection;
 use super::exchange::Exchange;
+use super::http2::FRAME;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -61,6 +62,14 @@ impl Buffers {
 fn share(excess: u64, part: u64, whole: u64) -> u64 {
     let share = u128::from(excess) * u128::from(part) / u128::from(whole.max(1));
     u64::try_from(share).unwrap_or(u64::MAX)
+}
+
+/// Bytes that were read ahead of a response whose last piece had `piece`: another such piece, or, where the library fills a window, as many of them as fit.
+pub fn read_ahead(window: u32, piece: u64) -> u64 {
+    match u64::from(window) {
+        0 => piece,
+        window => window + window / piece.max(1) * FRAME,
+    }
 }
 
 /// What the requests of a connection hold: bytes towards the app, bytes towards the client, and how many of them wait for the client.

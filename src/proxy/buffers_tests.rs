@@ -18,3 +18,12 @@ fn above_it_each_shard_gives_up_its_part() {
     assert_eq!(buffers.exchange(0, 1_500), 937);
     assert_eq!(buffers.exchange(500, 500), 312);
 }
+
+#[test]
+fn what_was_read_ahead_is_a_piece_or_a_window_of_them() {
+    assert_eq!(read_ahead(0, 8_192), 8_192);
+    assert_eq!(read_ahead(65_536, 16_384), 65_536 + 4 * FRAME);
+    // Small messages cost more than their bytes; so does what cannot be: a piece of nothing.
+    assert_eq!(read_ahead(65_536, 64), 65_536 + 1_024 * FRAME);
+    assert_eq!(read_ahead(65_536, 0), 65_536 + 65_536 * FRAME);
+}

@@ -1,7 +1,7 @@
 //! One request between its decision and its end: counters and deadlines; its [`guard`](ExchangeGuard) writes the record when it is over.
 
 use super::activity::{Millis, millis};
-use super::buffers::SEND_BUFFER;
+use super::buffers::{self, SEND_BUFFER};
 use super::downstream::Begun;
 use super::grpc::{self, Speech};
 use crate::audit::{Decision, Phase};
@@ -73,6 +73,8 @@ pub struct Exchange {
     arrived_out: Cell<u64>,
     piece_in: Cell<u64>,
     piece_out: Cell<u64>,
+    /// Bytes of the response that the library may hold for us; zero: it reads a piece at a time.
+    window_out: Cell<u32>,
     complete: Cell<bool>,
     /// The request's body; nothing once it was read or nobody wants it any more.
     body: RefCell<Option<Incoming>>,
@@ -105,6 +107,7 @@ impl Exchange {
             arrived_out: Cell::new(0),
             piece_in: Cell::new(0),
             piece_out: Cell::new(0),
+            window_out: Cell::new(0),
             complete: Cell::new(false),
             body: RefCell::new(Some(body)),
             reader: Cell::new(0),
@@ -233,6 +236,11 @@ impl Exchange {
         }
     }
 
+    /// The library takes so many bytes of the response from the other side before they are asked for; zero: it reads a piece at a time.
+    pub fn reads_ahead(&self, window: u32) {
+        self.window_out.set(window);
+    }
+
     /// A piece of the response came from the other side.
     pub fn arrived(&self, bytes: u64) {
         self.arrived_out.set(self.arrived_out.get() + bytes);
@@ -278,11 +286,11 @@ impl Exchange {
     }
 
     /// Bytes that wait for the app or peer, and for the client, since before this tick: no more than a buffer and a piece each, and of a response that
-    /// goes on one more piece, which was read ahead.
+    /// goes on what may have been read ahead.
     pub fn held(&self, now: Millis) -> (u64, u64) {
         let waits = |since: &Cell<Millis>| since.get() != 0 && since.get() < now;
         let held = |bytes: &Cell<u64>, piece: &Cell<u64>| bytes.get().min(SEND_BUFFER as u64 + piece.get());
-        let ahead = if self.complete.get() { 0 } else { self.piece_out.get() };
+        let ahead = if self.complete.get() { 0 } else { buffers::read_ahead(self.window_out.get(), self.piece_out.get()) };
         (
             if waits(&self.upload_waits) { held(&self.bytes_in, &self.piece_in) } else { 0 },
             if waits(&self.download_waits) { held(&self.arrived_out, &self.piece_out) + ahead } else { 0 },

@@ -300,6 +300,7 @@ pub fn deliver(
     headers::clean_response(&mut parts.headers, length, guard.direction() == Direction::Outbound);
     parts.version = Version::HTTP_11;
     guard.exchange.responded(parts.status.as_u16(), guard.shard().now());
+    guard.exchange.reads_ahead(lease.reads_ahead());
     let body = Passing::new(incoming, guard, lease, keep_alive, bodiless);
     Ok(Response::from_parts(parts, Download::Passing(Box::new(body))))
 }

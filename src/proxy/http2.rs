@@ -21,10 +21,14 @@ const PROGRESS: u64 = 4;
 const PIECE: u32 = 256;
 
 /// What a client may send before we have read it, on one stream and on all: the flow-control windows of a connection (RFC 9113, section 5.2). One
-/// stream is enough for a fast upload inside a VPC.
+/// stream is enough for a fast upload inside a VPC, and some that nobody reads do not stop the others of a peer. The library ends a connection whose
+/// small frames wait to be read and together cost more than half of the second: it takes one stream of messages of 16 bytes and more to its full window.
 pub const STREAM_WINDOW: u32 = 256 << 10;
 /// See [`STREAM_WINDOW`].
-pub const CONNECTION_WINDOW: u32 = 1 << 20;
+pub const CONNECTION_WINDOW: u32 = 8 << 20;
+
+/// Bytes that the library keeps beside those of each frame that waits for its reader.
+pub const FRAME: u64 = 256;
 
 /// A GOAWAY of our own: it leaves open which streams were looked at (RFC 9113, section 6.8).
 pub type Farewell = [u8; 17];
@@ -71,7 +75,7 @@ pub struct Http2 {
     spent: Number,
     spent_at: Number,
     flooded: Number,
-    /// Bytes of request bodies that came and were not handed on.
+    /// Bytes of request bodies that came and were not handed on, each frame with [`FRAME`].
     unread: Number,
     /// Streams that wait for their client to read, and since when.
     stalled: Number,
@@ -109,15 +113,15 @@ impl Http2 {
         Some(self.block_since.get()).filter(|since| *since != 0)
     }
 
-    /// Bytes of request bodies that the library holds. Exact while uploads are read to their end; what is left of others counts until
+    /// Bytes that the library holds of request bodies. Exact while uploads are read to their end; what is left of others counts until
     /// [`Http2::nothing_unread`].
     pub fn unread(&self) -> u64 {
         self.unread.get()
     }
 
-    /// Bytes of a request body were handed on.
+    /// A frame of a request body was handed on.
     pub fn taken(&self, bytes: u64) {
-        self.unread.set(self.unread.get().saturating_sub(bytes));
+        self.unread.set(self.unread.get().saturating_sub(bytes + FRAME));
     }
 
     /// No request body is open: what is left of others is gone.
@@ -185,8 +189,8 @@ impl Http2 {
 
     fn request_frame(&self, head: Head, now: Millis) {
         if head.kind == frames::DATA {
-            // The library takes no more than the connection's window.
-            self.unread.set((self.unread.get() + u64::from(head.length)).min(u64::from(CONNECTION_WINDOW)));
+            // The library takes no more than the connection's window, and half as much again for what is small.
+            self.unread.set((self.unread.get() + u64::from(head.length) + FRAME).min(2 * u64::from(CONNECTION_WINDOW)));
         }
         if is_block(head) && self.block_since.get() == 0 {
             self.block_since.set(now);

@@ -25,10 +25,18 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
-/// What a peer may send before our client has read it, on one stream and on all of an HTTP/2 connection, and what of a request waits for the peer's
-/// window; bytes. As much as we take from our own clients: the library's defaults would hold 5 MiB a connection.
-const STREAM_WINDOW: u32 = 256 << 10;
-const CONNECTION_WINDOW: u32 = 1 << 20;
+/// What an HTTP/2 response may hold here before our client has read it: the window of its stream (RFC 9113, section 5.2); bytes. The app is as near as
+/// the loopback; a peer may be some 1 ms away, and one stream shall still be fast.
+const APP_STREAM_WINDOW: u32 = 64 << 10;
+/// See [`APP_STREAM_WINDOW`].
+const PEER_STREAM_WINDOW: u32 = 256 << 10;
+
+/// The window of all streams of an HTTP/2 connection together; bytes. Larger than those of its streams, which alone shall bound what comes: many clients
+/// share the connection, and one that stops reading must not stop the others. The library ends a connection whose small frames, too, wait for their
+/// readers and together cost more than half of this: 5 bytes each, as the smallest gRPC messages, on a hundred streams of an app cost less.
+const CONNECTION_WINDOW: u32 = 1 << 30;
+
+/// What of a request waits for the other side's window; bytes.
 const SEND_BUFFER: usize = 64 << 10;
 
 /// How much earlier than the peer's graceful end we stop using a connection, so that the two never meet.
@@ -72,6 +80,30 @@ pub(super) enum Purpose {
     Switch,
 }
 
+/// Who is on the other side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    App,
+    Peer,
+}
+
+impl Side {
+    /// What the tasks that drive its connections are called.
+    fn task(self) -> &'static str {
+        match self {
+            Self::App => "app connection",
+            Self::Peer => "peer connection",
+        }
+    }
+
+    fn stream_window(self) -> u32 {
+        match self {
+            Self::App => APP_STREAM_WINDOW,
+            Self::Peer => PEER_STREAM_WINDOW,
+        }
+    }
+}
+
 /// A connection to a peer, ready for requests.
 pub(super) enum Dialled<B> {
     Http1(Idle<B>),
@@ -106,10 +138,10 @@ impl Dialer {
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static,
     {
-        let (name, alert) = ("app connection", Alert::default());
+        let alert = Alert::default();
         match protocol {
-            Protocol::Http1 => self.http1(stream, name, purpose, alert, None).await.map(Dialled::Http1),
-            Protocol::Http2 => self.http2(stream, name, alert, self.oldest(), timeouts.handshake).await.map(Dialled::Http2),
+            Protocol::Http1 => self.http1(stream, Side::App, purpose, alert, None).await.map(Dialled::Http1),
+            Protocol::Http2 => self.http2(stream, Side::App, alert, self.oldest(), timeouts.handshake).await.map(Dialled::Http2),
         }
     }
 
@@ -134,11 +166,11 @@ impl Dialer {
         let stream = Mortal::new(stream, Arc::clone(&self.clock), ends, Rc::clone(&alert));
         if channel.alpn == "h2" {
             let retire = self.oldest().min(self.retire(ends, timeouts));
-            self.http2(stream, "peer connection", alert, retire, timeouts.handshake).await.map(Dialled::Http2)
+            self.http2(stream, Side::Peer, alert, retire, timeouts.handshake).await.map(Dialled::Http2)
         } else if key.offer == Offer::Http2 {
             Err(UpstreamError::NoHttp2)
         } else {
-            let mut idle = self.http1(stream, "peer connection", purpose, alert, Some(ends)).await?;
+            let mut idle = self.http1(stream, Side::Peer, purpose, alert, Some(ends)).await?;
             idle.retire = idle.retire.min(self.retire(ends, timeouts));
             Ok(Dialled::Http1(idle))
         }
@@ -158,7 +190,7 @@ impl Dialer {
     async fn http1<S, B>(
         &self,
         stream: S,
-        name: &'static str,
+        side: Side,
         purpose: Purpose,
         alert: Alert,
         ends: Option<SystemTime>,
@@ -174,12 +206,12 @@ impl Dialer {
         let (mut sender, task, switched) = match purpose {
             Purpose::Requests => {
                 let (sender, connection) = builder.handshake(TokioIo::new(Unread::new(stream))).await.map_err(failed)?;
-                (sender, spawn_local(name, connection).abort_handle(), None)
+                (sender, spawn_local(side.task(), connection).abort_handle(), None)
             }
             Purpose::Switch => {
                 let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(failed)?;
                 let (to, switched) = oneshot::channel();
-                (sender, spawn_local(name, drive(connection, ends, to)).abort_handle(), Some(switched))
+                (sender, spawn_local(side.task(), drive(connection, ends, to)).abort_handle(), Some(switched))
             }
         };
         // When its task first runs. Whether it ended meanwhile is seen by the request.
@@ -193,7 +225,7 @@ impl Dialer {
     async fn http2<S, B>(
         &self,
         stream: S,
-        name: &'static str,
+        side: Side,
         alert: Alert,
         retire: Instant,
         limit: Duration,
@@ -207,7 +239,7 @@ impl Dialer {
         builder
             .max_header_list_size(u32::try_from(self.head_bytes).unwrap_or(u32::MAX))
             .initial_max_send_streams(UNSETTLED)
-            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_stream_window_size(side.stream_window())
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buf_size(SEND_BUFFER);
         let (sender, mut connection) =
@@ -224,8 +256,8 @@ impl Dialer {
         let connection = Rc::new(RefCell::new(connection));
         let watched = Rc::downgrade(&connection);
         let allowed = move || watched.upgrade().map_or(0, |connection| connection.borrow().current_max_send_streams());
-        drop(spawn_local(name, std::future::poll_fn(move |cx| Pin::new(&mut *connection.borrow_mut()).poll(cx))));
-        Ok(Shared::new(sender, Box::new(allowed), alert, retire))
+        drop(spawn_local(side.task(), std::future::poll_fn(move |cx| Pin::new(&mut *connection.borrow_mut()).poll(cx))));
+        Ok(Shared::new(sender, Box::new(allowed), alert, retire, side.stream_window()))
     }
 
     fn oldest(&self) -> Instant {

@@ -65,6 +65,8 @@ pub(super) struct Shared<B> {
     allowed: Box<dyn Fn() -> usize>,
     alert: Alert,
     retire: Instant,
+    /// The window of each stream; bytes.
+    window: u32,
     pub(super) streams: Cell<usize>,
     since: Cell<Instant>,
     /// Responses that came on it.
@@ -73,12 +75,19 @@ pub(super) struct Shared<B> {
 }
 
 impl<B> Shared<B> {
-    pub(super) fn new(sender: http2::SendRequest<B>, allowed: Box<dyn Fn() -> usize>, alert: Alert, retire: Instant) -> Rc<Self> {
+    pub(super) fn new(
+        sender: http2::SendRequest<B>,
+        allowed: Box<dyn Fn() -> usize>,
+        alert: Alert,
+        retire: Instant,
+        window: u32,
+    ) -> Rc<Self> {
         Rc::new(Self {
             sender,
             allowed,
             alert,
             retire,
+            window,
             streams: Cell::new(0),
             since: Cell::new(Instant::now()),
             answers: Cell::new(0),
@@ -129,6 +138,14 @@ impl<B> Lease<B> {
         match self.form {
             Form::Http1(_) => Protocol::Http1,
             Form::Http2(_) => Protocol::Http2,
+        }
+    }
+
+    /// Bytes of a response that may wait inside the library for their reader; zero: it reads a piece at a time.
+    pub fn reads_ahead(&self) -> u32 {
+        match &self.form {
+            Form::Http1(_) => 0,
+            Form::Http2(shared) => shared.window,
         }
     }
 
