@@ -198,21 +198,27 @@ fn escape(out: &mut Vec<u8>, byte: u8) {
 }
 
 fn integer(out: &mut Vec<u8>, value: u64) {
-    if value >= 100_000_000 {
-        integer(out, value / 100_000_000);
-        return eight(out, value % 100_000_000, 8);
+    const EIGHT: u64 = 100_000_000;
+    if value >= EIGHT {
+        integer(out, value / EIGHT);
+        return eight(out, value % EIGHT, 8);
     }
     let digits = value.checked_ilog10().unwrap_or(0) + 1;
     eight(out, value, digits as usize);
 }
 
-/// Appends the last `digits` of eight digits: the eight at once, since a copy of a length that is known costs next to nothing.
-fn eight(out: &mut Vec<u8>, mut value: u64, digits: usize) {
-    let mut text = 0;
-    for _ in 0..digits {
-        text = text << 8 | (u64::from(b'0') + value % 10);
-        value /= 10;
+/// Appends the last `digits` of the eight digits of `value`, which is below 10^8: all eight at once, since a copy of a length that is known costs next to
+/// nothing. They come about in lanes of one word: a number of eight digits is cut into two of four, those into four of two, and those into eight of one.
+fn eight(out: &mut Vec<u8>, value: u64, digits: usize) {
+    /// Cuts the number in each lane; `quotients` has them in place of their lanes, and each remainder goes `shift` bits above its quotient.
+    fn cut(lanes: u64, quotients: u64, by: u64, shift: u32) -> u64 {
+        quotients | ((lanes - quotients * by) << shift)
     }
+    let fours = cut(value, value / 10_000, 10_000, 32);
+    // Division by multiplication: exact for all numbers of four digits, and of two.
+    let twos = cut(fours, ((fours * 5_243) >> 19) & 0x0000_007f_0000_007f, 100, 16);
+    let ones = cut(twos, ((twos * 103) >> 10) & 0x000f_000f_000f_000f, 10, 8);
+    let text = (ones | 0x3030_3030_3030_3030) >> (8 * (8 - digits));
     let end = out.len() + digits;
     out.extend_from_slice(&text.to_le_bytes());
     out.truncate(end);
