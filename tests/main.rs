@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod abandoned_streams_are_bounded;
+#[cfg(feature = "aws")]
+mod acm_pca_rotates_without_a_failure;
 mod admin_tcp_is_read_only;
 mod app_check_rules_readiness;
 mod app_down_is_502;
@@ -40,6 +42,8 @@ mod http2_messages;
 mod http2_streams;
 mod in_flight_limits_shed;
 mod large_bodies_stream_in_constant_memory;
+#[cfg(feature = "aws")]
+mod last_certificate_serves_through_aws_faults;
 mod latencies_begin_when_requests_are_due;
 mod less_loaded_endpoint_is_chosen;
 mod library_refusals_are_recorded;
@@ -78,4 +82,6 @@ mod upstream_names_outlive_dns;
 mod upstream_names_reload;
 mod websockets_pass_two_sidecars;
 mod websockets_pass_unchanged;
+#[cfg(feature = "aws")]
+mod workloads_of_one_private_ca_talk;
 mod wrong_peer_identity_sends_nothing;

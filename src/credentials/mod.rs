@@ -1,5 +1,6 @@
 //! Our own certificate: sources, schedule, renewal.
 
+mod csr;
 pub mod dev;
 mod file;
 mod issued;
@@ -10,9 +11,10 @@ mod source;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 
+pub use csr::{SigningRequest, SigningRequestError};
 pub use file::FilePair;
 pub use issued::{Issued, KeyError};
 pub use renewal::Renewal;
 pub use schedule::{back_off, not_ready_before, renew_at};
-pub use settings::{Renew, Settings, Source};
-pub use source::{CertificateSource, SourceError, source};
+pub use settings::{AcmPca, Renew, Settings, SigningAlgorithm, Source, Template};
+pub use source::{CertificateSource, Factory, SourceError};
