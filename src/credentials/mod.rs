@@ -1,5 +1,6 @@
 //! Our own certificate: sources, schedule, renewal.
 
+mod cache;
 pub mod dev;
 mod file;
 mod issued;
@@ -10,6 +11,7 @@ mod source;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 
+pub use cache::{Cache, Kept};
 pub use file::FilePair;
 pub use issued::{Issued, KeyError};
 pub use renewal::Renewal;
