@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod abandoned_streams_are_bounded;
+#[cfg(feature = "aws")]
+mod acm_pca_rotates_without_a_failure;
 mod admin_tcp_is_read_only;
 mod app_check_rules_readiness;
 mod app_down_is_502;

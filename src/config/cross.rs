@@ -210,14 +210,23 @@ fn private_app(draft: &Draft, findings: &mut Findings<'_>) {
 
 /// Keys of a source that nothing uses: valid, so that one text can serve a laptop and a task.
 fn unused_credentials(draft: &Draft, findings: &mut Findings<'_>) {
+    const FILE: &[&str] = &["credentials.file.chain", "credentials.file.key"];
     let Some(source) = draft.credentials.as_ref().map(|credentials| &credentials.source) else { return };
-    let dev_roots = draft.trust.iter().any(|trust| trust.as_ref().is_none_or(|trust| matches!(trust.source, trust::Source::Dev(_))));
-    let unused: &[&str] = match source {
-        credentials::Source::Dev { .. } => &["credentials.file.chain", "credentials.file.key"],
-        credentials::Source::File { .. } if dev_roots => &["credentials.dev.validity"],
-        credentials::Source::File { .. } => &["credentials.dev.dir", "credentials.dev.validity"],
+    let roots = || draft.trust.iter().map(|trust| trust.as_ref().map(|trust| &trust.source));
+    let dev_roots = roots().any(|source| source.is_none_or(|source| matches!(source, trust::Source::Dev(_))));
+    let dev: &[&str] = if dev_roots { &["credentials.dev.validity"] } else { &["credentials.dev.dir", "credentials.dev.validity"] };
+    // Nothing else than files and the development CA: somebody asks AWS for roots.
+    let pca_roots = roots().any(|source| source.is_none_or(|source| !matches!(source, trust::Source::Dev(_) | trust::Source::File(_))));
+    let authority: &[&str] = if pca_roots { &[] } else { &["credentials.acm_pca.authority"] };
+    let unused = match source {
+        credentials::Source::Dev { .. } => [FILE, authority],
+        credentials::Source::File { .. } => [dev, authority],
+        #[cfg(feature = "aws")]
+        credentials::Source::AcmPca(_) => [FILE, dev],
     };
-    for key in unused.iter().filter(|key| findings.ledger.is_written(key)).copied().collect::<Vec<_>>() {
-        findings.warning(key, "is of no use with this credentials.source", "leave it out, or change the source");
+    for key in unused.concat() {
+        if findings.ledger.is_written(key) {
+            findings.warning(key, "is of no use with this credentials.source", "leave it out, or change the source");
+        }
     }
 }

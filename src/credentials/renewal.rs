@@ -3,7 +3,7 @@
 use super::issued::Issued;
 use super::schedule::{back_off, not_ready_before, renew_at};
 use super::settings::{Renew, Settings};
-use super::source::{CertificateSource, SourceError, source};
+use super::source::{CertificateSource, Factory, SourceError};
 use crate::runtime::clock::Clock;
 use crate::runtime::readiness::Readiness;
 use crate::telemetry::metrics::Process;
@@ -24,7 +24,7 @@ const ATTEMPT: Duration = Duration::from_secs(60);
 pub struct Renewal {
     source: Box<dyn CertificateSource>,
     settings: watch::Sender<Option<Settings>>,
-    bundles: Option<watch::Receiver<Option<Arc<Bundles>>>>,
+    making: Option<(Factory, watch::Receiver<Option<Arc<Bundles>>>)>,
     renew: Renew,
     clock: Arc<dyn Clock>,
     readiness: Readiness,
@@ -35,10 +35,16 @@ pub struct Renewal {
 }
 
 impl Renewal {
-    /// Renews from the source that the settings name; not ready (`certificate`) until there is one.
-    pub fn new(settings: &Settings, bundles: watch::Receiver<Option<Arc<Bundles>>>, clock: Arc<dyn Clock>, readiness: Readiness) -> Self {
-        let source = source(settings, Arc::clone(&clock), bundles.clone());
-        Self { bundles: Some(bundles), ..Self::from_source(source, settings.renew, clock, readiness) }
+    /// Renews from the source that `factory` makes of the settings; not ready (`certificate`) until there is one.
+    pub fn new(
+        settings: &Settings,
+        factory: Factory,
+        bundles: watch::Receiver<Option<Arc<Bundles>>>,
+        clock: Arc<dyn Clock>,
+        readiness: Readiness,
+    ) -> Self {
+        let source = factory(settings, Arc::clone(&clock), bundles.clone());
+        Self { making: Some((factory, bundles)), ..Self::from_source(source, settings.renew, clock, readiness) }
     }
 
     /// Renews from this source.
@@ -48,7 +54,7 @@ impl Renewal {
         Self {
             source,
             settings: watch::Sender::new(None),
-            bundles: None,
+            making: None,
             renew,
             clock,
             readiness,
@@ -93,8 +99,8 @@ impl Renewal {
                 () = self.source.changed() => due = self.clock.now(),
                 () = tokio::time::sleep(wait) => {}
                 Ok(()) = changes.changed() => {
-                    if let (Some(settings), Some(bundles)) = (changes.borrow_and_update().as_ref(), &self.bundles) {
-                        self.source = source(settings, Arc::clone(&self.clock), bundles.clone());
+                    if let (Some(settings), Some((factory, bundles))) = (changes.borrow_and_update().as_ref(), &self.making) {
+                        self.source = factory(settings, Arc::clone(&self.clock), bundles.clone());
                     }
                     due = self.clock.now();
                 }
@@ -116,6 +122,7 @@ impl Renewal {
         let present = self.published.borrow().as_ref().is_some_and(|current| current.leaf.fingerprint == issued.leaf.fingerprint);
         self.failures = 0;
         self.complaint = None;
+        self.readiness.unnote(CONDITION);
         let planned = renew_at(&issued, &self.renew, fastrand::f64());
         if !present {
             let expires = humane(issued.not_after());
@@ -135,7 +142,8 @@ impl Renewal {
             match holds {
                 _ if expected => tracing::debug!(problem, "no certificate yet"),
                 Some(until) => {
-                    tracing::error!(problem, until, "the certificate was not replaced; the old one stays in force until its end")
+                    tracing::error!(problem, until, "the certificate was not replaced; the old one stays in force until its end");
+                    self.readiness.note(CONDITION, format!("it was not replaced: {problem}"));
                 }
                 None => tracing::error!(problem, "no certificate yet; trying again"),
             }

@@ -1,9 +1,9 @@
 //! Where our certificate comes from.
 
-use super::dev::{DevError, DevSource};
-use super::file::FilePair;
+use super::csr::SigningRequestError;
+use super::dev::DevError;
 use super::issued::{Issued, KeyError};
-use super::settings::{Settings, Source};
+use super::settings::Settings;
 use crate::runtime::clock::Clock;
 use crate::trust::{BoxFuture, Bundles, PemError, RefusedPeer};
 use std::path::PathBuf;
@@ -18,6 +18,10 @@ pub trait CertificateSource: Send {
     /// Waits until [`CertificateSource::obtain`] may give something new outside the schedule.
     fn changed(&mut self) -> BoxFuture<'_, ()>;
 }
+
+/// Makes the source that settings name; the bundles judge what others issue. Handed in, as sources may live in rooms that this one does not know.
+pub type Factory =
+    Box<dyn Fn(&Settings, Arc<dyn Clock>, watch::Receiver<Option<Arc<Bundles>>>) -> Box<dyn CertificateSource> + Send + Sync>;
 
 /// Why there is no certificate now; the last good one stays.
 #[derive(Debug, thiserror::Error)]
@@ -56,12 +60,10 @@ pub enum SourceError {
     /// The development CA cannot issue.
     #[error(transparent)]
     Dev(#[from] DevError),
-}
-
-/// The source that the settings name; `bundles` judge what files hand out.
-pub fn source(settings: &Settings, clock: Arc<dyn Clock>, bundles: watch::Receiver<Option<Arc<Bundles>>>) -> Box<dyn CertificateSource> {
-    match &settings.source {
-        Source::Dev { dir, validity } => Box::new(DevSource::new(settings, dir.clone(), *validity, clock)),
-        Source::File { chain, key } => Box::new(FilePair::new(settings.id.clone(), chain.clone(), key.clone(), clock, bundles)),
-    }
+    /// No request for a certificate can be made.
+    #[error(transparent)]
+    Request(#[from] SigningRequestError),
+    /// A certificate authority elsewhere gives none; what it says tells whether trying again helps.
+    #[error("{0}")]
+    Authority(Box<dyn std::error::Error + Send + Sync>),
 }
