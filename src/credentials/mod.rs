@@ -1,5 +1,6 @@
 //! Our own certificate: sources, schedule, renewal.
 
+mod cache;
 mod csr;
 pub mod dev;
 mod file;
@@ -11,6 +12,7 @@ mod source;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 
+pub use cache::{Cache, Kept};
 pub use csr::{SigningRequest, SigningRequestError};
 pub use file::FilePair;
 pub use issued::{Issued, KeyError};
