@@ -47,6 +47,7 @@ mod loops_are_refused;
 mod messages_pass_unchanged;
 mod names_need_no_c_library;
 mod own_expiry_cuts_connection;
+mod own_listener_shows_the_certificate;
 mod panics_are_contained;
 mod peer_connections_end_with_certificates;
 mod peer_expiry_cuts_connection;

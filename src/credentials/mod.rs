@@ -7,6 +7,7 @@ mod renewal;
 mod schedule;
 mod settings;
 mod source;
+mod standing;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 

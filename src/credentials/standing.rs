@@ -1,0 +1,80 @@
+//! The certificate in force, and what is told of it: readiness and the gauge.
+
+use super::issued::Issued;
+use super::schedule::not_ready_before;
+use super::settings::Renew;
+use crate::runtime::clock::Clock;
+use crate::runtime::readiness::Readiness;
+use crate::telemetry::metrics::Process;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
+
+const CONDITION: &str = "certificate";
+
+/// The wall clock is read again at least this often: it may be set, and a laptop may have slept.
+pub(super) const LOOK: Duration = Duration::from_secs(60);
+
+/// What is in force now, by the wall clock.
+pub(super) struct Standing {
+    pub(super) published: watch::Sender<Option<Arc<Issued>>>,
+    /// Why the last attempt failed, until one succeeds.
+    pub(super) complaint: Option<String>,
+    renew: Renew,
+    clock: Arc<dyn Clock>,
+    readiness: Readiness,
+}
+
+impl Standing {
+    /// Nothing is in force: not ready.
+    pub(super) fn new(renew: Renew, clock: Arc<dyn Clock>, readiness: Readiness) -> Self {
+        let standing = Self { published: watch::Sender::new(None), complaint: None, renew, clock, readiness };
+        standing.report();
+        standing
+    }
+
+    pub(super) fn now(&self) -> SystemTime {
+        self.clock.now()
+    }
+
+    /// The end of the certificate in force, for people.
+    pub(super) fn end(&self) -> Option<String> {
+        self.published.borrow().as_ref().map(|issued| humane(issued.not_after()))
+    }
+
+    /// Readiness and the gauge, from what is in force now.
+    pub(super) fn report(&self) {
+        match self.published.borrow().as_deref() {
+            None => {
+                let detail = self.complaint.as_deref().unwrap_or("no certificate was obtained yet");
+                self.readiness.pending(CONDITION, detail);
+            }
+            Some(issued) => {
+                let now = self.now();
+                let left = issued.not_after().duration_since(now).unwrap_or_default();
+                Process::handles().svid_expires.set(left.as_secs_f64());
+                if now < not_ready_before(issued, &self.renew) {
+                    self.readiness.ready(CONDITION);
+                } else {
+                    let why = self.complaint.as_deref().unwrap_or("it was not renewed in time");
+                    self.readiness.pending(CONDITION, format!("{} s of life left: {why}", left.as_secs()));
+                }
+            }
+        }
+    }
+
+    /// From now to the next look at the clock: a minute, or less where readiness changes by itself before.
+    pub(super) fn until_look(&self) -> Duration {
+        let published = self.published.borrow();
+        let moment = published.as_deref().map(|issued| not_ready_before(issued, &self.renew));
+        match moment.and_then(|moment| moment.duration_since(self.now()).ok()) {
+            Some(left) => left.clamp(Duration::from_millis(10), LOOK),
+            None => LOOK,
+        }
+    }
+}
+
+/// A moment as RFC 3339 writes it.
+pub(super) fn humane(moment: SystemTime) -> String {
+    time::OffsetDateTime::from(moment).format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
+}
