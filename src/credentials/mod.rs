@@ -1,8 +1,12 @@
 //! Our own certificate: sources, schedule, renewal.
 
+mod budget;
 pub mod dev;
 mod file;
+mod files;
+mod forecast;
 mod issued;
+mod issuing;
 mod renewal;
 mod schedule;
 mod settings;
@@ -11,9 +15,12 @@ mod standing;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 
+pub use budget::{Budget, Ceilings, Exhausted};
 pub use file::FilePair;
+pub use forecast::{Forecast, Terms};
 pub use issued::{Issued, KeyError};
+pub use issuing::Issuing;
 pub use renewal::Renewal;
-pub use schedule::{back_off, not_ready_before, renew_at};
+pub use schedule::{Attempts, Life, Setback};
 pub use settings::{Renew, Settings, Source};
 pub use source::{CertificateSource, SourceError, source};

@@ -1,7 +1,7 @@
 //! Keeps a valid certificate: first issue, renewal before half of its life is over, the last good one until its end.
 
 use super::issued::Issued;
-use super::schedule::{back_off, renew_at};
+use super::schedule::{Attempts, Setback};
 use super::settings::{Renew, Settings};
 use super::source::{CertificateSource, SourceError, source};
 use super::standing::{LOOK, Standing, humane};
@@ -28,7 +28,7 @@ pub struct Renewal {
     clock: Arc<dyn Clock>,
     standing: Standing,
     trigger: Arc<Notify>,
-    failures: u32,
+    attempts: Attempts,
 }
 
 impl Renewal {
@@ -42,7 +42,7 @@ impl Renewal {
     pub fn from_source(source: Box<dyn CertificateSource>, renew: Renew, clock: Arc<dyn Clock>, readiness: Readiness) -> Self {
         let standing = Standing::new(renew, Arc::clone(&clock), readiness);
         let (settings, trigger) = (watch::Sender::new(None), Arc::new(Notify::new()));
-        Self { source, settings, bundles: None, renew, clock, standing, trigger, failures: 0 }
+        Self { source, settings, bundles: None, renew, clock, standing, trigger, attempts: Attempts::default() }
     }
 
     /// Our certificate; `None` until the first one is there.
@@ -98,9 +98,9 @@ impl Renewal {
 
     fn succeeded(&mut self, issued: Issued) -> Due {
         let present = self.standing.published.borrow().as_ref().is_some_and(|current| current.leaf.fingerprint == issued.leaf.fingerprint);
-        self.failures = 0;
+        self.attempts.succeeded();
         self.standing.complaint = None;
-        let planned = renew_at(&issued, &self.renew, fastrand::f64());
+        let planned = issued.life().renew_at(&self.renew, fastrand::f64());
         if !present {
             let expires = humane(issued.not_after());
             tracing::info!(id = %issued.id, serial = issued.leaf.serial, %expires, "a new certificate is in force");
@@ -113,7 +113,6 @@ impl Renewal {
     }
 
     fn failed(&mut self, problem: &str, expected: bool) -> Due {
-        self.failures = self.failures.saturating_add(1);
         if self.standing.complaint.as_deref() != Some(problem) {
             match self.standing.end() {
                 _ if expected => tracing::debug!(problem, "no certificate yet"),
@@ -127,7 +126,7 @@ impl Renewal {
         if !expected {
             Process::handles().rotations_failed.increment(1);
         }
-        Due::After(Instant::now() + back_off(self.failures, fastrand::f64()))
+        Due::After(Instant::now() + self.attempts.failed(Setback::Here, self.standing.left(), fastrand::f64()))
     }
 
     #[cfg(all(test, feature = "testing"))]

@@ -1,7 +1,6 @@
 //! The certificate in force, and what is told of it: readiness and the gauge.
 
 use super::issued::Issued;
-use super::schedule::not_ready_before;
 use super::settings::Renew;
 use crate::runtime::clock::Clock;
 use crate::runtime::readiness::Readiness;
@@ -37,6 +36,11 @@ impl Standing {
         self.clock.now()
     }
 
+    /// How much life the certificate in force has left; `None`: there is none, or it is over.
+    pub(super) fn left(&self) -> Option<Duration> {
+        self.published.borrow().as_ref().and_then(|issued| issued.life().left(self.now()))
+    }
+
     /// The end of the certificate in force, for people.
     pub(super) fn end(&self) -> Option<String> {
         self.published.borrow().as_ref().map(|issued| humane(issued.not_after()))
@@ -53,7 +57,7 @@ impl Standing {
                 let now = self.now();
                 let left = issued.not_after().duration_since(now).unwrap_or_default();
                 Process::handles().svid_expires.set(left.as_secs_f64());
-                if now < not_ready_before(issued, &self.renew) {
+                if now < issued.life().not_ready_before(&self.renew) {
                     self.readiness.ready(CONDITION);
                 } else {
                     let why = self.complaint.as_deref().unwrap_or("it was not renewed in time");
@@ -66,7 +70,7 @@ impl Standing {
     /// From now to the next look at the clock: a minute, or less where readiness changes by itself before.
     pub(super) fn until_look(&self) -> Duration {
         let published = self.published.borrow();
-        let moment = published.as_deref().map(|issued| not_ready_before(issued, &self.renew));
+        let moment = published.as_deref().map(|issued| issued.life().not_ready_before(&self.renew));
         match moment.and_then(|moment| moment.duration_since(self.now()).ok()) {
             Some(left) => left.clamp(Duration::from_millis(10), LOOK),
             None => LOOK,

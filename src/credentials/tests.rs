@@ -352,28 +352,6 @@ async fn a_source_that_hangs_does_not_hide_the_end_of_a_certificate() {
     task.abort();
 }
 
-#[test]
-fn schedule_counts_from_issue() {
-    let cert = TestCa::new("a.example").issue(ID);
-    let now = SystemTime::now();
-    let issued = Issued::new(&id(), cert.chain.clone(), cert.key(), now).unwrap();
-    let life = issued.not_after().duration_since(now).unwrap();
-    let renew = Renew::default();
-    assert_eq!(renew_at(&issued, &renew, 0.0), now + life.mul_f64(0.5));
-    assert_eq!(renew_at(&issued, &renew, 1.0), now + life.mul_f64(0.7));
-    assert_eq!(not_ready_before(&issued, &renew), issued.not_after() - life / 10);
-    let short = Renew { readiness_lead: Duration::from_secs(7), ..renew };
-    assert_eq!(not_ready_before(&issued, &short), issued.not_after() - Duration::from_secs(7));
-}
-
-#[test]
-fn back_off_is_jittered_and_capped() {
-    assert_eq!(back_off(1, 1.0), Duration::from_secs(1));
-    assert_eq!(back_off(4, 0.5), Duration::from_secs(4));
-    assert_eq!(back_off(u32::MAX, 1.0), Duration::from_secs(60));
-    assert!(back_off(9, 0.0) > Duration::ZERO);
-}
-
 #[tokio::test]
 async fn a_new_development_ca_is_noticed_by_who_runs() {
     let dir = tempfile::tempdir().unwrap();
