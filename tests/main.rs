@@ -20,6 +20,7 @@ mod drain_finishes_in_flight;
 mod drain_waits_for_handshakes;
 mod exposed_app_is_reported;
 mod extended_connect;
+mod fleet_renews_without_a_herd;
 mod foreign_trust_domain_rejected;
 mod full_disk_is_loud;
 mod grpc_calls_pass;
