@@ -31,6 +31,7 @@ use tokio::sync::Semaphore;
 mod app_watch;
 mod reload;
 mod routing;
+mod sources;
 mod status;
 
 pub use reload::Reloader;
@@ -144,8 +145,9 @@ impl Sidecar {
         let level = options.log.clone();
         let (trusting, renewal) = {
             let _inside = control.enter();
-            let trusting = Trusting::new(&config.trust, options.development, readiness.clone());
-            let renewal = Renewal::new(&config.credentials, trusting.bundles(), Arc::clone(&clock), readiness.clone());
+            let (authorities, certificates) = sources::factories(&readiness);
+            let trusting = Trusting::new(&config.trust, authorities, options.development, readiness.clone());
+            let renewal = Renewal::new(&config.credentials, certificates, trusting.bundles(), Arc::clone(&clock), readiness.clone());
             (trusting, renewal)
         };
         let own_probe = OwnProbe::default();

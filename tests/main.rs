@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod abandoned_streams_are_bounded;
+#[cfg(feature = "aws")]
+mod acm_pca_rotates_without_a_failure;
 mod admin_tcp_is_read_only;
 mod app_check_rules_readiness;
 mod app_down_is_502;
@@ -10,6 +12,8 @@ mod bad_certificate_file_keeps_old;
 mod bad_policy_keeps_old;
 mod buffered_bytes_bounds_memory;
 mod bypasses;
+#[cfg(feature = "aws")]
+mod check_forecasts_costs;
 mod config_examples_load;
 mod configuration_problems_all_at_once;
 mod connection_cap_recovers;
@@ -40,6 +44,8 @@ mod http2_header_blocks;
 mod http2_messages;
 mod http2_streams;
 mod in_flight_limits_shed;
+#[cfg(feature = "aws")]
+mod issuing_budget_stops_loudly;
 mod large_bodies_stream_in_constant_memory;
 mod latencies_begin_when_requests_are_due;
 mod less_loaded_endpoint_is_chosen;

@@ -6,7 +6,7 @@ use crate::credentials::{self, Issued};
 use crate::document::{Place, Problem};
 use crate::identity::SpiffeId;
 use crate::policy::{self, LoadError};
-use crate::trust::{self, Bundle, Bundles, DEVELOPMENT_ROOT_FILE, DevelopmentRoots, TrustError, Usage, certificates, verify};
+use crate::trust::{self, Bundle, Bundles, DEVELOPMENT_ROOT_FILE, DevelopmentRoots, TrustError, certificates};
 use crate::upstream::Protocol;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -39,6 +39,9 @@ impl Referenced {
             match &settings.source {
                 credentials::Source::Dev { dir, .. } => found.development_ca(dir, development),
                 credentials::Source::File { chain, key } => found.pair(&settings.id, chain, key, bundles.as_ref()),
+                // What AWS would say is not asked here.
+                #[cfg(feature = "aws")]
+                credentials::Source::AcmPca(_) => {}
             }
         }
         if let Some((settings, listeners)) = &references.policy {
@@ -57,6 +60,8 @@ impl Referenced {
         let (key, path) = match &settings.source {
             trust::Source::Dev(dir) => (format!("trust[{index}].source"), dir.join(DEVELOPMENT_ROOT_FILE)),
             trust::Source::File(path) => (format!("trust[{index}].file"), path.clone()),
+            #[cfg(feature = "aws")]
+            trust::Source::AcmPca(_) => return None,
         };
         let file = path.display().to_string();
         if matches!(settings.source, trust::Source::Dev(_)) && !path.exists() {
@@ -93,12 +98,7 @@ impl Referenced {
                 self.malformed.push(problem("credentials.file.chain", &file, &error.to_string(), &instead));
             }
             Ok(issued) => {
-                let (Some(bundles), Some((leaf, intermediates))) = (bundles, issued.chain().split_first()) else { return };
-                let judged = [Usage::Server, Usage::Client].iter().try_for_each(|usage| {
-                    verify(bundles, leaf, intermediates, now, *usage)?;
-                    Ok::<_, std::sync::Arc<trust::RefusedPeer>>(())
-                });
-                if let Err(refused) = judged {
+                if let Some(Err(refused)) = bundles.map(|bundles| issued.judge(bundles, now)) {
                     let what = format!("is refused by our own trust bundle ({refused})");
                     let instead = "give a certificate that the roots of its trust domain accept";
                     self.pending.push(problem("credentials.file.chain", &file, &what, instead));

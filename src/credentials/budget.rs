@@ -15,6 +15,13 @@ pub struct Ceilings {
     pub per_day: u32,
 }
 
+impl Ceilings {
+    /// The key of [`Ceilings::per_hour`].
+    pub const PER_HOUR: &'static str = "max_issues_per_hour";
+    /// The key of [`Ceilings::per_day`].
+    pub const PER_DAY: &'static str = "max_issues_per_day";
+}
+
 /// What a validity of 24 h needs in a day, two, is far below; what a loop could spend is bounded at a few dollars.
 impl Default for Ceilings {
     fn default() -> Self {
@@ -26,7 +33,7 @@ impl Default for Ceilings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the issuing budget is used up: {ceiling} certificates within {}; the next one at {}. Look for what asks so often, or raise {key}",
-    if *.key == PER_HOUR { "an hour" } else { "a day" },
+    if *.key == Ceilings::PER_HOUR { "an hour" } else { "a day" },
     super::standing::humane(*.until)
 )]
 pub struct Exhausted {
@@ -37,9 +44,6 @@ pub struct Exhausted {
     /// When the oldest issue that counts leaves the window.
     pub until: SystemTime,
 }
-
-const PER_HOUR: &str = "max_issues_per_hour";
-const PER_DAY: &str = "max_issues_per_day";
 
 /// The issues of the last 24 hours, oldest first; never more than the day's ceiling.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,8 +75,8 @@ impl Budget {
             return Ok(());
         }
         self.forget(now);
-        let hour = self.reached(now, PER_HOUR, HOUR, self.ceilings.per_hour);
-        let day = self.reached(now, PER_DAY, DAY, self.ceilings.per_day);
+        let hour = self.reached(now, Ceilings::PER_HOUR, HOUR, self.ceilings.per_hour);
+        let day = self.reached(now, Ceilings::PER_DAY, DAY, self.ceilings.per_day);
         // The one that holds longer is the one to tell of.
         if let Some(exhausted) = hour.into_iter().chain(day).max_by_key(|exhausted| exhausted.until) {
             return Err(exhausted);
@@ -139,12 +143,12 @@ mod tests {
         assert_eq!(budget.issue(at(0)), Ok(()));
         assert_eq!(budget.issue(at(100)), Ok(()));
         let stop = budget.issue(at(200)).unwrap_err();
-        assert_eq!((stop.key, stop.ceiling, stop.until), (PER_HOUR, 2, at(3_600)));
+        assert_eq!((stop.key, stop.ceiling, stop.until), (Ceilings::PER_HOUR, 2, at(3_600)));
         assert_eq!(budget.issue(at(3_600)), Ok(()));
         let stop = budget.issue(at(3_650)).unwrap_err();
-        assert_eq!((stop.key, stop.until), (PER_DAY, at(86_400)), "it holds longer than the hour: {stop}");
+        assert_eq!((stop.key, stop.until), (Ceilings::PER_DAY, at(86_400)), "it holds longer than the hour: {stop}");
         let stop = budget.issue(at(20_000)).unwrap_err();
-        assert_eq!((stop.key, stop.until), (PER_DAY, at(86_400)));
+        assert_eq!((stop.key, stop.until), (Ceilings::PER_DAY, at(86_400)));
         assert_eq!(budget.issue(at(86_400)), Ok(()));
     }
 
@@ -175,7 +179,7 @@ mod tests {
 
     #[test]
     fn a_stop_says_what_to_do() {
-        let stop = Exhausted { key: PER_DAY, ceiling: 48, until: at(0) }.to_string();
+        let stop = Exhausted { key: Ceilings::PER_DAY, ceiling: 48, until: at(0) }.to_string();
         assert_eq!(
             stop,
             "the issuing budget is used up: 48 certificates within a day; the next one at 2027-01-15T08:00:00Z. \

@@ -3,6 +3,7 @@
 use super::schedule::Life;
 use crate::identity::SpiffeId;
 use crate::identity::x509::{Leaf, LeafError, UriError};
+use crate::trust::{Bundles, RefusedPeer, Usage, verify};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use std::sync::Arc;
@@ -78,6 +79,19 @@ impl Issued {
         let certified = CertifiedKey::new(chain, signing.map_err(|_| KeyError::Kind)?);
         certified.keys_match().map_err(|_| KeyError::OtherKey)?;
         Ok(Self { id: id.clone(), certified: Arc::new(certified), issued_at, leaf })
+    }
+
+    /// Whether peers that trust `bundles` accept it, as a server and as a client.
+    ///
+    /// # Errors
+    /// Why they would not.
+    pub fn judge(&self, bundles: &Bundles, now: SystemTime) -> Result<(), Arc<RefusedPeer>> {
+        if let Some((leaf, intermediates)) = self.chain().split_first() {
+            for usage in [Usage::Server, Usage::Client] {
+                verify(bundles, leaf, intermediates, now, usage)?;
+            }
+        }
+        Ok(())
     }
 
     /// The chain, leaf first.

@@ -19,7 +19,7 @@ const CONDITION: &str = "issuing_budget";
 const FILE: &str = "issues";
 
 /// The most bytes that are read of it: what a day's ceiling can be fits.
-const MAX_FILE_BYTES: u64 = 2 << 20;
+const MAX_FILE_BYTES: u64 = 4 << 20;
 
 /// Asked by a source before each request to a CA that is paid for.
 pub struct Issuing {

@@ -1,6 +1,7 @@
 //! Our own certificate: sources, schedule, renewal.
 
 mod budget;
+mod csr;
 pub mod dev;
 mod file;
 mod files;
@@ -16,11 +17,12 @@ mod standing;
 mod tests;
 
 pub use budget::{Budget, Ceilings, Exhausted};
+pub use csr::{SigningRequest, SigningRequestError};
 pub use file::FilePair;
 pub use forecast::{Forecast, Terms};
 pub use issued::{Issued, KeyError};
 pub use issuing::Issuing;
 pub use renewal::Renewal;
 pub use schedule::{Attempts, Life, Setback};
-pub use settings::{Renew, Settings, Source};
-pub use source::{CertificateSource, SourceError, source};
+pub use settings::{AcmPca, Renew, Settings, SigningAlgorithm, Source, Template};
+pub use source::{CertificateSource, Factory, SourceError};

@@ -1,9 +1,9 @@
 //! Keeps a valid certificate: first issue, renewal before half of its life is over, the last good one until its end.
 
 use super::issued::Issued;
-use super::schedule::{Attempts, Setback};
+use super::schedule::Attempts;
 use super::settings::{Renew, Settings};
-use super::source::{CertificateSource, SourceError, source};
+use super::source::{CertificateSource, Factory, SourceError};
 use super::standing::{LOOK, Standing, humane};
 use crate::runtime::clock::Clock;
 use crate::runtime::readiness::Readiness;
@@ -23,26 +23,35 @@ const ATTEMPT: Duration = Duration::from_secs(60);
 pub struct Renewal {
     source: Box<dyn CertificateSource>,
     settings: watch::Sender<Option<Settings>>,
-    bundles: Option<watch::Receiver<Option<Arc<Bundles>>>>,
+    making: Option<(Factory, watch::Receiver<Option<Arc<Bundles>>>)>,
     renew: Renew,
     clock: Arc<dyn Clock>,
     standing: Standing,
     trigger: Arc<Notify>,
     attempts: Attempts,
+    /// From the start to the first attempt: up to this.
+    spread: Duration,
 }
 
 impl Renewal {
-    /// Renews from the source that the settings name; not ready (`certificate`) until there is one.
-    pub fn new(settings: &Settings, bundles: watch::Receiver<Option<Arc<Bundles>>>, clock: Arc<dyn Clock>, readiness: Readiness) -> Self {
-        let source = source(settings, Arc::clone(&clock), bundles.clone());
-        Self { bundles: Some(bundles), ..Self::from_source(source, settings.renew, clock, readiness) }
+    /// Renews from the source that `factory` makes of the settings; not ready (`certificate`) until there is one.
+    pub fn new(
+        settings: &Settings,
+        factory: Factory,
+        bundles: watch::Receiver<Option<Arc<Bundles>>>,
+        clock: Arc<dyn Clock>,
+        readiness: Readiness,
+    ) -> Self {
+        let source = factory(settings, Arc::clone(&clock), bundles.clone());
+        let spread = settings.source.start_spread();
+        Self { making: Some((factory, bundles)), spread, ..Self::from_source(source, settings.renew, clock, readiness) }
     }
 
     /// Renews from this source.
     pub fn from_source(source: Box<dyn CertificateSource>, renew: Renew, clock: Arc<dyn Clock>, readiness: Readiness) -> Self {
         let standing = Standing::new(renew, Arc::clone(&clock), readiness);
         let (settings, trigger) = (watch::Sender::new(None), Arc::new(Notify::new()));
-        Self { source, settings, bundles: None, renew, clock, standing, trigger, attempts: Attempts::default() }
+        Self { source, settings, making: None, renew, clock, standing, trigger, attempts: Attempts::default(), spread: Duration::ZERO }
     }
 
     /// Our certificate; `None` until the first one is there.
@@ -66,7 +75,7 @@ impl Renewal {
     /// An attempt that is dropped may have issued a certificate that is then not used; nothing is half published.
     pub async fn run(mut self) {
         let mut changes = self.settings.subscribe();
-        let mut due = Due::NOW;
+        let mut due = Due::After(Instant::now() + Attempts::first(self.spread, fastrand::f64()));
         loop {
             if due.left(self.clock.now()).is_zero() {
                 due = self.attempt().await;
@@ -78,8 +87,8 @@ impl Renewal {
                 () = self.source.changed() => due = Due::NOW,
                 () = sleep(wait) => {}
                 Ok(()) = changes.changed() => {
-                    if let (Some(settings), Some(bundles)) = (changes.borrow_and_update().as_ref(), &self.bundles) {
-                        self.source = source(settings, Arc::clone(&self.clock), bundles.clone());
+                    if let (Some(settings), Some((factory, bundles))) = (changes.borrow_and_update().as_ref(), &self.making) {
+                        self.source = factory(settings, Arc::clone(&self.clock), bundles.clone());
                     }
                     due = Due::NOW;
                 }
@@ -91,15 +100,15 @@ impl Renewal {
     pub(super) async fn attempt(&mut self) -> Due {
         match obtain(self.source.as_mut(), &self.standing).await {
             Ok(Ok(issued)) => self.succeeded(issued),
-            Ok(Err(error)) => self.failed(&error.to_string(), matches!(error, SourceError::NoTrust)),
-            Err(_) => self.failed("the source did not answer within 60 s", false),
+            Ok(Err(error)) => self.failed(&error),
+            Err(_) => self.failed(&SourceError::Silent),
         }
     }
 
     fn succeeded(&mut self, issued: Issued) -> Due {
         let present = self.standing.published.borrow().as_ref().is_some_and(|current| current.leaf.fingerprint == issued.leaf.fingerprint);
         self.attempts.succeeded();
-        self.standing.complaint = None;
+        self.standing.satisfied();
         let planned = issued.life().renew_at(&self.renew, fastrand::f64());
         if !present {
             let expires = humane(issued.not_after());
@@ -112,21 +121,19 @@ impl Renewal {
         Due::At(planned.max(earliest.unwrap_or(planned)))
     }
 
-    fn failed(&mut self, problem: &str, expected: bool) -> Due {
-        if self.standing.complaint.as_deref() != Some(problem) {
-            match self.standing.end() {
-                _ if expected => tracing::debug!(problem, "no certificate yet"),
-                Some(until) => {
-                    tracing::error!(problem, until, "the certificate was not replaced; the old one stays in force until its end")
-                }
-                None => tracing::error!(problem, "no certificate yet; trying again"),
+    fn failed(&mut self, error: &SourceError) -> Due {
+        match error {
+            // Trust comes by itself a moment later.
+            SourceError::NoTrust => self.standing.waits(error.to_string()),
+            _ => {
+                Process::handles().rotations_failed.increment(1);
+                self.standing.complain(error.to_string());
             }
-            self.standing.complaint = Some(problem.to_owned());
         }
-        if !expected {
-            Process::handles().rotations_failed.increment(1);
+        match error {
+            SourceError::Budget(stop) => Due::At(stop.until),
+            _ => Due::After(Instant::now() + self.attempts.failed(error.setback(), self.standing.left(), fastrand::f64())),
         }
-        Due::After(Instant::now() + self.attempts.failed(Setback::Here, self.standing.left(), fastrand::f64()))
     }
 
     #[cfg(all(test, feature = "testing"))]

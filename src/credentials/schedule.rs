@@ -38,7 +38,7 @@ impl Life {
 /// Why an attempt gave no certificate, as far as the pause before the next one depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Setback {
-    /// Nobody else was asked: files, the development CA.
+    /// Nobody was asked for a certificate: files, the development CA, or one that is under way.
     Here,
     /// A CA elsewhere refused, failed or was not reached. Whoever still has a certificate need not hurry, and a fleet that does not keeps
     /// a CA that comes back from being asked by everybody at once.

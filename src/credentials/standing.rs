@@ -18,7 +18,7 @@ pub(super) const LOOK: Duration = Duration::from_secs(60);
 pub(super) struct Standing {
     pub(super) published: watch::Sender<Option<Arc<Issued>>>,
     /// Why the last attempt failed, until one succeeds.
-    pub(super) complaint: Option<String>,
+    complaint: Option<String>,
     renew: Renew,
     clock: Arc<dyn Clock>,
     readiness: Readiness,
@@ -41,9 +41,31 @@ impl Standing {
         self.published.borrow().as_ref().and_then(|issued| issued.life().left(self.now()))
     }
 
-    /// The end of the certificate in force, for people.
-    pub(super) fn end(&self) -> Option<String> {
-        self.published.borrow().as_ref().map(|issued| humane(issued.not_after()))
+    /// An attempt succeeded.
+    pub(super) fn satisfied(&mut self) {
+        self.complaint = None;
+        self.readiness.unnote(CONDITION);
+    }
+
+    /// An attempt failed, and nothing is wrong.
+    pub(super) fn waits(&mut self, problem: String) {
+        tracing::debug!(problem, "no certificate yet");
+        self.complaint = Some(problem);
+    }
+
+    /// An attempt failed: said once for each problem.
+    pub(super) fn complain(&mut self, problem: String) {
+        if self.complaint.as_ref() == Some(&problem) {
+            return;
+        }
+        match self.published.borrow().as_deref().map(|issued| humane(issued.not_after())) {
+            Some(until) => {
+                tracing::error!(problem, until, "the certificate was not replaced; the old one stays in force until its end");
+                self.readiness.note(CONDITION, format!("it was not replaced: {problem}"));
+            }
+            None => tracing::error!(problem, "no certificate yet; trying again"),
+        }
+        self.complaint = Some(problem);
     }
 
     /// Readiness and the gauge, from what is in force now.

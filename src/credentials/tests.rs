@@ -1,4 +1,4 @@
-use super::dev::{DEVELOPMENT_KEY_FILE, DevCa, DevError, Request};
+use super::dev::{DEVELOPMENT_KEY_FILE, DevCa, DevError, DevSource, Request};
 use super::*;
 use crate::identity::x509::Leaf;
 use crate::identity::{SpiffeId, TrustDomain};
@@ -30,6 +30,14 @@ fn request(validity: Duration) -> Request {
 
 fn pair(chain: PathBuf, key: PathBuf, bundles: watch::Receiver<Option<Arc<Bundles>>>) -> FilePair {
     FilePair::new(id(), chain, key, Arc::new(SystemClock), bundles)
+}
+
+fn development(settings: &Settings) -> Renewal {
+    let factory: Factory = Box::new(|settings, clock, _| match &settings.source {
+        Source::Dev { dir, validity } => Box::new(DevSource::new(settings, dir.clone(), *validity, clock)),
+        other => panic!("{other:?}"),
+    });
+    Renewal::new(settings, factory, watch::Sender::new(None).subscribe(), Arc::new(SystemClock), Readiness::default())
 }
 
 async fn until(issued: &mut watch::Receiver<Option<Arc<Issued>>>, wanted: impl FnMut(&Option<Arc<Issued>>) -> bool) -> Arc<Issued> {
@@ -180,7 +188,7 @@ async fn short_development_certificates_are_renewed_before_their_end() {
     let renew = Renew { after: 0.2, jitter: 0.05, ..Renew::default() };
     let source = Source::Dev { dir: dir.path().to_owned(), validity: Duration::from_secs(4) };
     let settings = Settings { id: id(), dns_names: Vec::new(), source, renew };
-    let renewal = Renewal::new(&settings, watch::Sender::new(None).subscribe(), Arc::new(SystemClock), Readiness::default());
+    let renewal = development(&settings);
     let mut issued = renewal.issued();
     let task = tokio::spawn(renewal.run());
     let mut last = until(&mut issued, Option::is_some).await;
@@ -197,7 +205,7 @@ async fn trigger_obtains_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let source = Source::Dev { dir: dir.path().to_owned(), validity: Duration::from_secs(3_600) };
     let settings = Settings { id: id(), dns_names: Vec::new(), source, renew: Renew::default() };
-    let renewal = Renewal::new(&settings, watch::Sender::new(None).subscribe(), Arc::new(SystemClock), Readiness::default());
+    let renewal = development(&settings);
     let (mut issued, trigger) = (renewal.issued(), renewal.trigger());
     let task = tokio::spawn(renewal.run());
     let first = until(&mut issued, Option::is_some).await.leaf.serial.clone();
@@ -357,7 +365,7 @@ async fn a_new_development_ca_is_noticed_by_who_runs() {
     let dir = tempfile::tempdir().unwrap();
     let source = Source::Dev { dir: dir.path().to_owned(), validity: Duration::from_secs(3_600) };
     let settings = Settings { id: id(), dns_names: Vec::new(), source, renew: Renew::default() };
-    let renewal = Renewal::new(&settings, watch::Sender::new(None).subscribe(), Arc::new(SystemClock), Readiness::default());
+    let renewal = development(&settings);
     let mut issued = renewal.issued();
     let task = tokio::spawn(renewal.run());
     let first = until(&mut issued, Option::is_some).await.leaf.issuer.clone();

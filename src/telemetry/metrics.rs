@@ -65,6 +65,7 @@ names! {
     gauge APP_EXPOSED = "countersign_app_exposed", (Unit::Count), "1 while the app listens on more than loopback, so that it can be reached past the sidecar.";
     counter APP_CHECKS = "countersign_app_checks_total", (Unit::Count), "Questions whether the app is well, by result (ok, failed).";
     gauge APP_WELL = "countersign_app_well", (Unit::Count), "1 while the app answers its check, where one is configured.";
+    counter AWS_CALLS = "countersign_aws_calls_total", (Unit::Count), "Calls of AWS by operation and result (ok, throttled, denied, inactive, in_progress, timeout, unreachable, ...).";
     gauge SVID_EXPIRES = "countersign_svid_expires_seconds", (Unit::Seconds), "Until our own certificate ends.";
     counter POLICY_RELOADS = "countersign_policy_reloads_total", (Unit::Count), "Policy table reloads by result (ok, failed, unchanged).";
     gauge POLICY_GENERATION = "countersign_policy_generation", (Unit::Count), "The generation of the table in force.";
@@ -291,6 +292,11 @@ pub fn in_flight(direction: &'static str) -> Gauge {
 /// Counts a question for a name of an upstream; `result` is a closed label.
 pub fn resolved(result: &'static str) {
     counter!(RESOLUTIONS, "result" => result).increment(1);
+}
+
+/// Counts a call of AWS; both labels are closed.
+pub fn aws_called(operation: &'static str, result: &'static str) {
+    counter!(AWS_CALLS, "operation" => operation, "result" => result).increment(1);
 }
 
 /// Counts a question whether the app is well; `result` is a closed label.

@@ -59,6 +59,14 @@ pub enum TrustError {
         /// What reading it said.
         error: std::io::Error,
     },
+    /// An authority cannot be asked for its root now; what it says tells whether trying again helps.
+    #[error("trust domain {domain}: {error}")]
+    Authority {
+        /// The trust domain.
+        domain: TrustDomain,
+        /// What asking it said.
+        error: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The text is no list of certificates; trying again helps after it was changed.
     #[error("trust domain {domain}: {origin} {error}")]
     Pem {
@@ -129,7 +137,7 @@ pub enum TrustError {
 impl TrustError {
     /// Whether the source was not there, as opposed to there and bad.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
+        matches!(self, Self::Unavailable { .. } | Self::Authority { .. })
     }
 }
 
@@ -140,7 +148,19 @@ impl Bundle {
     /// See [`TrustError`]; one bad element refuses all of it.
     pub fn from_pem(domain: &TrustDomain, origin: &str, pem: &[u8], development: DevelopmentRoots) -> Result<Self, TrustError> {
         let named = |error| TrustError::Pem { domain: domain.clone(), origin: origin.to_owned(), error };
-        let roots = certificates(pem).map_err(named)?;
+        Self::from_roots(domain, origin, certificates(pem).map_err(named)?, development)
+    }
+
+    /// Takes `roots` for those of `domain`; `origin` names them in errors.
+    ///
+    /// # Errors
+    /// See [`TrustError`]; one bad element refuses all of it.
+    pub fn from_roots(
+        domain: &TrustDomain,
+        origin: &str,
+        roots: Vec<CertificateDer<'static>>,
+        development: DevelopmentRoots,
+    ) -> Result<Self, TrustError> {
         let mut bundle = Self { domain: domain.clone(), roots: Vec::new(), anchors: Vec::new(), dns_names: Vec::new(), development: false };
         for (index, root) in (1..).zip(roots) {
             bundle.add(origin, index, root, development)?;

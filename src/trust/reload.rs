@@ -2,7 +2,7 @@
 
 use super::bundle::{Bundle, Bundles, DevelopmentRoots, TrustError};
 use super::settings::Settings;
-use super::source::{TrustSource, source};
+use super::source::{Factory, TrustSource};
 use crate::runtime::readiness::Readiness;
 use crate::runtime::watch::FileWatch;
 use crate::telemetry::metrics::Process;
@@ -15,6 +15,7 @@ const CONDITION: &str = "trust";
 pub struct Trusting {
     sources: Vec<Box<dyn TrustSource>>,
     settings: watch::Sender<Vec<Settings>>,
+    factory: Factory,
     development: DevelopmentRoots,
     published: watch::Sender<Option<Arc<Bundles>>>,
     trigger: Arc<Notify>,
@@ -23,18 +24,12 @@ pub struct Trusting {
 }
 
 impl Trusting {
-    /// Reads from the sources that the settings name; not ready (`trust`) until they were loaded once.
-    pub fn new(settings: &[Settings], development: DevelopmentRoots, readiness: Readiness) -> Self {
-        let sources = settings.iter().map(|one| source(one, development)).collect();
-        Self { development, ..Self::from_sources(sources, readiness) }
-    }
-
-    /// Reads from these sources.
-    pub fn from_sources(sources: Vec<Box<dyn TrustSource>>, readiness: Readiness) -> Self {
+    /// Reads from the sources that `factory` makes of the settings; not ready (`trust`) until they were loaded once.
+    pub fn new(settings: &[Settings], factory: Factory, development: DevelopmentRoots, readiness: Readiness) -> Self {
         readiness.pending(CONDITION, "no trust bundle was loaded yet");
+        let sources = settings.iter().map(|one| factory(one, development)).collect();
         let (published, settings) = (watch::Sender::new(None), watch::Sender::new(Vec::new()));
-        let development = DevelopmentRoots::here(false);
-        Self { sources, settings, development, published, trigger: Arc::new(Notify::new()), readiness, complaint: None }
+        Self { sources, settings, factory, development, published, trigger: Arc::new(Notify::new()), readiness, complaint: None }
     }
 
     /// The bundles in force; `None` until all sources were good once.
@@ -89,10 +84,10 @@ impl Trusting {
                 Err(error) => self.complain(&error),
             }
             tokio::select! {
-                () = self.trigger.notified() => {}
+                () = self.trigger.notified() => self.sources.iter().for_each(|source| source.forget()),
                 () = watch.changed() => {}
                 Ok(()) = changes.changed() => {
-                    self.sources = changes.borrow_and_update().iter().map(|one| source(one, self.development)).collect();
+                    self.sources = changes.borrow_and_update().iter().map(|one| (self.factory)(one, self.development)).collect();
                     watch = self.watch();
                 }
             }

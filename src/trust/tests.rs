@@ -105,7 +105,13 @@ fn development_roots_are_refused_in_production_in_any_bundle() {
 
 fn trusting(path: &Path, readiness: &Readiness) -> Trusting {
     let settings = Settings { domain: domain("a.example"), source: Source::File(path.to_owned()), dns_names: Vec::new() };
-    Trusting::new(&[settings], DevelopmentRoots::Accepted, readiness.clone())
+    let factory: Factory = Box::new(|settings, development| match &settings.source {
+        Source::File(path) => {
+            Box::new(FileSource { domain: settings.domain.clone(), path: path.clone(), dns_names: settings.dns_names.clone(), development })
+        }
+        other => panic!("{other:?}"),
+    });
+    Trusting::new(&[settings], factory, DevelopmentRoots::Accepted, readiness.clone())
 }
 
 #[tokio::test]

@@ -80,7 +80,7 @@ async fn without_a_directory_each_process_counts_for_itself() {
 async fn what_cannot_be_read_counts_as_an_hour_from_its_last_change() {
     let good = format!("countersign issues 1 1 {ID}\n1800000000\n");
     for text in
-        ["", "junk", &good.replace("web", "other"), &good.replace(" 1 1 ", " 1 2 "), &good.replace("00\n", "00\nx\n"), &"9".repeat(3 << 20)]
+        ["", "junk", &good.replace("web", "other"), &good.replace(" 1 1 ", " 1 2 "), &good.replace("00\n", "00\nx\n"), &"9".repeat(5 << 20)]
     {
         let host = Host::new();
         std::fs::create_dir(host.dir.path().join("cache")).unwrap();
