@@ -1,11 +1,11 @@
 //! Our certificate from AWS Private CA. The key pair is made here and never leaves the process.
 
-use super::call::call;
+use super::call::{Throttled, call};
 use super::chain::assemble;
 use super::client::Aws;
 use super::error::AwsError;
 use super::pending::Pending;
-use crate::credentials::{AcmPca, CertificateSource, Issued, Settings, SigningAlgorithm, SourceError};
+use crate::credentials::{AcmPca, Cache, CertificateSource, Issued, Issuing, Setback, Settings, SigningAlgorithm, SourceError};
 use crate::identity::SpiffeId;
 use crate::runtime::clock::Clock;
 use crate::trust::{BoxFuture, Bundles};
@@ -33,22 +33,42 @@ pub struct AcmPcaSource {
     clock: Arc<dyn Clock>,
     bundles: watch::Receiver<Option<Arc<Bundles>>>,
     signing: Option<Signing>,
+    issuing: Issuing,
+    cache: Option<Cache>,
+    /// The cache was asked.
+    recalled: bool,
     pending: Option<Pending>,
     /// The last attempt failed for want of trust: new bundles are a reason to try again.
     distrusted: bool,
 }
 
 impl AcmPcaSource {
-    /// Issues for the workload of `settings`; `bundles` judge what is issued.
+    /// Issues for the workload of `settings` within the budget of `issuing`, and keeps it in `cache`; `bundles` judge what is issued.
     pub fn new(
         aws: Aws,
         settings: &Settings,
         wanted: AcmPca,
+        issuing: Issuing,
+        cache: Option<Cache>,
         clock: Arc<dyn Clock>,
         bundles: watch::Receiver<Option<Arc<Bundles>>>,
     ) -> Self {
         let (id, dns_names) = (settings.id.clone(), settings.dns_names.clone());
-        Self { aws, client: None, id, dns_names, wanted, clock, bundles, signing: None, pending: None, distrusted: false }
+        Self {
+            aws,
+            client: None,
+            id,
+            dns_names,
+            wanted,
+            clock,
+            bundles,
+            signing: None,
+            issuing,
+            cache,
+            recalled: false,
+            pending: None,
+            distrusted: false,
+        }
     }
 
     /// Goes on where the last attempt stopped.
@@ -57,6 +77,11 @@ impl AcmPcaSource {
         let bundles = self.bundles.borrow_and_update().clone();
         self.distrusted = bundles.is_none();
         let bundles = bundles.ok_or(SourceError::NoTrust)?;
+        if let (Some(cache), false) = (&self.cache, std::mem::replace(&mut self.recalled, true))
+            && let Some(issued) = cache.recall(&bundles, self.clock.now()).await
+        {
+            return Ok(issued);
+        }
         let until = Instant::now() + ATTEMPT;
         let client = match &self.client {
             Some(client) => client.clone(),
@@ -66,7 +91,7 @@ impl AcmPcaSource {
         if self.pending.as_ref().is_none_or(|pending| !pending.is_of_use(now)) {
             self.pending = Some(Pending::new(&self.id, &self.dns_names, self.wanted.validity, now)?);
         }
-        let arn = self.ask(&client, until).await.map_err(elsewhere)?;
+        let arn = self.ask(&client, until).await?;
         let (certificate, chain) = match poll(&client, &self.wanted, &arn, until).await {
             Ok(answer) => answer,
             Err(error) => {
@@ -79,28 +104,33 @@ impl AcmPcaSource {
             }
         };
         let judged = self.judge(&bundles, &certificate, &chain);
+        if let (Ok(issued), Some(cache), Some(pending)) = (&judged, &self.cache, &self.pending) {
+            cache.remember(issued, pending.request.key()).await;
+        }
         match &judged {
             Err(SourceError::Refused(refused)) if refused.code != "expired" => {
                 self.distrusted = true;
                 self.reconsider(Pending::may_be_accepted);
             }
-            Err(SourceError::Authority(_)) => self.reconsider(Pending::may_be_accepted),
+            Err(SourceError::Authority { .. }) => self.reconsider(Pending::may_be_accepted),
             _ => self.pending = None,
         }
         judged
     }
 
     /// The name of the certificate that was asked for; asks for one where that was not done yet, or was not answered.
-    async fn ask(&mut self, client: &Client, until: Instant) -> Result<String, AwsError> {
+    async fn ask(&mut self, client: &Client, until: Instant) -> Result<String, SourceError> {
         if let Some(arn) = self.pending.as_ref().and_then(|pending| pending.arn.clone()) {
             return Ok(arn);
         }
         let signing = match &self.signing {
             Some(signing) => signing.clone(),
-            None => self.signing.insert(signing(client, &self.wanted, until).await?).clone(),
+            None => self.signing.insert(signing(client, &self.wanted, until).await.map_err(elsewhere)?).clone(),
         };
-        let Some(pending) = &mut self.pending else { return Err(answer("IssueCertificate", "no request")) };
-        let arn = issue_certificate(client, &self.wanted, pending, signing, until).await?;
+        let Some(pending) = &mut self.pending else { return Err(elsewhere(answer("IssueCertificate", "no request"))) };
+        self.issuing.take().await?;
+        let arn = issue_certificate(client, &self.wanted, pending, signing, until).await.map_err(elsewhere)?;
+        self.issuing.issued().await;
         tracing::info!(%arn, "a certificate was asked for");
         Ok(pending.arn.insert(arn).clone())
     }
@@ -154,7 +184,7 @@ async fn signing(client: &Client, wanted: &AcmPca, until: Instant) -> Result<Sig
         SigningAlgorithm::Sha384WithRsa => Signing::Sha384Withrsa,
         SigningAlgorithm::Sha512WithRsa => Signing::Sha512Withrsa,
         SigningAlgorithm::Auto => {
-            let described = call(OPERATION, until, || {
+            let described = call(OPERATION, Throttled::SentAgain, until, || {
                 let sent = client.describe_certificate_authority().certificate_authority_arn(arn).send();
                 Box::pin(async move { sent.await.map_err(|error| AwsError::of(OPERATION, arn, &error)) })
             });
@@ -194,7 +224,7 @@ async fn issue_certificate(
     // Hours need an absolute end: the least that DAYS can say is one.
     let validity = Validity::builder().r#type(ValidityPeriodType::Absolute).value(i64::try_from(ends).unwrap_or(i64::MAX)).build();
     let validity = validity.map_err(|error| answer(OPERATION, error.to_string()))?;
-    let issued = call(OPERATION, until, || {
+    let issued = call(OPERATION, Throttled::Told, until, || {
         let request = client
             .issue_certificate()
             .certificate_authority_arn(authority)
@@ -215,7 +245,7 @@ async fn poll(client: &Client, wanted: &AcmPca, arn: &str, until: Instant) -> Re
     let authority = wanted.authority.as_str();
     let (mut wait, longest) = POLL;
     loop {
-        let got = call(OPERATION, until, || {
+        let got = call(OPERATION, Throttled::SentAgain, until, || {
             let sent = client.get_certificate().certificate_authority_arn(authority).certificate_arn(arn).send();
             Box::pin(async move { sent.await.map_err(|error| AwsError::of(OPERATION, arn, &error)) })
         });
@@ -238,5 +268,10 @@ fn answer(operation: &str, problem: impl Into<String>) -> AwsError {
 }
 
 fn elsewhere(error: AwsError) -> SourceError {
-    SourceError::Authority(Box::new(error))
+    let setback = match error {
+        AwsError::InProgress { .. } => Setback::Here,
+        AwsError::Throttled { .. } => Setback::Throttled,
+        _ => Setback::Elsewhere,
+    };
+    SourceError::Authority { error: Box::new(error), setback }
 }
