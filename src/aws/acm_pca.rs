@@ -63,62 +63,26 @@ impl AcmPcaSource {
             None => self.client.insert(self.aws.acm_pca(&self.wanted.authority).await).clone(),
         };
         let now = self.clock.now();
-        if self.pending.as_ref().is_none_or(|pending| !pending.is_of_use(now)) {
-            self.pending = Some(Pending::new(&self.id, &self.dns_names, self.wanted.validity, now)?);
-        }
-        let arn = self.ask(&client, until).await.map_err(elsewhere)?;
-        let (certificate, chain) = match poll(&client, &self.wanted, &arn, until).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                self.reconsider(|pending, now| match error {
-                    AwsError::Failed { .. } => false,
-                    AwsError::NotFound { .. } => pending.may_appear(now),
-                    _ => true,
-                });
-                return Err(elsewhere(error));
-            }
+        self.pending.take_if(|pending| !pending.is_of_use(now));
+        let pending = match &mut self.pending {
+            Some(pending) => pending,
+            None => self.pending.insert(Pending::new(&self.id, &self.dns_names, self.wanted.validity, now)?),
         };
-        let judged = self.judge(&bundles, &certificate, &chain);
-        match &judged {
-            Err(SourceError::Refused(refused)) if refused.code != "expired" => {
-                self.distrusted = true;
-                self.reconsider(Pending::may_be_accepted);
-            }
-            Err(SourceError::Authority(_)) => self.reconsider(Pending::may_be_accepted),
-            _ => self.pending = None,
-        }
-        judged
-    }
-
-    /// The name of the certificate that was asked for; asks for one where that was not done yet, or was not answered.
-    async fn ask(&mut self, client: &Client, until: Instant) -> Result<String, AwsError> {
-        if let Some(arn) = self.pending.as_ref().and_then(|pending| pending.arn.clone()) {
-            return Ok(arn);
-        }
-        let signing = match &self.signing {
-            Some(signing) => signing.clone(),
-            None => self.signing.insert(signing(client, &self.wanted, until).await?).clone(),
+        let arn = match &pending.arn {
+            Some(arn) => arn.clone(),
+            None => ask(&client, &self.wanted, &mut self.signing, pending, until).await.map_err(elsewhere)?,
         };
-        let Some(pending) = &mut self.pending else { return Err(answer("IssueCertificate", "no request")) };
-        let arn = issue_certificate(client, &self.wanted, pending, signing, until).await?;
-        tracing::info!(%arn, "a certificate was asked for");
-        Ok(pending.arn.insert(arn).clone())
-    }
-
-    /// Makes what came a certificate of ours, if it is one and peers would accept it.
-    fn judge(&self, bundles: &Bundles, certificate: &str, chain: &str) -> Result<Issued, SourceError> {
-        let chain = assemble(certificate, chain).map_err(|problem| elsewhere(answer("GetCertificate", problem)))?;
-        let Some(pending) = &self.pending else { return Err(elsewhere(answer("GetCertificate", "no request"))) };
-        let now = self.clock.now();
-        let issued = Issued::new(&self.id, chain, pending.request.key(), pending.since.min(now))?;
-        issued.judge(bundles, now).map_err(SourceError::Refused)?;
-        Ok(issued)
-    }
-
-    /// Forgets the request unless it is worth keeping.
-    fn reconsider(&mut self, keep: impl FnOnce(&Pending, SystemTime) -> bool) {
-        let now = self.clock.now();
-        self.pending = self.pending.take().filter(|pending| keep(pending, now));
+        // From here on AWS is only asked for what it named; kept here, as this attempt may be dropped at every wait.
+        pending.arn = Some(arn.clone());
+        let obtained = match poll(&client, &self.wanted, &arn, until).await {
+            Ok((certificate, chain)) => judge(&self.id, pending, &bundles, &certificate, &chain, self.clock.now()),
+            Err(error) => Err(elsewhere(error)),
+        };
+        self.distrusted = matches!(obtained, Err(SourceError::Refused(_)));
+        if !is_kept(pending, &obtained, self.clock.now()) {
+            self.pending = None;
+        }
+        obtained
     }
 }
 
@@ -139,6 +103,46 @@ impl CertificateSource for AcmPcaSource {
                 }
             }
         })
+    }
+}
+
+/// Asks for a certificate; gives its name.
+async fn ask(client: &Client, wanted: &AcmPca, known: &mut Option<Signing>, pending: &Pending, until: Instant) -> Result<String, AwsError> {
+    let signing = match known {
+        Some(signing) => signing.clone(),
+        None => known.insert(signing(client, wanted, until).await?).clone(),
+    };
+    let arn = issue_certificate(client, wanted, pending, signing, until).await?;
+    tracing::info!(%arn, "a certificate was asked for");
+    Ok(arn)
+}
+
+/// Makes what came a certificate of ours, if it is one and peers would accept it.
+fn judge(
+    id: &SpiffeId,
+    pending: &Pending,
+    bundles: &Bundles,
+    certificate: &str,
+    chain: &str,
+    now: SystemTime,
+) -> Result<Issued, SourceError> {
+    let chain = assemble(certificate, chain).map_err(|problem| elsewhere(answer("GetCertificate", problem)))?;
+    let issued = Issued::new(id, chain, pending.request.key(), pending.since.min(now))?;
+    issued.judge(bundles, now).map_err(SourceError::Refused)?;
+    Ok(issued)
+}
+
+/// Whether the request is still worth something after this outcome.
+fn is_kept(pending: &Pending, outcome: &Result<Issued, SourceError>, now: SystemTime) -> bool {
+    match outcome {
+        Ok(_) => false,
+        Err(SourceError::Authority(error)) => match error.downcast_ref() {
+            Some(AwsError::Failed { .. }) => false,
+            Some(AwsError::NotFound { .. }) => pending.may_appear(now),
+            Some(AwsError::Answer { .. }) => pending.may_be_accepted(now),
+            _ => true,
+        },
+        Err(_) => pending.may_be_accepted(now),
     }
 }
 
