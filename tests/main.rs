@@ -42,6 +42,7 @@ mod http2_frames;
 mod http2_header_blocks;
 mod http2_messages;
 mod http2_streams;
+mod iam_policies_allow_what_is_called;
 mod in_flight_limits_shed;
 mod large_bodies_stream_in_constant_memory;
 #[cfg(feature = "aws")]
