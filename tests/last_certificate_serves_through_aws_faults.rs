@@ -80,13 +80,8 @@ async fn what_aws_hands_out() {
     for (fault, cause) in table {
         aws.turn(json!({ "give": fault })).await;
         serves_and_says(&setup, &sidecar, fault, cause).await;
-        let issued = aws.issued().await;
         aws.turn(json!({ "give": "" })).await;
         recovers(&sidecar, fault).await;
-        if fault == "broken_chain" {
-            // What was issued is asked for again; the chain may come right.
-            assert_eq!(aws.issued().await, issued);
-        }
     }
 }
 

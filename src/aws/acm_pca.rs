@@ -77,10 +77,12 @@ impl AcmPcaSource {
         let bundles = self.bundles.borrow_and_update().clone();
         self.distrusted = bundles.is_none();
         let bundles = bundles.ok_or(SourceError::NoTrust)?;
-        if let (Some(cache), false) = (&self.cache, std::mem::replace(&mut self.recalled, true))
-            && let Some(issued) = cache.recall(&bundles, self.clock.now()).await
-        {
-            return Ok(issued);
+        if let (Some(cache), false) = (&self.cache, self.recalled) {
+            let kept = cache.recall(&bundles, self.clock.now()).await;
+            self.recalled = true;
+            if let Some(issued) = kept {
+                return Ok(issued);
+            }
         }
         let until = Instant::now() + ATTEMPT;
         let client = match &self.client {
@@ -88,67 +90,39 @@ impl AcmPcaSource {
             None => self.client.insert(self.aws.acm_pca(&self.wanted.authority).await).clone(),
         };
         let now = self.clock.now();
-        if self.pending.as_ref().is_none_or(|pending| !pending.is_of_use(now)) {
-            self.pending = Some(Pending::new(&self.id, &self.dns_names, self.wanted.validity, now)?);
-        }
-        let arn = self.ask(&client, until).await?;
-        let (certificate, chain) = match poll(&client, &self.wanted, &arn, until).await {
-            Ok(answer) => answer,
-            Err(error) => {
-                self.reconsider(|pending, now| match error {
-                    AwsError::Failed { .. } => false,
-                    AwsError::NotFound { .. } => pending.may_appear(now),
-                    _ => true,
-                });
-                return Err(elsewhere(error));
+        self.pending.take_if(|pending| !pending.is_of_use(now));
+        let pending = match &mut self.pending {
+            Some(pending) => pending,
+            None => self.pending.insert(Pending::new(&self.id, &self.dns_names, self.wanted.validity, now)?),
+        };
+        let arn = match &pending.arn {
+            Some(arn) => arn.clone(),
+            None => {
+                let signing = match &self.signing {
+                    Some(signing) => signing.clone(),
+                    None => self.signing.insert(signing(&client, &self.wanted, until).await.map_err(elsewhere)?).clone(),
+                };
+                self.issuing.take().await?;
+                issue_certificate(&client, &self.wanted, pending, signing, until).await.map_err(elsewhere)?
             }
         };
-        let judged = self.judge(&bundles, &certificate, &chain);
-        if let (Ok(issued), Some(cache), Some(pending)) = (&judged, &self.cache, &self.pending) {
+        // From here on AWS is only asked for what it named; kept here, as this attempt may be dropped at every wait.
+        if pending.arn.replace(arn.clone()).is_none() {
+            tracing::info!(%arn, "a certificate was asked for");
+            self.issuing.issued().await;
+        }
+        let obtained = match poll(&client, &self.wanted, &arn, until).await {
+            Ok((certificate, chain)) => judge(&self.id, pending, &bundles, &certificate, &chain, self.clock.now()),
+            Err(error) => Err(elsewhere(error)),
+        };
+        if let (Ok(issued), Some(cache)) = (&obtained, &self.cache) {
             cache.remember(issued, pending.request.key()).await;
         }
-        match &judged {
-            Err(SourceError::Refused(refused)) if refused.code != "expired" => {
-                self.distrusted = true;
-                self.reconsider(Pending::may_be_accepted);
-            }
-            Err(SourceError::Authority { .. }) => self.reconsider(Pending::may_be_accepted),
-            _ => self.pending = None,
+        self.distrusted = matches!(obtained, Err(SourceError::Refused(_)));
+        if !is_kept(pending, &obtained, self.clock.now()) {
+            self.pending = None;
         }
-        judged
-    }
-
-    /// The name of the certificate that was asked for; asks for one where that was not done yet, or was not answered.
-    async fn ask(&mut self, client: &Client, until: Instant) -> Result<String, SourceError> {
-        if let Some(arn) = self.pending.as_ref().and_then(|pending| pending.arn.clone()) {
-            return Ok(arn);
-        }
-        let signing = match &self.signing {
-            Some(signing) => signing.clone(),
-            None => self.signing.insert(signing(client, &self.wanted, until).await.map_err(elsewhere)?).clone(),
-        };
-        let Some(pending) = &mut self.pending else { return Err(elsewhere(answer("IssueCertificate", "no request"))) };
-        self.issuing.take().await?;
-        let arn = issue_certificate(client, &self.wanted, pending, signing, until).await.map_err(elsewhere)?;
-        self.issuing.issued().await;
-        tracing::info!(%arn, "a certificate was asked for");
-        Ok(pending.arn.insert(arn).clone())
-    }
-
-    /// Makes what came a certificate of ours, if it is one and peers would accept it.
-    fn judge(&self, bundles: &Bundles, certificate: &str, chain: &str) -> Result<Issued, SourceError> {
-        let chain = assemble(certificate, chain).map_err(|problem| elsewhere(answer("GetCertificate", problem)))?;
-        let Some(pending) = &self.pending else { return Err(elsewhere(answer("GetCertificate", "no request"))) };
-        let now = self.clock.now();
-        let issued = Issued::new(&self.id, chain, pending.request.key(), pending.since.min(now))?;
-        issued.judge(bundles, now).map_err(SourceError::Refused)?;
-        Ok(issued)
-    }
-
-    /// Forgets the request unless it is worth keeping.
-    fn reconsider(&mut self, keep: impl FnOnce(&Pending, SystemTime) -> bool) {
-        let now = self.clock.now();
-        self.pending = self.pending.take().filter(|pending| keep(pending, now));
+        obtained
     }
 }
 
@@ -169,6 +143,35 @@ impl CertificateSource for AcmPcaSource {
                 }
             }
         })
+    }
+}
+
+/// Makes what came a certificate of ours, if it is one and peers would accept it.
+fn judge(
+    id: &SpiffeId,
+    pending: &Pending,
+    bundles: &Bundles,
+    certificate: &str,
+    chain: &str,
+    now: SystemTime,
+) -> Result<Issued, SourceError> {
+    let chain = assemble(certificate, chain).map_err(|problem| elsewhere(answer("GetCertificate", problem)))?;
+    let issued = Issued::new(id, chain, pending.request.key(), pending.since.min(now))?;
+    issued.judge(bundles, now).map_err(SourceError::Refused)?;
+    Ok(issued)
+}
+
+/// Whether the request is still worth something after this outcome.
+fn is_kept(pending: &Pending, outcome: &Result<Issued, SourceError>, now: SystemTime) -> bool {
+    match outcome {
+        Ok(_) => false,
+        Err(SourceError::Authority { error, .. }) => match error.downcast_ref() {
+            Some(AwsError::Failed { .. }) => false,
+            Some(AwsError::NotFound { .. }) => pending.may_appear(now),
+            Some(AwsError::Answer { .. }) => pending.may_be_accepted(now),
+            _ => true,
+        },
+        Err(_) => pending.may_be_accepted(now),
     }
 }
 

@@ -1,8 +1,10 @@
 //! The chain of a certificate as handshakes send it, from what AWS hands out.
 
-use crate::identity::x509::is_self_signed;
 use crate::trust::certificates;
 use rustls::pki_types::CertificateDer;
+use webpki::{ALL_VERIFICATION_ALGS, EndEntityCert};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer as _;
 
 /// The leaf first, then its issuers. The root is found by its signature, wherever it stands, and left out: peers have it.
 ///
@@ -29,6 +31,13 @@ pub fn root(certificate: &str, chain: &str) -> Result<CertificateDer<'static>, S
         (Some(_), Some(_)) => Err("more than one root".to_owned()),
         (None, _) => Err("no root: nothing in the chain is signed with its own key".to_owned()),
     }
+}
+
+/// Whether a certificate is signed with its own key, as roots are; by an algorithm that peers verify.
+fn is_self_signed(der: &CertificateDer<'_>) -> bool {
+    let (Ok((_, read)), Ok(own)) = (X509Certificate::from_der(der), EndEntityCert::try_from(der)) else { return false };
+    let signed = |algorithm| own.verify_signature(algorithm, read.tbs_certificate.as_ref(), &read.signature_value.data).is_ok();
+    read.issuer() == read.subject() && ALL_VERIFICATION_ALGS.iter().any(|algorithm| signed(*algorithm))
 }
 
 /// An authority at the top has no chain.

@@ -10,7 +10,8 @@ const TOKEN_LIFE: Duration = Duration::from_secs(240);
 /// How long a certificate that AWS does not know yet, although it gave its name, is asked for.
 const UNKNOWN_FOR: Duration = Duration::from_secs(60);
 
-/// How long a certificate that our own bundle refuses is looked at again; the bundle may be what is wrong.
+/// How long a certificate that is not good is looked at again, or a tenth of its life, whichever is less. Our own bundle may be what is wrong; and
+/// whatever it is, a new one costs money each time.
 const REFUSED_FOR: Duration = Duration::from_secs(600);
 
 /// What was asked for.
@@ -50,9 +51,10 @@ impl Pending {
         self.is_younger(UNKNOWN_FOR, now)
     }
 
-    /// Whether our bundle may still come to accept the certificate.
+    /// Whether the certificate may still come to be good.
     pub fn may_be_accepted(&self, now: SystemTime) -> bool {
-        self.is_younger(REFUSED_FOR, now)
+        let life = self.ends.duration_since(self.since).unwrap_or_default();
+        self.is_younger(REFUSED_FOR.min(life / 10), now)
     }
 
     /// A clock that was set back makes it old: nobody knows how old.

@@ -86,6 +86,8 @@ fn a_request_is_kept_for_as_long_as_it_is_worth_something() {
     pending.arn = Some("arn".into());
     assert!(pending.is_of_use(at(3_599)) && !pending.is_of_use(at(3_600)));
     assert!(pending.may_appear(at(59)) && !pending.may_appear(at(60)));
-    assert!(pending.may_be_accepted(at(599)) && !pending.may_be_accepted(at(600)));
-    assert_ne!(Pending::new(&id, &[], Duration::from_secs(9), start).unwrap().token, pending.token);
+    assert!(pending.may_be_accepted(at(359)) && !pending.may_be_accepted(at(360)));
+    let long = Pending::new(&id, &[], Duration::from_secs(86_400), start).unwrap();
+    assert!(long.may_be_accepted(at(599)) && !long.may_be_accepted(at(600)));
+    assert_ne!(long.token, pending.token);
 }
