@@ -47,6 +47,8 @@ mod in_flight_limits_shed;
 #[cfg(feature = "aws")]
 mod issuing_budget_stops_loudly;
 mod large_bodies_stream_in_constant_memory;
+#[cfg(feature = "aws")]
+mod last_certificate_serves_through_aws_faults;
 mod latencies_begin_when_requests_are_due;
 mod less_loaded_endpoint_is_chosen;
 mod library_refusals_are_recorded;
@@ -86,4 +88,6 @@ mod upstream_names_outlive_dns;
 mod upstream_names_reload;
 mod websockets_pass_two_sidecars;
 mod websockets_pass_unchanged;
+#[cfg(feature = "aws")]
+mod workloads_of_one_private_ca_talk;
 mod wrong_peer_identity_sends_nothing;

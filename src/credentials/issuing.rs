@@ -1,9 +1,9 @@
 //! The issuing budget of this process and, where there is a directory, of those before it.
 
 use super::budget::{Budget, Ceilings, Exhausted};
-use super::files::replace;
 use crate::identity::SpiffeId;
 use crate::runtime::clock::Clock;
+use crate::runtime::files::replace;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::watch::read_capped;
 use crate::telemetry::metrics::Process;

@@ -1,10 +1,10 @@
 //! Our own certificate: sources, schedule, renewal.
 
 mod budget;
+mod cache;
 mod csr;
 pub mod dev;
 mod file;
-mod files;
 mod forecast;
 mod issued;
 mod issuing;
@@ -17,6 +17,7 @@ mod standing;
 mod tests;
 
 pub use budget::{Budget, Ceilings, Exhausted};
+pub use cache::{Cache, Kept};
 pub use csr::{SigningRequest, SigningRequestError};
 pub use file::FilePair;
 pub use forecast::{Forecast, Terms};

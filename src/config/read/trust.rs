@@ -38,7 +38,7 @@ fn entry(keys: Keys<'_>, issuers: &Issuers) -> Option<Settings> {
     let domain: Option<TrustDomain> = keys.required("domain", "\"prod.example\"");
     let kind = keys.or("source", Kind::Dev);
     let file: Option<PathBuf> = keys.optional("file");
-    let authority: Option<Authority> = keys.optional("authority");
+    let authority = keys.optional::<Authority>("authority").or_else(|| issuers.authority.clone());
     let dns_names: Vec<DnsPattern> = keys.or("dns_names", Vec::new());
     for (key, source, of_use) in [("file", "file", kind == Kind::File), ("authority", "acm-pca", kind.asks_authority())] {
         if keys.has(key) && !of_use {
@@ -49,7 +49,7 @@ fn entry(keys: Keys<'_>, issuers: &Issuers) -> Option<Settings> {
     if kind == Kind::File && !keys.has("file") {
         keys.problem("file", "is missing, and source is \"file\"", "write file = \"/path/to/roots.pem\"");
     }
-    if kind.asks_authority() && !keys.has("authority") && issuers.authority.is_none() {
+    if kind.asks_authority() && !keys.has("authority") && authority.is_none() {
         let instead = "write authority here, or in [credentials.acm_pca]";
         keys.problem("authority", "is missing, and source is \"acm-pca\"", instead);
     }
@@ -58,7 +58,7 @@ fn entry(keys: Keys<'_>, issuers: &Issuers) -> Option<Settings> {
         Kind::Dev => Source::Dev(issuers.dev_dir.clone()),
         Kind::File => Source::File(file?),
         #[cfg(feature = "aws")]
-        Kind::AcmPca => Source::AcmPca(authority.or_else(|| issuers.authority.clone())?),
+        Kind::AcmPca => Source::AcmPca(authority?),
     };
     Some(Settings { domain: domain?, source, dns_names: dns_names.into_iter().map(|name| name.0.as_str().to_owned()).collect() })
 }

@@ -1,8 +1,8 @@
 //! The development CA's two files, and what it issues.
 
-use crate::credentials::files::replace;
 use crate::identity::SpiffeId;
 use crate::identity::x509::{DEVELOPMENT_EXTENSION, Leaf};
+use crate::runtime::files::replace;
 use crate::trust::{DEVELOPMENT_ROOT_FILE, certificates};
 use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
