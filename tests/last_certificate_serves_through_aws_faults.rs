@@ -48,7 +48,7 @@ async fn what_aws_refuses() {
     let (setup, sidecar, authority) = start(&aws, &app, "40s").await;
     let table = [
         ("AccessDeniedException", format!("the role may not acm-pca:IssueCertificate on {}", authority.arn), "denied"),
-        ("InvalidArgsException", "look at template, validity and signing_algorithm".to_owned(), "refused"),
+        ("InvalidArgsException", "look at authority, template, validity and signing_algorithm".to_owned(), "refused"),
         ("ThrottlingException", "AWS throttles acm-pca:IssueCertificate".to_owned(), "throttled"),
         ("ExpiredTokenException", "AWS does not accept the credentials".to_owned(), "bad_credentials"),
         ("InternalFailure", "AWS fails at acm-pca:IssueCertificate".to_owned(), "unavailable"),

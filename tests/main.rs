@@ -8,6 +8,8 @@ mod admin_tcp_is_read_only;
 mod app_check_rules_readiness;
 mod app_down_is_502;
 mod app_over_h2c;
+#[cfg(feature = "aws")]
+mod authority_roots_outlive_aws;
 mod bad_certificate_file_keeps_old;
 mod bad_policy_keeps_old;
 mod buffered_bytes_bounds_memory;
@@ -43,6 +45,7 @@ mod http2_frames;
 mod http2_header_blocks;
 mod http2_messages;
 mod http2_streams;
+mod iam_policies_allow_what_is_called;
 mod in_flight_limits_shed;
 #[cfg(feature = "aws")]
 mod issuing_budget_stops_loudly;
@@ -77,6 +80,8 @@ mod slow_head_times_out;
 mod spoofed_identity_headers_replaced;
 mod stalled_readers_are_cut;
 mod support;
+#[cfg(feature = "aws")]
+mod task_credentials_reach_aws;
 mod trailers_pass;
 mod tunnels_end;
 mod two_uri_sans_rejected;

@@ -59,7 +59,7 @@ pub enum AwsError {
         said: String,
     },
     /// AWS refuses what was asked for; trying again does not help until it is changed.
-    #[error("AWS refuses {action}: look at template, validity and signing_algorithm in [credentials.acm_pca] ({code}: {said})")]
+    #[error("AWS refuses {action}: look at authority, template, validity and signing_algorithm in [credentials.acm_pca] ({code}: {said})")]
     Refused {
         /// What was to be done.
         action: String,

@@ -94,6 +94,11 @@ impl Aws {
         }
     }
 
+    /// Where a task finds its credentials.
+    pub fn task_credentials(&self) -> String {
+        format!("http://{}/_task", self.address)
+    }
+
     /// Lets a sidecar get its certificate from `authority`, and believe those that the root above it signed, beside [`Setup::ca`]'s.
     pub fn certify(&self, setup: &mut Setup, authority: &Authority, validity: &str) {
         self.lead(setup);

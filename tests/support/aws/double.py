@@ -6,7 +6,9 @@
     GET  /_chaos                the knobs, how often each operation was called, and how many certificates were issued
     POST /_authority {...}      makes a root and a short-lived subordinate below it; gives their ARNs and certificates
     POST /_authority/status     {"arn", "status"}: what an operator does to an authority
+    GET  /_task                 credentials, as the agent on an ECS host gives them to a task
 """
+import datetime
 import json
 import sys
 
@@ -32,7 +34,7 @@ class Handler(WSGIRequestHandler):
 class Double:
     def __init__(self):
         self.moto = DomainDispatcherApplication(create_backend_app)
-        self.own = {"/_chaos": chaos.turn, "/_authority": authority.make, "/_authority/status": authority.change}
+        self.own = {"/_chaos": chaos.turn, "/_authority": authority.make, "/_authority/status": authority.change, "/_task": task_credentials}
 
     def __call__(self, environ, start_response):
         own = self.own.get(environ["PATH_INFO"])
@@ -57,6 +59,12 @@ class Double:
             # The request took effect, and nobody learns what came of it.
             chaos.reset(environ["werkzeug.socket"])
         return held.release(answer, start_response)
+
+
+def task_credentials(_):
+    chaos.called("task")
+    expiration = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=6)
+    return {"AccessKeyId": "task", "SecretAccessKey": "task", "Token": "task", "Expiration": expiration.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
 class Held:
