@@ -66,4 +66,4 @@ image:
 
 # What a hundred thousand sidecars ask of the authority, in virtual time; draws docs/fleet.svg.
 fleet:
-	FLEET_SVG=$(CURDIR)/docs/fleet.svg cargo bench --locked --profile dev --features testing --bench fleet
+	FLEET_SVG=$(CURDIR)/docs/fleet.svg cargo bench --locked --profile dev --no-default-features --features testing --bench fleet

@@ -23,7 +23,7 @@ async fn from_validity_renewal_and_price() {
 
 #[tokio::test]
 async fn nothing_where_nothing_is_paid_for() {
-    assert_eq!(forecast(&Setup::new(), "200").await, "forecast: nothing is paid for with this credentials.source");
+    assert_eq!(forecast(&Setup::new(), "200").await, "forecast for 200 sidecars: nothing is paid for with this credentials.source");
 }
 
 async fn forecast(setup: &Setup, tasks: &str) -> String {

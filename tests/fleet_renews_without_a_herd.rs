@@ -26,9 +26,9 @@ fn over_an_outage_of_two_hours() {
     assert!(outcome.failed > 1_000 && outcome.least_left > 0.1, "{outcome:?}");
 }
 
-/// The worst moment for it: everybody started together and is due in just these two hours.
+/// The worst moment for it: everybody started together, and becomes due while it lasts or when it ends.
 #[test]
-fn over_an_outage_when_all_are_due() {
+fn over_an_outage_when_all_begin_to_be_due() {
     let begin = Begin::Launched { burst: 100, rate: 20 };
     let outcome = run(&Scenario { begin, outage: 12 * HOUR..14 * HOUR, until: 48 * HOUR, ..Scenario::week(SIDECARS) });
     assert_eq!((outcome.expired, outcome.without, outcome.stopped), (0, 0, 0));

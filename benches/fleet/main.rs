@@ -68,7 +68,7 @@ fn shown() -> Vec<Shown> {
         shown("cold start in one second, start_spread = \"2s\"", start(at_once, week.spread), 0, 3, false),
         shown("a week with an outage of 2 h", Scenario { outage: 48 * HOUR..50 * HOUR, ..week.clone() }, 46, 12, true),
         shown(
-            "two days with an outage of 2 h when all are due",
+            "two days with an outage of 2 h when all begin to be due",
             Scenario { begin: launched, outage: 12 * HOUR..14 * HOUR, until: 48 * HOUR, ..week.clone() },
             10,
             12,

@@ -93,7 +93,9 @@ fn forecast(loaded: &Loaded, tasks: u32) -> String {
                 pca.price
             )
         }
-        Source::Dev { .. } | Source::File { .. } => "forecast: nothing is paid for with this credentials.source".to_owned(),
+        Source::Dev { .. } | Source::File { .. } => {
+            format!("forecast for {}: nothing is paid for with this credentials.source", counted(tasks as usize, "sidecar"))
+        }
     }
 }
 

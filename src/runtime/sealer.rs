@@ -181,5 +181,4 @@ fn decrypt(key: &Key, bound: &[u8], nonce: &[u8], secret: &mut Vec<u8>) -> Resul
 }
 
 #[cfg(test)]
-#[path = "sealer/tests.rs"]
 mod tests;
