@@ -17,14 +17,14 @@ async fn mistakes_in_every_file() {
         .set("timeouts.hed", "'10s'")
         .set("limits.connections", "'many'")
         .set("inbound.app_protocol", "'h3'")
-        .set("credentials.cache.dir", "'/tmp'")
+        .set("credentials.cache.kms_key", "'alias/sealer'")
         .set("nonsense.key", "1")
         .table("upstream", "hosts = ['UPPER']\naddress = 'nowhere'\nid = 'spiffe://elsewhere.example/x'");
     setup.write_policy(POLICY);
     replace(&setup.path("orders.pem"), "-----BEGIN CERTIFICATE-----\nbm90IG9uZQ==\n-----END CERTIFICATE-----\n");
     replace(&setup.path("roots.pem"), "no PEM at all\n");
     let said = refused(&mut setup).await;
-    let keys = ["timeouts.idle", "timeouts.hed", "limits.connections", "inbound.app_protocol", "credentials.cache", "nonsense"];
+    let keys = ["timeouts.idle", "timeouts.hed", "limits.connections", "inbound.app_protocol", "credentials.cache.kms_key", "nonsense"];
     let keys = keys.into_iter().chain(["upstream[0].hosts", "upstream[0].address"]);
     for key in keys {
         let line = said.lines().find(|line| line.contains(key)).unwrap_or_else(|| panic!("{key} is not named:\n{said}"));
