@@ -1,4 +1,4 @@
-.PHONY: test lint doc dev bench compare compare-emulated guard soak fuzz fuzz-briefly image
+.PHONY: test lint doc dev bench compare compare-emulated guard soak fuzz fuzz-briefly image fleet
 
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
@@ -63,3 +63,7 @@ fuzz-briefly:
 # The container image, built and tried with the Docker engine that is there.
 image:
 	deploy/image/try
+
+# What a hundred thousand sidecars ask of the authority, in virtual time; draws docs/fleet.svg.
+fleet:
+	FLEET_SVG=$(CURDIR)/docs/fleet.svg cargo bench --locked --profile dev --features testing --bench fleet

@@ -14,6 +14,8 @@ mod bad_certificate_file_keeps_old;
 mod bad_policy_keeps_old;
 mod buffered_bytes_bounds_memory;
 mod bypasses;
+#[cfg(feature = "aws")]
+mod check_forecasts_costs;
 mod config_examples_load;
 mod configuration_problems_all_at_once;
 mod connection_cap_recovers;
@@ -24,6 +26,7 @@ mod drain_finishes_in_flight;
 mod drain_waits_for_handshakes;
 mod exposed_app_is_reported;
 mod extended_connect;
+mod fleet_renews_without_a_herd;
 mod foreign_trust_domain_rejected;
 mod full_disk_is_loud;
 mod grpc_calls_pass;
@@ -44,6 +47,9 @@ mod http2_messages;
 mod http2_streams;
 mod iam_policies_allow_what_is_called;
 mod in_flight_limits_shed;
+#[cfg(feature = "aws")]
+mod issuing_budget_stops_loudly;
+mod kept_certificates_outlive_restarts;
 mod large_bodies_stream_in_constant_memory;
 #[cfg(feature = "aws")]
 mod last_certificate_serves_through_aws_faults;
@@ -54,6 +60,7 @@ mod loops_are_refused;
 mod messages_pass_unchanged;
 mod names_need_no_c_library;
 mod own_expiry_cuts_connection;
+mod own_listener_shows_the_certificate;
 mod panics_are_contained;
 mod peer_connections_end_with_certificates;
 mod peer_expiry_cuts_connection;

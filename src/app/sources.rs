@@ -4,6 +4,11 @@
 use crate::aws::{AcmPcaSource, AuthorityRoots, Aws};
 use crate::credentials::dev::DevSource;
 use crate::credentials::{self, FilePair};
+#[cfg(feature = "aws")]
+use crate::credentials::{Cache, Issuing};
+use crate::runtime::readiness::Readiness;
+#[cfg(feature = "aws")]
+use crate::runtime::sealer::KeyFile;
 use crate::trust::{self, DEVELOPMENT_ROOT_FILE, DevelopmentRoots, FileSource, TrustSource};
 #[cfg(feature = "aws")]
 use crate::upstream::Resolver;
@@ -12,7 +17,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What makes the sources of roots, and of our own certificate.
-pub fn factories() -> (trust::Factory, credentials::Factory) {
+pub fn factories(readiness: &Readiness) -> (trust::Factory, credentials::Factory) {
+    #[cfg(feature = "aws")]
+    let readiness = readiness.clone();
+    #[cfg(not(feature = "aws"))]
+    let _ = readiness;
     #[cfg(feature = "aws")]
     let (for_roots, for_certificates) = {
         let aws = aws();
@@ -30,7 +39,14 @@ pub fn factories() -> (trust::Factory, credentials::Factory) {
             Box::new(FilePair::new(settings.id.clone(), chain.clone(), key.clone(), clock, bundles))
         }
         #[cfg(feature = "aws")]
-        credentials::Source::AcmPca(pca) => Box::new(AcmPcaSource::new(for_certificates.clone(), settings, pca.clone(), clock, bundles)),
+        credentials::Source::AcmPca(pca) => {
+            let issuing = Issuing::new(pca.ceilings, settings.id.clone(), pca.cache.as_deref(), Arc::clone(&clock), readiness.clone());
+            let cache = pca.cache.as_deref().zip(pca.sealing_key.clone()).map(|(dir, key)| {
+                // Sealed under a key that somebody else keeps.
+                Cache::new(dir, Arc::new(KeyFile::new(key)), settings, readiness.clone())
+            });
+            Box::new(AcmPcaSource::new(for_certificates.clone(), settings, pca.clone(), issuing, cache, clock, bundles))
+        }
     });
     (roots, certificates)
 }

@@ -1,11 +1,11 @@
 //! Our certificate from AWS Private CA. The key pair is made here and never leaves the process.
 
-use super::call::call;
+use super::call::{Throttled, call};
 use super::chain::assemble;
 use super::client::Aws;
 use super::error::AwsError;
 use super::pending::Pending;
-use crate::credentials::{AcmPca, CertificateSource, Issued, Settings, SigningAlgorithm, SourceError};
+use crate::credentials::{AcmPca, Cache, CertificateSource, Issued, Issuing, Setback, Settings, SigningAlgorithm, SourceError};
 use crate::identity::SpiffeId;
 use crate::runtime::clock::Clock;
 use crate::trust::{BoxFuture, Bundles};
@@ -33,22 +33,42 @@ pub struct AcmPcaSource {
     clock: Arc<dyn Clock>,
     bundles: watch::Receiver<Option<Arc<Bundles>>>,
     signing: Option<Signing>,
+    issuing: Issuing,
+    cache: Option<Cache>,
+    /// The cache was asked.
+    recalled: bool,
     pending: Option<Pending>,
     /// The last attempt failed for want of trust: new bundles are a reason to try again.
     distrusted: bool,
 }
 
 impl AcmPcaSource {
-    /// Issues for the workload of `settings`; `bundles` judge what is issued.
+    /// Issues for the workload of `settings` within the budget of `issuing`, and keeps it in `cache`; `bundles` judge what is issued.
     pub fn new(
         aws: Aws,
         settings: &Settings,
         wanted: AcmPca,
+        issuing: Issuing,
+        cache: Option<Cache>,
         clock: Arc<dyn Clock>,
         bundles: watch::Receiver<Option<Arc<Bundles>>>,
     ) -> Self {
         let (id, dns_names) = (settings.id.clone(), settings.dns_names.clone());
-        Self { aws, client: None, id, dns_names, wanted, clock, bundles, signing: None, pending: None, distrusted: false }
+        Self {
+            aws,
+            client: None,
+            id,
+            dns_names,
+            wanted,
+            clock,
+            bundles,
+            signing: None,
+            issuing,
+            cache,
+            recalled: false,
+            pending: None,
+            distrusted: false,
+        }
     }
 
     /// Goes on where the last attempt stopped.
@@ -57,11 +77,12 @@ impl AcmPcaSource {
         let bundles = self.bundles.borrow_and_update().clone();
         self.distrusted = bundles.is_none();
         let bundles = bundles.ok_or(SourceError::NoTrust)?;
-        let until = Instant::now() + ATTEMPT;
-        let client = match &self.client {
-            Some(client) => client.clone(),
-            None => self.client.insert(self.aws.acm_pca(&self.wanted.authority).await).clone(),
-        };
+        if let (Some(cache), false) = (&self.cache, std::mem::replace(&mut self.recalled, true))
+            && let Some(issued) = cache.recall(&bundles, self.clock.now()).await
+        {
+            return Ok(issued);
+        }
+        let (client, until) = (self.client().await, Instant::now() + ATTEMPT);
         let now = self.clock.now();
         self.pending.take_if(|pending| !pending.is_of_use(now));
         let pending = match &mut self.pending {
@@ -70,19 +91,39 @@ impl AcmPcaSource {
         };
         let arn = match &pending.arn {
             Some(arn) => arn.clone(),
-            None => ask(&client, &self.wanted, &mut self.signing, pending, until).await.map_err(elsewhere)?,
+            None => {
+                let signing = match &self.signing {
+                    Some(signing) => signing.clone(),
+                    None => self.signing.insert(signing(&client, &self.wanted, until).await.map_err(elsewhere)?).clone(),
+                };
+                self.issuing.take().await?;
+                let arn = issue_certificate(&client, &self.wanted, pending, signing, until).await.map_err(elsewhere)?;
+                tracing::info!(%arn, "a certificate was asked for");
+                // From here on AWS is only asked for what it named; kept first, as this attempt may be dropped at every wait.
+                pending.arn = Some(arn.clone());
+                self.issuing.issued().await;
+                arn
+            }
         };
-        // From here on AWS is only asked for what it named; kept here, as this attempt may be dropped at every wait.
-        pending.arn = Some(arn.clone());
         let obtained = match poll(&client, &self.wanted, &arn, until).await {
             Ok((certificate, chain)) => judge(&self.id, pending, &bundles, &certificate, &chain, self.clock.now()),
             Err(error) => Err(elsewhere(error)),
         };
+        if let (Ok(issued), Some(cache)) = (&obtained, &self.cache) {
+            cache.remember(issued, pending.request.key()).await;
+        }
         self.distrusted = matches!(obtained, Err(SourceError::Refused(_)));
         if !is_kept(pending, &obtained, self.clock.now()) {
             self.pending = None;
         }
         obtained
+    }
+
+    async fn client(&mut self) -> Client {
+        match &self.client {
+            Some(client) => client.clone(),
+            None => self.client.insert(self.aws.acm_pca(&self.wanted.authority).await).clone(),
+        }
     }
 }
 
@@ -106,17 +147,6 @@ impl CertificateSource for AcmPcaSource {
     }
 }
 
-/// Asks for a certificate; gives its name.
-async fn ask(client: &Client, wanted: &AcmPca, known: &mut Option<Signing>, pending: &Pending, until: Instant) -> Result<String, AwsError> {
-    let signing = match known {
-        Some(signing) => signing.clone(),
-        None => known.insert(signing(client, wanted, until).await?).clone(),
-    };
-    let arn = issue_certificate(client, wanted, pending, signing, until).await?;
-    tracing::info!(%arn, "a certificate was asked for");
-    Ok(arn)
-}
-
 /// Makes what came a certificate of ours, if it is one and peers would accept it.
 fn judge(
     id: &SpiffeId,
@@ -136,7 +166,7 @@ fn judge(
 fn is_kept(pending: &Pending, outcome: &Result<Issued, SourceError>, now: SystemTime) -> bool {
     match outcome {
         Ok(_) => false,
-        Err(SourceError::Authority(error)) => match error.downcast_ref() {
+        Err(SourceError::Authority { error, .. }) => match error.downcast_ref() {
             Some(AwsError::Failed { .. }) => false,
             Some(AwsError::NotFound { .. }) => pending.may_appear(now),
             Some(AwsError::Answer { .. }) => pending.may_be_accepted(now),
@@ -158,7 +188,7 @@ async fn signing(client: &Client, wanted: &AcmPca, until: Instant) -> Result<Sig
         SigningAlgorithm::Sha384WithRsa => Signing::Sha384Withrsa,
         SigningAlgorithm::Sha512WithRsa => Signing::Sha512Withrsa,
         SigningAlgorithm::Auto => {
-            let described = call(OPERATION, until, || {
+            let described = call(OPERATION, Throttled::SentAgain, until, || {
                 let sent = client.describe_certificate_authority().certificate_authority_arn(arn).send();
                 Box::pin(async move { sent.await.map_err(|error| AwsError::of(OPERATION, arn, &error)) })
             });
@@ -198,7 +228,7 @@ async fn issue_certificate(
     // Hours need an absolute end: the least that DAYS can say is one.
     let validity = Validity::builder().r#type(ValidityPeriodType::Absolute).value(i64::try_from(ends).unwrap_or(i64::MAX)).build();
     let validity = validity.map_err(|error| answer(OPERATION, error.to_string()))?;
-    let issued = call(OPERATION, until, || {
+    let issued = call(OPERATION, Throttled::Told, until, || {
         let request = client
             .issue_certificate()
             .certificate_authority_arn(authority)
@@ -219,7 +249,7 @@ async fn poll(client: &Client, wanted: &AcmPca, arn: &str, until: Instant) -> Re
     let authority = wanted.authority.as_str();
     let (mut wait, longest) = POLL;
     loop {
-        let got = call(OPERATION, until, || {
+        let got = call(OPERATION, Throttled::SentAgain, until, || {
             let sent = client.get_certificate().certificate_authority_arn(authority).certificate_arn(arn).send();
             Box::pin(async move { sent.await.map_err(|error| AwsError::of(OPERATION, arn, &error)) })
         });
@@ -242,5 +272,10 @@ fn answer(operation: &str, problem: impl Into<String>) -> AwsError {
 }
 
 fn elsewhere(error: AwsError) -> SourceError {
-    SourceError::Authority(Box::new(error))
+    let setback = match error {
+        AwsError::InProgress { .. } => Setback::Here,
+        AwsError::Throttled { .. } => Setback::Throttled,
+        _ => Setback::Elsewhere,
+    };
+    SourceError::Authority { error: Box::new(error), setback }
 }

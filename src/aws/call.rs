@@ -12,6 +12,15 @@ const REQUESTS: u32 = 4;
 /// The longest wait before the second request of a call; it doubles with each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
+/// What becomes of a request that AWS throttles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Throttled {
+    /// It is sent again, like others that fail for a moment.
+    SentAgain,
+    /// Whoever calls is told: how long to wait among many that wait is not for one call to say.
+    Told,
+}
+
 /// Sends until there is an answer, until AWS says no for good, or until `until`; waits between with full jitter.
 ///
 /// # Errors
@@ -21,6 +30,7 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// A request that is dropped may have taken effect; what `send` asks for must bear being asked for twice.
 pub async fn call<'a, T>(
     operation: &'static str,
+    throttled: Throttled,
     until: Instant,
     send: impl Fn() -> BoxFuture<'a, Result<T, AwsError>>,
 ) -> Result<T, AwsError> {
@@ -36,7 +46,8 @@ pub async fn call<'a, T>(
         };
         metrics::aws_called(operation, error.reason());
         let wait = ceiling.mul_f64(fastrand::f64());
-        if sent == REQUESTS || !error.is_transient() || Instant::now() + wait >= until {
+        let told = throttled == Throttled::Told && matches!(error, AwsError::Throttled { .. });
+        if told || sent == REQUESTS || !error.is_transient() || Instant::now() + wait >= until {
             return Err(error);
         }
         tracing::debug!(operation, %error, "asking AWS again");

@@ -1,6 +1,6 @@
 //! The root above a private CA as a source of trust.
 
-use super::call::call;
+use super::call::{Throttled, call};
 use super::chain::root;
 use super::client::Aws;
 use super::error::AwsError;
@@ -71,7 +71,7 @@ impl AuthorityRoots {
         const OPERATION: &str = "GetCertificateAuthorityCertificate";
         let client = self.aws.acm_pca(&self.authority).await;
         let arn = self.authority.as_str();
-        let got = call(OPERATION, Instant::now() + ATTEMPT, || {
+        let got = call(OPERATION, Throttled::SentAgain, Instant::now() + ATTEMPT, || {
             let sent = client.get_certificate_authority_certificate().certificate_authority_arn(arn).send();
             Box::pin(async move { sent.await.map_err(|error| AwsError::of(OPERATION, arn, &error)) })
         });

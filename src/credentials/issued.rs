@@ -1,5 +1,6 @@
 //! A certificate that is ours, with its key, ready for handshakes.
 
+use super::schedule::Life;
 use crate::identity::SpiffeId;
 use crate::identity::x509::{Leaf, LeafError, UriError};
 use crate::trust::{Bundles, RefusedPeer, Usage, verify};
@@ -96,6 +97,11 @@ impl Issued {
     /// The chain, leaf first.
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.certified.cert
+    }
+
+    /// From when we got it to its end.
+    pub fn life(&self) -> Life {
+        Life { issued_at: self.issued_at, not_after: self.leaf.not_after }
     }
 
     /// The end of its validity.

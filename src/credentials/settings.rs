@@ -1,5 +1,7 @@
 //! `[credentials]` and `[workload]` as far as the certificate goes.
 
+use super::budget::Ceilings;
+use super::forecast::Terms;
 use crate::identity::SpiffeId;
 use crate::trust::Authority;
 use std::path::PathBuf;
@@ -40,8 +42,8 @@ pub enum Source {
     AcmPca(AcmPca),
 }
 
-/// `[credentials.acm_pca]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// `[credentials.acm_pca]`, and `[credentials.cache]`.
+#[derive(Debug, Clone, PartialEq)]
 pub struct AcmPca {
     /// Who issues.
     pub authority: Authority,
@@ -51,6 +53,23 @@ pub struct AcmPca {
     pub validity: Duration,
     /// What the authority signs with.
     pub signing_algorithm: SigningAlgorithm,
+    /// How many certificates may be asked for.
+    pub ceilings: Ceilings,
+    /// The price of a certificate, for forecasts. Default 0.058.
+    pub price: f64,
+    /// From the start to the first request: up to this, at random. Default 2 s.
+    pub start_spread: Duration,
+    /// Where the count of issues outlives the process; nowhere by default.
+    pub cache: Option<PathBuf>,
+    /// The key under which certificate and key outlive it too, sealed, in the same directory; they do not by default.
+    pub sealing_key: Option<PathBuf>,
+}
+
+impl AcmPca {
+    /// What its certificates are issued by.
+    pub fn terms(&self, renew: Renew) -> Terms {
+        Terms { validity: self.validity, renew, ceilings: self.ceilings, price: self.price }
+    }
 }
 
 /// A template of AWS Private CA, such as `EndEntityCertificate/V1`.
@@ -101,6 +120,15 @@ pub enum SigningAlgorithm {
 }
 
 impl Source {
+    /// From the start to the first attempt: up to this, at random.
+    pub fn start_spread(&self) -> Duration {
+        match self {
+            Self::Dev { .. } | Self::File { .. } => Duration::ZERO,
+            #[cfg(feature = "aws")]
+            Self::AcmPca(pca) => pca.start_spread,
+        }
+    }
+
     /// Whether asking it again costs nothing: an authority that is paid for each certificate is asked when one is due.
     pub fn is_reread(&self) -> bool {
         match self {

@@ -1,8 +1,10 @@
 //! Where our certificate comes from.
 
+use super::budget::Exhausted;
 use super::csr::SigningRequestError;
 use super::dev::DevError;
 use super::issued::{Issued, KeyError};
+use super::schedule::Setback;
 use super::settings::Settings;
 use crate::runtime::clock::Clock;
 use crate::trust::{BoxFuture, Bundles, PemError, RefusedPeer};
@@ -64,6 +66,27 @@ pub enum SourceError {
     #[error(transparent)]
     Request(#[from] SigningRequestError),
     /// A certificate authority elsewhere gives none; what it says tells whether trying again helps.
-    #[error("{0}")]
-    Authority(Box<dyn std::error::Error + Send + Sync>),
+    #[error("{error}")]
+    Authority {
+        /// What it says.
+        error: Box<dyn std::error::Error + Send + Sync>,
+        /// What the pause before the next attempt follows from.
+        setback: Setback,
+    },
+    /// The issuing budget is used up; it passes by itself.
+    #[error(transparent)]
+    Budget(#[from] Exhausted),
+    /// The source did not answer in the time that an attempt has.
+    #[error("the source did not answer within 60 s")]
+    Silent,
+}
+
+impl SourceError {
+    /// What the pause before the next attempt follows from.
+    pub fn setback(&self) -> Setback {
+        match self {
+            Self::Authority { setback, .. } => *setback,
+            _ => Setback::Here,
+        }
+    }
 }

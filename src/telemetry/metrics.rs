@@ -57,6 +57,9 @@ names! {
     counter PANICS = "countersign_panics_total", (Unit::Count), "Panics that were contained.";
     counter ACCEPT_ERRORS = "countersign_accept_errors_total", (Unit::Count), "Errors of accept(2), each followed by a pause.";
     counter ROTATIONS = "countersign_rotations_total", (Unit::Count), "Certificate renewals by result (ok, failed).";
+    counter ISSUES = "countersign_issues_total", (Unit::Count), "Certificates that a CA elsewhere issued for us.";
+    gauge ISSUING_STOPPED = "countersign_issuing_stopped", (Unit::Count), "1 while a ceiling of the issuing budget keeps us from asking for a certificate.";
+    counter SELF_PROBES = "countersign_self_probes_total", (Unit::Count), "Handshakes with our own listener after a renewal, by result (ok, differs, refused, failed, unanswered).";
     counter RESOLUTIONS = "countersign_dns_resolutions_total", (Unit::Count), "Questions for names of upstreams by result (ok, no_such_name, no_address, server_failure, timeout, no_resolver, failed).";
     gauge ENDPOINTS = "countersign_upstream_endpoints", (Unit::Count), "Addresses in use by upstream, whose first host names it; beyond 64 upstreams, all together as `other`.";
     gauge APP_EXPOSED = "countersign_app_exposed", (Unit::Count), "1 while the app listens on more than loopback, so that it can be reached past the sidecar.";
@@ -88,6 +91,10 @@ pub struct Process {
     pub rotations_failed: Counter,
     /// [`SVID_EXPIRES`].
     pub svid_expires: Gauge,
+    /// [`ISSUES`].
+    pub issues: Counter,
+    /// [`ISSUING_STOPPED`].
+    pub issuing_stopped: Gauge,
     /// [`APP_EXPOSED`].
     pub app_exposed: Gauge,
     /// [`APP_WELL`].
@@ -122,6 +129,8 @@ impl Process {
             rotations_ok: counter!(ROTATIONS, "result" => "ok"),
             rotations_failed: counter!(ROTATIONS, "result" => "failed"),
             svid_expires: gauge!(SVID_EXPIRES),
+            issues: counter!(ISSUES),
+            issuing_stopped: gauge!(ISSUING_STOPPED),
             app_exposed: gauge!(APP_EXPOSED),
             app_well: gauge!(APP_WELL),
             policy_ok: counter!(POLICY_RELOADS, "result" => "ok"),
@@ -293,6 +302,11 @@ pub fn aws_called(operation: &'static str, result: &'static str) {
 /// Counts a question whether the app is well; `result` is a closed label.
 pub fn app_checked(result: &'static str) {
     counter!(APP_CHECKS, "result" => result).increment(1);
+}
+
+/// Counts a handshake with our own listener; `result` is a closed label.
+pub fn self_probed(result: &'static str) {
+    counter!(SELF_PROBES, "result" => result).increment(1);
 }
 
 /// [`ENDPOINTS`] of the upstream with this name, which the operator wrote; the caller keeps to a budget of names.

@@ -104,7 +104,9 @@ impl Aws {
         self.lead(setup);
         setup.unset("credentials").set("credentials.source", "'acm-pca'");
         setup.set("credentials.acm_pca.authority", &format!("'{}'", authority.arn));
-        setup.set("credentials.acm_pca.validity", &format!("'{validity}'"));
+        setup.set("credentials.acm_pca.validity", &format!("'{validity}'")).set("credentials.acm_pca.start_spread", "'0s'");
+        // Lives of seconds are far from what a budget is made for.
+        setup.set("credentials.acm_pca.max_issues_per_hour", "20000").set("credentials.acm_pca.max_issues_per_day", "200000");
         std::fs::write(setup.path("roots.pem"), setup.ca.root_pem() + &authority.root_pem).unwrap();
     }
 

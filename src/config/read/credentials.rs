@@ -1,7 +1,7 @@
 //! `[workload]` and `[credentials]`.
 
 use crate::config::keys::{Choice, DnsName, Keys};
-use crate::credentials::{AcmPca, Renew, Settings, SigningAlgorithm, Source, Template};
+use crate::credentials::{AcmPca, Ceilings, Renew, Settings, SigningAlgorithm, Source, Template};
 use crate::identity::SpiffeId;
 use crate::trust::Authority;
 use std::collections::BTreeMap;
@@ -69,11 +69,12 @@ pub(super) struct Issuers {
 /// Gives also who issues, whom trust may point at.
 pub(super) fn read(root: &Keys<'_>, id: Option<SpiffeId>, dns_names: Vec<String>) -> (Issuers, Option<Settings>) {
     let keys = root.table("credentials");
-    keys.not_built(&["cache"]);
     let kind = keys.required("source", &Kind::examples());
     let (dev_dir, validity) = dev(&keys);
     let file = file(&keys, kind == Some(Kind::File));
+    let (cache, sealing_key) = cache(&keys);
     let pca = acm_pca(&keys, kind.is_some_and(Kind::needs_authority));
+    let pca = pca.map(|pca| AcmPca { cache, sealing_key, ..pca });
     let renew = renew(&keys);
     keys.close();
     let issuers = Issuers { dev_dir: dev_dir.clone(), authority: pca.as_ref().map(|pca| pca.authority.clone()) };
@@ -112,9 +113,20 @@ fn file(credentials: &Keys<'_>, needed: bool) -> Option<(PathBuf, PathBuf)> {
     chain.zip(key)
 }
 
+/// The directory, and the key that seals what is kept there.
+fn cache(credentials: &Keys<'_>) -> (Option<PathBuf>, Option<PathBuf>) {
+    let keys = credentials.table("cache");
+    keys.not_built(&["kms_key"]);
+    let (dir, sealing_key) = (keys.optional("dir"), keys.optional("sealing_key_file"));
+    if keys.has("sealing_key_file") && !keys.has("dir") {
+        keys.problem("sealing_key_file", "is of no use without dir", "write dir = \"/var/cache/countersign\", or leave it out");
+    }
+    keys.close();
+    (dir, sealing_key)
+}
+
 fn acm_pca(credentials: &Keys<'_>, needed: bool) -> Option<AcmPca> {
     let keys = credentials.table("acm_pca");
-    keys.not_built(&["max_issues_per_hour", "max_issues_per_day", "price_per_certificate"]);
     let authority: Option<Authority> = keys.optional("authority");
     if needed && !keys.has("authority") {
         let instead = "write authority = \"arn:aws:acm-pca:<region>:<account>:certificate-authority/<id>\"";
@@ -123,8 +135,29 @@ fn acm_pca(credentials: &Keys<'_>, needed: bool) -> Option<AcmPca> {
     let template = keys.or("template", Template::default());
     let validity = keys.within("validity", DAY, Duration::from_secs(2)..=365 * DAY);
     let signing_algorithm = keys.or("signing_algorithm", SigningAlgorithm::default());
+    let ceilings = ceilings(&keys);
+    let price = keys.within("price_per_certificate", 0.058, 0.0..=1_000.0);
+    let start_spread = keys.within("start_spread", Duration::from_secs(2), Duration::ZERO..=DAY / 12);
     keys.close();
-    authority.map(|authority| AcmPca { authority, template, validity, signing_algorithm })
+    authority.map(|authority| AcmPca {
+        authority,
+        template,
+        validity,
+        signing_algorithm,
+        ceilings,
+        price,
+        start_spread,
+        cache: None,
+        sealing_key: None,
+    })
+}
+
+fn ceilings(keys: &Keys<'_>) -> Ceilings {
+    let default = Ceilings::default();
+    Ceilings {
+        per_hour: keys.within(Ceilings::PER_HOUR, default.per_hour, 1..=20_000),
+        per_day: keys.within(Ceilings::PER_DAY, default.per_day, 1..=200_000),
+    }
 }
 
 fn renew(credentials: &Keys<'_>) -> Renew {

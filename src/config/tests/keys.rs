@@ -65,7 +65,7 @@ file = "env:P"
 #[cfg(feature = "aws")]
 #[test]
 fn a_private_ca_issues_and_is_believed() {
-    use crate::credentials::{AcmPca, SigningAlgorithm, Template};
+    use crate::credentials::{AcmPca, Ceilings, SigningAlgorithm, Template};
     use crate::trust::{self, Authority};
     let [own, other] = [
         "arn:aws:acm-pca:eu-west-1:123456789012:certificate-authority/a",
@@ -73,6 +73,7 @@ fn a_private_ca_issues_and_is_believed() {
     ];
     let text = format!(
         "[credentials]\nsource = 'acm-pca'\n[credentials.acm_pca]\nauthority = '{own}'\nvalidity = '8h'\nsigning_algorithm = 'SHA384WITHECDSA'\n\
+         max_issues_per_hour = 7\nprice_per_certificate = 0.75\nstart_spread = '400s'\n[credentials.cache]\ndir = '/var/cache/countersign'\nsealing_key_file = '/etc/sealing.key'\n\
          [[trust]]\ndomain = 'd'\nsource = 'acm-pca'\n[[trust]]\ndomain = 'e'\nsource = 'acm-pca'\nauthority = '{other}'\n"
     );
     let loaded = load(&text).unwrap();
@@ -82,6 +83,11 @@ fn a_private_ca_issues_and_is_believed() {
         template: Template::default(),
         validity: Duration::from_secs(8 * 3_600),
         signing_algorithm: SigningAlgorithm::Sha384WithEcdsa,
+        ceilings: Ceilings { per_hour: 7, ..Ceilings::default() },
+        price: 0.75,
+        start_spread: Duration::from_secs(400),
+        cache: Some("/var/cache/countersign".into()),
+        sealing_key: Some("/etc/sealing.key".into()),
     };
     assert_eq!(loaded.config.credentials.source, Source::AcmPca(expected));
     let sources: Vec<_> = loaded.config.trust.into_iter().map(|trust| trust.source).collect();
@@ -124,6 +130,10 @@ fn warnings_do_not_refuse() {
         ("[audit]\nsink = 'none'", "audit.sink: keeps no record of any decision"),
         ("[inbound]\napp = 'http://10.0.0.1:80'", "inbound.app: is not loopback"),
         ("[[upstream]]\nhosts = ['p']\naddress = 'p:1'\nid = 'spiffe://d/p'", "upstream[0].hosts: is of no use without [outbound]"),
+        (
+            "[credentials]\nsource = 'dev'\n[credentials.cache]\ndir = 'c'",
+            "credentials.cache.dir: is of no use with this credentials.source; leave it out, or change the source",
+        ),
         (
             "[credentials]\nsource = 'dev'\n[credentials.file]\nkey = 'k'",
             "credentials.file.key: is of no use with this credentials.source; leave it out, or change the source",

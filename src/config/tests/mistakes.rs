@@ -65,6 +65,7 @@ fn unknown_keys_are_refused_in_every_section() {
         "[credentials.dev]",
         "[credentials.file]",
         "[credentials.acm_pca]",
+        "[credentials.cache]",
         "[credentials.renew]",
     ];
     for section in sections {
@@ -87,10 +88,7 @@ fn what_is_not_built_yet_is_refused_by_name() {
         ("[webhook]", "webhook"),
         ("[metrics]\nemf = false", "metrics"),
         ("[trace]\notlp = ''", "trace"),
-        ("[credentials]\nsource = 'dev'\n[credentials.acm_pca]\nmax_issues_per_hour = 1", "credentials.acm_pca.max_issues_per_hour"),
-        ("[credentials]\nsource = 'dev'\n[credentials.acm_pca]\nmax_issues_per_day = 1", "credentials.acm_pca.max_issues_per_day"),
-        ("[credentials]\nsource = 'dev'\n[credentials.acm_pca]\nprice_per_certificate = 1.0", "credentials.acm_pca.price_per_certificate"),
-        ("[credentials]\nsource = 'dev'\n[credentials.cache]", "credentials.cache"),
+        ("[credentials]\nsource = 'dev'\n[credentials.cache]\nkms_key = 'k'", "credentials.cache.kms_key"),
         ("[[trust]]\ndomain = 'd'\n[trust.revocation]\nmode = 'off'", "trust[0].revocation"),
         ("[inbound]\nproxy_protocol = 'off'", "inbound.proxy_protocol"),
         ("[inbound]\nproxy_from = []", "inbound.proxy_from"),
@@ -164,6 +162,29 @@ fn a_source_in_aws_needs_its_authority() {
             "trust[0].authority: is missing, and source is \"acm-pca\"; write authority here, or in [credentials.acm_pca]",
         ),
     ]);
+}
+
+/// The schedule must fit into the budget twice: who has too little of it learns that before, and what to write.
+#[cfg(feature = "aws")]
+#[test]
+fn a_budget_that_the_schedule_needs_alone_is_refused() {
+    let text = |validity: &str, keys: &str| {
+        format!(
+            "[credentials]\nsource = 'acm-pca'\n[credentials.acm_pca]\nauthority = '{ARN}'\nvalidity = '{validity}'\n{keys}\n\
+             [credentials.renew]\nafter = 0.5\n"
+        )
+    };
+    let day = "credentials.acm_pca.max_issues_per_day: is 48, and the schedule of credentials.acm_pca.validity alone needs 48 a day; \
+               write max_issues_per_day = 96, or a longer validity";
+    expect(&[(&text("1h", ""), day)]);
+    let hour = "credentials.acm_pca.max_issues_per_hour: is 12, and the schedule of credentials.acm_pca.validity alone needs 24 an hour; \
+                write max_issues_per_hour = 48, or a longer validity";
+    expect(&[(&text("5m", "max_issues_per_day = 2000"), hour)]);
+    for (validity, keys) in
+        [("24h", ""), ("2h", ""), ("1h", "max_issues_per_day = 96"), ("7d", "max_issues_per_hour = 1\nmax_issues_per_day = 1")]
+    {
+        assert!(load(&text(validity, keys)).is_ok(), "{validity} {keys}");
+    }
 }
 
 #[cfg(not(feature = "aws"))]
