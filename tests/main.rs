@@ -15,6 +15,7 @@ mod configuration_problems_all_at_once;
 mod connection_cap_recovers;
 mod declined_streams_are_tried_again;
 mod denials_are_in_the_ring_before_the_response;
+mod denied_peers_are_cut;
 mod dev_root_refused_in_production;
 mod drain_finishes_in_flight;
 mod drain_waits_for_handshakes;

@@ -6,13 +6,16 @@ use crate::credentials::{self, Issued};
 use crate::document::{Place, Problem};
 use crate::identity::SpiffeId;
 use crate::policy::{self, LoadError};
-use crate::trust::{self, Bundle, Bundles, DEVELOPMENT_ROOT_FILE, DevelopmentRoots, TrustError, Usage, certificates, verify};
+use crate::trust::{
+    self, BadLine, Bundle, Bundles, DEVELOPMENT_ROOT_FILE, DenyList, DevelopmentRoots, Revocation, TrustError, Usage, certificates, verify,
+};
 use crate::upstream::Protocol;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 use zeroize::Zeroizing;
 
@@ -59,6 +62,7 @@ impl Referenced {
             trust::Source::File(path) => (format!("trust[{index}].file"), path.clone()),
         };
         let file = path.display().to_string();
+        let revocation = self.revocation(index, settings);
         if matches!(settings.source, trust::Source::Dev(_)) && !path.exists() {
             if let DevelopmentRoots::Refused(variable) = development {
                 self.malformed.push(in_production(&key, &file, variable));
@@ -67,7 +71,22 @@ impl Referenced {
         }
         let pem = self.bytes(&key, &path)?;
         let bundle = Bundle::from_pem(&settings.domain, &file, &pem, development).and_then(|b| b.with_dns_names(&settings.dns_names));
-        bundle.map_err(|error| self.malformed.push(bad_root(&key, &file, &error))).ok()
+        let bundle = bundle.map_err(|error| self.malformed.push(bad_root(&key, &file, &error))).ok()?;
+        Some(bundle.with_revocation(revocation?))
+    }
+
+    fn revocation(&mut self, index: usize, settings: &trust::Settings) -> Option<Arc<Revocation>> {
+        let deny = match &settings.deny_list {
+            Some(path) => self.deny_list(&format!("trust[{index}].revocation.deny_list"), settings, path)?,
+            None => DenyList::default(),
+        };
+        Some(Arc::new(Revocation::new(deny)))
+    }
+
+    fn deny_list(&mut self, key: &str, settings: &trust::Settings, path: &Path) -> Option<DenyList> {
+        let text = self.bytes(key, path)?;
+        let bad = |bad: BadLine| problem(key, &path.display().to_string(), &format!("line {}: {}", bad.line, bad.what), bad.instead);
+        DenyList::parse(&settings.domain, &text).map_err(|line| self.malformed.push(bad(line))).ok()
     }
 
     fn development_ca(&mut self, dir: &Path, development: DevelopmentRoots) {

@@ -68,6 +68,7 @@ names! {
     gauge POLICY_SHADOW_OVERDUE = "countersign_policy_shadow_overdue", (Unit::Count), "Shadow modes of the table that are past their shadow_until.";
     counter CONFIG_RELOADS = "countersign_config_reloads_total", (Unit::Count), "Configuration reloads by result (ok, failed).";
     counter TRUST_RELOADS = "countersign_trust_reloads_total", (Unit::Count), "Trust bundle reloads by result (ok, failed).";
+    counter TRUST_WITHDRAWN = "countersign_trust_withdrawn_total", (Unit::Count), "Certificates with open connections that are not trusted any more, by reason (denied_id, denied_serial, trust_revoked, expired).";
     counter AUDIT_RECORDS = "countersign_audit_records_total", (Unit::Count), "Records written to the sink, by kind.";
     counter AUDIT_LOST = "countersign_audit_lost_total", (Unit::Count), "Records that did not reach the sink, by cause (ring_full, sink_error). Each episode leaves a gap record.";
     counter AUDIT_SAMPLED = "countersign_audit_sampled_out_total", (Unit::Count), "Plain allows left out by sampling.";
@@ -277,6 +278,11 @@ pub fn buffered_bytes() -> Gauge {
 /// [`IN_FLIGHT`] of one direction, set once a second from the counters of the data path.
 pub fn in_flight(direction: &'static str) -> Gauge {
     gauge!(IN_FLIGHT, "direction" => direction)
+}
+
+/// Counts a certificate with open connections that is not trusted any more; `reason` is a closed label.
+pub fn trust_withdrawn(reason: &'static str) {
+    counter!(TRUST_WITHDRAWN, "reason" => reason).increment(1);
 }
 
 /// Counts a question for a name of an upstream; `result` is a closed label.

@@ -1,6 +1,8 @@
 //! Trust bundles: the roots of each trust domain, as one immutable snapshot.
 
+use super::deny::BadLine;
 use super::pem::{PemError, certificates};
+use super::revocation::Revocation;
 use crate::identity::pattern::PrincipalPattern;
 use crate::identity::x509::{Leaf, LeafError};
 use crate::identity::{Principal, TrustDomain};
@@ -17,6 +19,7 @@ pub struct Bundle {
     anchors: Vec<TrustAnchor<'static>>,
     dns_names: Vec<PrincipalPattern>,
     development: bool,
+    revocation: Arc<Revocation>,
 }
 
 /// All bundles; replaced as a whole.
@@ -118,6 +121,16 @@ pub enum TrustError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A line of the deny list cannot be read; trying again helps after it was changed.
+    #[error("trust domain {domain}: deny_list {}, {bad}", .path.display())]
+    DenyList {
+        /// The trust domain.
+        domain: TrustDomain,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        bad: BadLine,
+    },
     /// A trust domain is listed twice.
     #[error("trust domain {domain} is listed twice")]
     Twice {
@@ -141,7 +154,10 @@ impl Bundle {
     pub fn from_pem(domain: &TrustDomain, origin: &str, pem: &[u8], development: DevelopmentRoots) -> Result<Self, TrustError> {
         let named = |error| TrustError::Pem { domain: domain.clone(), origin: origin.to_owned(), error };
         let roots = certificates(pem).map_err(named)?;
-        let mut bundle = Self { domain: domain.clone(), roots: Vec::new(), anchors: Vec::new(), dns_names: Vec::new(), development: false };
+        let (roots_read, revocation) = (roots.len(), Arc::default());
+        let (domain, anchors) = (domain.clone(), Vec::with_capacity(roots_read));
+        let mut bundle =
+            Self { domain, roots: Vec::with_capacity(roots_read), anchors, dns_names: Vec::new(), development: false, revocation };
         for (index, root) in (1..).zip(roots) {
             bundle.add(origin, index, root, development)?;
         }
@@ -159,6 +175,17 @@ impl Bundle {
         };
         self.dns_names = patterns.iter().map(parse).collect::<Result<_, _>>()?;
         Ok(self)
+    }
+
+    /// Refuses what `revocation` names.
+    pub fn with_revocation(mut self, revocation: Arc<Revocation>) -> Self {
+        self.revocation = revocation;
+        self
+    }
+
+    /// What is refused although a root vouches for it.
+    pub fn revocation(&self) -> &Revocation {
+        &self.revocation
     }
 
     /// The trust domain that the roots speak for.
@@ -182,6 +209,12 @@ impl Bundle {
 
     pub(super) fn accepts_dns(&self, principal: &Principal) -> bool {
         self.dns_names.iter().any(|pattern| pattern.matches(principal))
+    }
+
+    fn covers(&self, old: &Self) -> bool {
+        old.roots.iter().all(|root| self.roots.contains(root))
+            && old.dns_names.iter().all(|pattern| self.dns_names.contains(pattern))
+            && self.revocation.is_within(&old.revocation)
     }
 
     fn add(&mut self, origin: &str, index: usize, root: CertificateDer<'static>, roots: DevelopmentRoots) -> Result<(), TrustError> {
@@ -232,11 +265,18 @@ impl Bundles {
         self.by_domain.values()
     }
 
-    /// Whether both hold the same roots under the same names.
-    pub fn same_roots(&self, other: &Self) -> bool {
+    /// Whether both say the same of every peer.
+    pub fn is_same(&self, other: &Self) -> bool {
         self.by_domain.len() == other.by_domain.len()
             && self.by_domain.iter().all(|(domain, ours)| {
-                other.of(domain).is_some_and(|theirs| theirs.roots == ours.roots && theirs.dns_names == ours.dns_names)
+                other.of(domain).is_some_and(|theirs| {
+                    theirs.roots == ours.roots && theirs.dns_names == ours.dns_names && theirs.revocation == ours.revocation
+                })
             })
+    }
+
+    /// Whether these accept everybody whom `other` accepts: nothing was removed from it and nobody is refused in addition.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.by_domain.iter().all(|(domain, old)| self.of(domain).is_some_and(|new| new.covers(old)))
     }
 }

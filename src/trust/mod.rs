@@ -1,9 +1,13 @@
 //! Whom we believe: trust bundles by trust domain, and the chain verifier.
 
 mod bundle;
+mod deny;
+mod judge;
+mod live;
 mod pem;
 mod refused;
 mod reload;
+mod revocation;
 mod settings;
 mod source;
 #[cfg(all(test, feature = "testing"))]
@@ -11,9 +15,13 @@ mod tests;
 mod verify;
 
 pub use bundle::{Bundle, Bundles, DevelopmentRoots, TrustError};
+pub use deny::{BadLine, DENIED_ID, DENIED_SERIAL, DenyList};
+pub use judge::{Judging, TRUST_REVOKED, Withdrawn};
+pub use live::{Live, LivePeer, LivePeers};
 pub use pem::{PemError, certificates, has_private_key};
 pub use refused::RefusedPeer;
 pub use reload::Trusting;
+pub use revocation::Revocation;
 pub use settings::{Settings, Source};
 pub use source::{BoxFuture, DEVELOPMENT_ROOT_FILE, FileSource, TrustSource, source};
 pub use verify::{MAX_CHAIN_BYTES, MAX_INTERMEDIATES, Usage, identify, verify};

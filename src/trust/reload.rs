@@ -1,19 +1,61 @@
 //! Keeps the published bundles as the sources are; a bad source keeps the old ones.
 
 use super::bundle::{Bundle, Bundles, DevelopmentRoots, TrustError};
+use super::revocation::{Revocation, RevocationFiles};
 use super::settings::Settings;
 use super::source::{TrustSource, source};
 use crate::runtime::readiness::Readiness;
 use crate::runtime::watch::FileWatch;
 use crate::telemetry::metrics::Process;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{Notify, watch};
 
 const CONDITION: &str = "trust";
 
+/// One trust domain: where its roots and refusals come from, and what was good last. A source of roots that fails must not hold up
+/// a refusal, nor the other way round.
+struct Domain {
+    roots: Box<dyn TrustSource>,
+    revocation: Option<RevocationFiles>,
+    last_roots: Option<Bundle>,
+    last_revocation: Option<Arc<Revocation>>,
+}
+
+impl Domain {
+    fn new(settings: &Settings, development: DevelopmentRoots) -> Self {
+        Self { revocation: Some(RevocationFiles::new(settings)), ..Self::of(source(settings, development)) }
+    }
+
+    fn of(roots: Box<dyn TrustSource>) -> Self {
+        Self { roots, revocation: None, last_roots: None, last_revocation: None }
+    }
+
+    /// What is good now, or was last; `None` where something never was. What failed goes to `failed`.
+    async fn load(&mut self, failed: &mut Vec<TrustError>) -> Option<Bundle> {
+        match self.roots.load().await {
+            Ok(roots) => self.last_roots = Some(roots),
+            Err(error) => failed.push(error),
+        }
+        match &self.revocation {
+            None => self.last_revocation = Some(Arc::default()),
+            Some(files) => match files.load().await {
+                Ok(revocation) => self.last_revocation = Some(revocation),
+                Err(error) => failed.push(error),
+            },
+        }
+        let (roots, revocation) = (self.last_roots.clone()?, self.last_revocation.clone()?);
+        Some(roots.with_revocation(revocation))
+    }
+
+    fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.roots.files().into_iter().chain(self.revocation.iter().flat_map(RevocationFiles::files))
+    }
+}
+
 /// The task that loads, watches and publishes trust bundles.
 pub struct Trusting {
-    sources: Vec<Box<dyn TrustSource>>,
+    domains: Vec<Domain>,
     settings: watch::Sender<Vec<Settings>>,
     development: DevelopmentRoots,
     published: watch::Sender<Option<Arc<Bundles>>>,
@@ -25,16 +67,20 @@ pub struct Trusting {
 impl Trusting {
     /// Reads from the sources that the settings name; not ready (`trust`) until they were loaded once.
     pub fn new(settings: &[Settings], development: DevelopmentRoots, readiness: Readiness) -> Self {
-        let sources = settings.iter().map(|one| source(one, development)).collect();
-        Self { development, ..Self::from_sources(sources, readiness) }
+        let domains = settings.iter().map(|one| Domain::new(one, development)).collect();
+        Self { development, ..Self::from_domains(domains, readiness) }
     }
 
-    /// Reads from these sources.
+    /// Reads roots from these sources; nothing is revoked.
     pub fn from_sources(sources: Vec<Box<dyn TrustSource>>, readiness: Readiness) -> Self {
+        Self::from_domains(sources.into_iter().map(Domain::of).collect(), readiness)
+    }
+
+    fn from_domains(domains: Vec<Domain>, readiness: Readiness) -> Self {
         readiness.pending(CONDITION, "no trust bundle was loaded yet");
         let (published, settings) = (watch::Sender::new(None), watch::Sender::new(Vec::new()));
         let development = DevelopmentRoots::here(false);
-        Self { sources, settings, development, published, trigger: Arc::new(Notify::new()), readiness, complaint: None }
+        Self { domains, settings, development, published, trigger: Arc::new(Notify::new()), readiness, complaint: None }
     }
 
     /// The bundles in force; `None` until all sources were good once.
@@ -52,23 +98,32 @@ impl Trusting {
         Arc::clone(&self.trigger)
     }
 
-    /// Loads all sources once and publishes them.
+    /// Loads all sources once and publishes what they say; of one that fails, what it said last.
     ///
     /// # Errors
-    /// The first source that is unavailable or bad; what was published stays.
+    /// The first source that is unavailable or bad.
     pub async fn load(&mut self) -> Result<(), TrustError> {
-        let mut loaded: Vec<Bundle> = Vec::new();
-        for source in &self.sources {
-            loaded.push(source.load().await?);
+        let (mut loaded, mut failed) = (Vec::new(), Vec::new());
+        for domain in &mut self.domains {
+            loaded.push(domain.load(&mut failed).await);
         }
+        // Without one of them nothing is published: what is in force may still have it.
+        if let Some(bundles) = loaded.into_iter().collect::<Option<Vec<_>>>() {
+            self.publish(bundles)?;
+        }
+        failed.into_iter().next().map_or(Ok(()), Err)
+    }
+
+    fn publish(&self, loaded: Vec<Bundle>) -> Result<(), TrustError> {
         let current = self.published.borrow().clone();
         let generation = current.as_ref().map_or(0, |bundles| bundles.generation);
         let next = Bundles::new(generation.saturating_add(1), loaded)?;
-        if current.is_none_or(|current| !current.same_roots(&next)) {
+        if current.is_none_or(|current| !current.is_same(&next)) {
             for bundle in next.iter().filter(|bundle| bundle.is_development()) {
                 tracing::warn!(domain = %bundle.domain(), "trusting a development CA: fine on a laptop, never in production");
             }
-            tracing::info!(generation = next.generation, domains = next.iter().count(), "trust bundles are in force");
+            let denied: usize = next.iter().map(|bundle| bundle.revocation().deny().len()).sum();
+            tracing::info!(generation = next.generation, domains = next.iter().count(), denied, "trust bundles are in force");
             Process::handles().trust_ok.increment(1);
             self.published.send_replace(Some(Arc::new(next)));
         }
@@ -92,7 +147,7 @@ impl Trusting {
                 () = self.trigger.notified() => {}
                 () = watch.changed() => {}
                 Ok(()) = changes.changed() => {
-                    self.sources = changes.borrow_and_update().iter().map(|one| source(one, self.development)).collect();
+                    self.domains = changes.borrow_and_update().iter().map(|one| Domain::new(one, self.development)).collect();
                     watch = self.watch();
                 }
             }
@@ -100,7 +155,7 @@ impl Trusting {
     }
 
     fn watch(&self) -> FileWatch {
-        FileWatch::new(self.sources.iter().flat_map(|source| source.files()).collect())
+        FileWatch::new(self.domains.iter().flat_map(Domain::files).collect())
     }
 
     /// Once for each distinct problem.
@@ -111,7 +166,7 @@ impl Trusting {
         }
         Process::handles().trust_failed.increment(1);
         if self.published.borrow().is_some() {
-            tracing::error!(%error, "the trust bundles were not replaced; the old ones stay in force");
+            tracing::error!(%error, "the trust bundles were not replaced as a whole; what was good last stays in force");
         } else {
             tracing::error!(%error, "no trust bundle: every peer is refused until it is there");
             self.readiness.pending(CONDITION, text.clone());

@@ -12,6 +12,8 @@ pub struct Settings {
     pub source: Source,
     /// DNS name patterns under which leaves without a URI SAN are accepted; empty: none are.
     pub dns_names: Vec<String>,
+    /// A file of SPIFFE ids and serial numbers that are refused, watched.
+    pub deny_list: Option<PathBuf>,
 }
 
 /// Where roots come from.

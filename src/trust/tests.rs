@@ -104,7 +104,8 @@ fn development_roots_are_refused_in_production_in_any_bundle() {
 }
 
 fn trusting(path: &Path, readiness: &Readiness) -> Trusting {
-    let settings = Settings { domain: domain("a.example"), source: Source::File(path.to_owned()), dns_names: Vec::new() };
+    let source = Source::File(path.to_owned());
+    let settings = Settings { domain: domain("a.example"), source, dns_names: Vec::new(), deny_list: None };
     Trusting::new(&[settings], DevelopmentRoots::Accepted, readiness.clone())
 }
 

@@ -44,13 +44,24 @@ pub fn verify(
     check_leaf(&leaf, now)?;
     let judges = judges(bundles, &leaf, &principal)?;
     let mut verdict = Err(Arc::new(RefusedPeer::leaf(&leaf, "untrusted_chain", "no bundle judges it")));
-    for bundle in judges {
+    for bundle in &judges {
         verdict = check_chain(bundle, &leaf, end_entity, intermediates, now, usage);
         if verdict.is_ok() {
             break;
         }
     }
-    verdict.map(|()| leaf.into_peer(principal))
+    verdict?;
+    check_denied(&judges, &leaf, &principal)?;
+    Ok(leaf.into_peer(principal))
+}
+
+/// Why a peer that was verified before is denied by the bundles; `None`: it is not. Reads no certificate.
+pub(super) fn denied(bundles: &Bundles, peer: &PeerIdentity) -> Option<&'static str> {
+    let mut judges = bundles.iter().filter(|bundle| match &peer.principal {
+        Principal::Spiffe(id) => bundle.domain().as_str() == id.trust_domain(),
+        Principal::Dns(_) => bundle.accepts_dns(&peer.principal),
+    });
+    judges.find_map(|bundle| bundle.revocation().denies(&peer.principal, &peer.serial))
 }
 
 /// Who a leaf is that was verified before, in the same handshake, against the same bundles.
@@ -125,6 +136,12 @@ fn judges<'a>(bundles: &'a Bundles, leaf: &Leaf, principal: &Principal) -> Resul
             Err(Arc::new(RefusedPeer::leaf(leaf, "no_identity", "it has no URI SAN, and no bundle lists its DNS SAN in dns_names")))
         }
     }
+}
+
+/// After the chain, so that who is said to be denied is who they say.
+fn check_denied(judges: &[&Bundle], leaf: &Leaf, principal: &Principal) -> Result<(), Arc<RefusedPeer>> {
+    let denied = judges.iter().find_map(|bundle| Some((bundle.domain(), bundle.revocation().denies(principal, &leaf.serial)?)));
+    denied.map_or(Ok(()), |(domain, code)| Err(Arc::new(RefusedPeer::leaf(leaf, code, format!("the deny_list of {domain} has it")))))
 }
 
 fn check_chain(

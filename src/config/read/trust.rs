@@ -25,11 +25,15 @@ pub(super) fn read(root: &Keys<'_>, dev_dir: &Path) -> Vec<Option<Settings>> {
 }
 
 fn entry(keys: Keys<'_>, dev_dir: &Path) -> Option<Settings> {
-    keys.not_built(&["authority", "revocation"]);
+    keys.not_built(&["authority"]);
     let domain: Option<TrustDomain> = keys.required("domain", "\"prod.example\"");
     let kind = keys.or("source", Kind::Dev);
     let file: Option<PathBuf> = keys.optional("file");
     let dns_names: Vec<DnsPattern> = keys.or("dns_names", Vec::new());
+    let revocation = keys.table("revocation");
+    revocation.not_built(&["mode", "crl"]);
+    let deny_list: Option<PathBuf> = revocation.optional("deny_list");
+    revocation.close();
     match kind {
         Kind::Dev if keys.has("file") => {
             keys.problem("file", "is of no use while source is \"dev\"", "write source = \"file\", or leave file out")
@@ -44,5 +48,6 @@ fn entry(keys: Keys<'_>, dev_dir: &Path) -> Option<Settings> {
         Kind::Dev => Source::Dev(dev_dir.to_owned()),
         Kind::File => Source::File(file?),
     };
-    Some(Settings { domain: domain?, source, dns_names: dns_names.into_iter().map(|name| name.0.as_str().to_owned()).collect() })
+    let dns_names = dns_names.into_iter().map(|name| name.0.as_str().to_owned()).collect();
+    Some(Settings { domain: domain?, source, dns_names, deny_list })
 }
