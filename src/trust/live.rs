@@ -191,3 +191,49 @@ fn digest<'a>(kind: u8, parts: impl Iterator<Item = &'a [u8]>) -> Digest {
     digest.copy_from_slice(context.finish().as_ref());
     digest
 }
+
+#[cfg(all(test, feature = "testing"))]
+mod tests {
+    use super::*;
+    use crate::testing::pki::{TestCa, TestCert};
+    use crate::trust::identify;
+
+    fn admit(live: &Arc<LivePeers>, cert: &TestCert, generation: u64) -> Live {
+        live.admit(Usage::Client, &Arc::new(identify(&cert.chain[0]).unwrap()), &cert.chain, generation)
+    }
+
+    #[test]
+    fn chains_are_kept_once_and_only_as_long_as_they_are_used() {
+        let (live, ca) = (Arc::new(LivePeers::default()), TestCa::new("d").intermediate("below"));
+        let (a, b) = (ca.issue("spiffe://d/a"), ca.issue("spiffe://d/b"));
+        let open: Vec<Live> = [&a, &a, &b, &a].map(|cert| admit(&live, cert, 1)).into();
+        let inner = live.lock();
+        assert_eq!((inner.peers.len(), inner.issuers.len()), (2, 1));
+        assert!(Arc::ptr_eq(&open[0].peer, &open[3].peer) && Arc::ptr_eq(&open[0].peer.issuers, &open[2].peer.issuers));
+        drop(inner);
+        drop(open);
+        let inner = live.lock();
+        assert_eq!((inner.peers.len(), inner.issuers.len()), (0, 0));
+    }
+
+    #[test]
+    fn nobody_is_admitted_on_what_was_withdrawn() {
+        let (live, cert) = (Arc::new(LivePeers::default()), TestCa::new("d").intermediate("below").issue("spiffe://d/a"));
+        let before = [admit(&live, &cert, 1), admit(&live, &cert, 1)];
+        let everybody = live.begin(2, true);
+        assert_eq!(everybody.len(), 1);
+        assert_eq!(live.withdraw(&everybody[0], TRUST), Some(2));
+        assert_eq!(live.withdraw(&everybody[0], TRUST), None, "once");
+        // Verified by what is in force, and by what was before: the second is judged again.
+        let (after, late) = (admit(&live, &cert, 2), admit(&live, &cert, 1));
+        assert!(before.iter().all(|old| old.withdrawn() == Some(TRUST)) && after.withdrawn().is_none());
+        let unjudged = live.begin(2, false);
+        assert!(unjudged.len() == 1 && Arc::ptr_eq(&unjudged[0], &late.peer));
+        drop((before, unjudged, everybody, after));
+        assert_eq!((live.lock().peers.len(), live.lock().issuers.len()), (1, 1), "what went does not take the newer one along");
+        drop(late);
+        assert_eq!((live.lock().peers.len(), live.lock().issuers.len()), (0, 0));
+    }
+
+    const TRUST: &str = "trust_revoked";
+}
