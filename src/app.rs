@@ -217,7 +217,7 @@ impl Sidecar {
             move |work| Shard::new(plan, recorder).run(work)
         });
         let shards = Shards::start(workers.collect()).map_err(StartError::Threads)?;
-        let judging = Judging::new(Arc::clone(&plan.live_peers), trusting.bundles(), Arc::clone(&clock), {
+        let judging = Judging::new(Arc::clone(&plan.live_peers), trusting.bundles(), Arc::clone(&clock), readiness.clone(), {
             let journal = log_of_decisions.clone();
             move |withdrawn| journal.trust(trust_event(&withdrawn))
         });

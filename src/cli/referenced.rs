@@ -7,7 +7,8 @@ use crate::document::{Place, Problem};
 use crate::identity::SpiffeId;
 use crate::policy::{self, LoadError};
 use crate::trust::{
-    self, BadLine, Bundle, Bundles, DEVELOPMENT_ROOT_FILE, DenyList, DevelopmentRoots, Revocation, TrustError, Usage, certificates, verify,
+    self, BadLine, Bundle, Bundles, Crl, Crls, DEVELOPMENT_ROOT_FILE, DenyList, DevelopmentRoots, MAX_CRL_BYTES, Revocation, TrustError,
+    Usage, certificates, verify,
 };
 use crate::upstream::Protocol;
 use rustls::pki_types::pem::PemObject as _;
@@ -80,7 +81,18 @@ impl Referenced {
             Some(path) => self.deny_list(&format!("trust[{index}].revocation.deny_list"), settings, path)?,
             None => DenyList::default(),
         };
-        Some(Arc::new(Revocation::new(deny)))
+        let mut lists = Vec::new();
+        for path in &settings.crls {
+            lists.extend(self.crls(&format!("trust[{index}].revocation.crl"), path)?);
+        }
+        Some(Arc::new(Revocation::new(deny, Crls::new(settings.crl_mode, lists))))
+    }
+
+    fn crls(&mut self, key: &str, path: &Path) -> Option<Vec<Arc<Crl>>> {
+        let bytes = self.bytes_up_to(MAX_CRL_BYTES, key, path)?;
+        let file = path.display().to_string();
+        let instead = "give a file with CRLs in DER or PEM and nothing else";
+        Crl::read(&bytes).map_err(|error| self.malformed.push(problem(key, &file, &error.to_string(), instead))).ok()
     }
 
     fn deny_list(&mut self, key: &str, settings: &trust::Settings, path: &Path) -> Option<DenyList> {
@@ -169,11 +181,15 @@ impl Referenced {
     }
 
     fn bytes(&mut self, key: &str, path: &Path) -> Option<Zeroizing<Vec<u8>>> {
+        self.bytes_up_to(MAX_FILE_BYTES, key, path)
+    }
+
+    fn bytes_up_to(&mut self, limit: u64, key: &str, path: &Path) -> Option<Zeroizing<Vec<u8>>> {
         let (file, instead) = (path.display().to_string(), "give the path of a readable file");
-        match read(path) {
+        match read(path, limit) {
             Ok(bytes) => Some(bytes),
             Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-                self.malformed.push(problem(key, &file, "is longer than 1 MiB", instead));
+                self.malformed.push(problem(key, &file, &format!("is longer than {} MiB", limit >> 20), instead));
                 None
             }
             Err(error) => {
@@ -185,14 +201,10 @@ impl Referenced {
 }
 
 /// The file's bytes, wiped when they are dropped: one of the files is a key.
-fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+fn read(path: &Path, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::new());
-    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length <= MAX_FILE_BYTES) {
-        Ok(bytes)
-    } else {
-        Err(io::ErrorKind::FileTooLarge.into())
-    }
+    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length <= limit) { Ok(bytes) } else { Err(io::ErrorKind::FileTooLarge.into()) }
 }
 
 fn bad_root(key: &str, file: &str, error: &TrustError) -> Problem {

@@ -6,7 +6,7 @@ use super::channel::channel;
 use super::verifier::{IDENTITY_MISMATCH, ServerVerifier, refusal};
 use crate::identity::pattern::PrincipalPattern;
 use crate::identity::{Channel, PeerIdentity};
-use crate::trust::{DENIED_ID, DENIED_SERIAL, RefusedPeer};
+use crate::trust::{DENIED_ID, DENIED_SERIAL, REVOCATION_UNKNOWN, REVOKED, RefusedPeer};
 use rustls::Error;
 use rustls::pki_types::{CertificateDer, ServerName};
 use std::net::{IpAddr, Ipv4Addr};
@@ -61,12 +61,17 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// The stable reason: `peer_identity_mismatch`, `peer_denied`, `peer_certificate_refused`, `peer_refused_us`, `peer_unreachable`, `peer_tls`.
+    /// The stable reason: `peer_identity_mismatch`, `peer_denied`, `peer_revoked`, `peer_revocation_unknown`, `peer_certificate_refused`,
+    /// `peer_refused_us`, `peer_unreachable`, `peer_tls`.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::IdentityMismatch { .. } => "peer_identity_mismatch",
-            Self::Refused(refused) if matches!(refused.code, DENIED_ID | DENIED_SERIAL) => "peer_denied",
-            Self::Refused(_) => "peer_certificate_refused",
+            Self::Refused(refused) => match refused.code {
+                DENIED_ID | DENIED_SERIAL => "peer_denied",
+                REVOKED => "peer_revoked",
+                REVOCATION_UNKNOWN => "peer_revocation_unknown",
+                _ => "peer_certificate_refused",
+            },
             Self::PeerRefusedUs(_) => "peer_refused_us",
             Self::Io(_) => "peer_unreachable",
             Self::Tls(_) => "peer_tls",

@@ -1,5 +1,6 @@
 //! Trust bundles: the roots of each trust domain, as one immutable snapshot.
 
+use super::crl::CrlError;
 use super::deny::BadLine;
 use super::pem::{PemError, certificates};
 use super::revocation::Revocation;
@@ -130,6 +131,16 @@ pub enum TrustError {
         path: PathBuf,
         /// What is wrong with it.
         bad: BadLine,
+    },
+    /// A file of revocation lists cannot be used; trying again helps after it was changed.
+    #[error("trust domain {domain}: crl {} {error}", .path.display())]
+    Crl {
+        /// The trust domain.
+        domain: TrustDomain,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: CrlError,
     },
     /// A trust domain is listed twice.
     #[error("trust domain {domain} is listed twice")]

@@ -1,6 +1,7 @@
 //! Whom we believe: trust bundles by trust domain, and the chain verifier.
 
 mod bundle;
+mod crl;
 mod deny;
 mod judge;
 mod live;
@@ -15,13 +16,14 @@ mod tests;
 mod verify;
 
 pub use bundle::{Bundle, Bundles, DevelopmentRoots, TrustError};
+pub use crl::{Crl, CrlError, Crls};
 pub use deny::{BadLine, DENIED_ID, DENIED_SERIAL, DenyList};
 pub use judge::{Judging, TRUST_REVOKED, Withdrawn};
 pub use live::{Live, LivePeer, LivePeers};
 pub use pem::{PemError, certificates, has_private_key};
 pub use refused::RefusedPeer;
 pub use reload::Trusting;
-pub use revocation::Revocation;
-pub use settings::{Settings, Source};
+pub use revocation::{MAX_CRL_BYTES, Revocation};
+pub use settings::{CrlMode, Settings, Source};
 pub use source::{BoxFuture, DEVELOPMENT_ROOT_FILE, FileSource, TrustSource, source};
-pub use verify::{MAX_CHAIN_BYTES, MAX_INTERMEDIATES, Usage, identify, verify};
+pub use verify::{MAX_CHAIN_BYTES, MAX_INTERMEDIATES, REVOCATION_UNKNOWN, REVOKED, Usage, identify, verify};

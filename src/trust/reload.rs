@@ -1,7 +1,7 @@
 //! Keeps the published bundles as the sources are; a bad source keeps the old ones.
 
 use super::bundle::{Bundle, Bundles, DevelopmentRoots, TrustError};
-use super::revocation::{Revocation, RevocationFiles};
+use super::revocation::RevocationFiles;
 use super::settings::Settings;
 use super::source::{TrustSource, source};
 use crate::runtime::readiness::Readiness;
@@ -13,13 +13,12 @@ use tokio::sync::{Notify, watch};
 
 const CONDITION: &str = "trust";
 
-/// One trust domain: where its roots and refusals come from, and what was good last. A source of roots that fails must not hold up
+/// One trust domain: where its roots and refusals come from, and what was good last: a source of roots that fails must not hold up
 /// a refusal, nor the other way round.
 struct Domain {
     roots: Box<dyn TrustSource>,
     revocation: Option<RevocationFiles>,
     last_roots: Option<Bundle>,
-    last_revocation: Option<Arc<Revocation>>,
 }
 
 impl Domain {
@@ -28,7 +27,7 @@ impl Domain {
     }
 
     fn of(roots: Box<dyn TrustSource>) -> Self {
-        Self { roots, revocation: None, last_roots: None, last_revocation: None }
+        Self { roots, revocation: None, last_roots: None }
     }
 
     /// What is good now, or was last; `None` where something never was. What failed goes to `failed`.
@@ -37,15 +36,11 @@ impl Domain {
             Ok(roots) => self.last_roots = Some(roots),
             Err(error) => failed.push(error),
         }
-        match &self.revocation {
-            None => self.last_revocation = Some(Arc::default()),
-            Some(files) => match files.load().await {
-                Ok(revocation) => self.last_revocation = Some(revocation),
-                Err(error) => failed.push(error),
-            },
-        }
-        let (roots, revocation) = (self.last_roots.clone()?, self.last_revocation.clone()?);
-        Some(roots.with_revocation(revocation))
+        let revocation = match &mut self.revocation {
+            None => Some(Arc::default()),
+            Some(files) => files.load(failed).await,
+        };
+        Some(self.last_roots.clone()?.with_revocation(revocation?))
     }
 
     fn files(&self) -> impl Iterator<Item = PathBuf> {

@@ -105,7 +105,8 @@ fn development_roots_are_refused_in_production_in_any_bundle() {
 
 fn trusting(path: &Path, readiness: &Readiness) -> Trusting {
     let source = Source::File(path.to_owned());
-    let settings = Settings { domain: domain("a.example"), source, dns_names: Vec::new(), deny_list: None };
+    let settings =
+        Settings { domain: domain("a.example"), source, dns_names: Vec::new(), deny_list: None, crl_mode: CrlMode::Off, crls: Vec::new() };
     Trusting::new(&[settings], DevelopmentRoots::Accepted, readiness.clone())
 }
 

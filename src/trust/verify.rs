@@ -1,6 +1,7 @@
 //! The chain verifier: a leaf is judged by the bundle of its own trust domain and by no other.
 
 use super::bundle::{Bundle, Bundles};
+use super::crl::is_unknown;
 use super::refused::RefusedPeer;
 use crate::identity::x509::{Leaf, UriError};
 use crate::identity::{PeerIdentity, Principal};
@@ -14,6 +15,12 @@ pub const MAX_INTERMEDIATES: usize = 8;
 
 /// The most bytes of DER a peer's chain may have.
 pub const MAX_CHAIN_BYTES: usize = 64 << 10;
+
+/// The code of a chain with a revoked certificate.
+pub const REVOKED: &str = "revoked";
+
+/// The code of a chain of which it is not known whether a certificate was revoked, where that must be known.
+pub const REVOCATION_UNKNOWN: &str = "revocation_unknown";
 
 /// What the leaf must be good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,7 +166,9 @@ fn check_chain(
     let now = UnixTime::since_unix_epoch(now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
     let algorithms = webpki::ALL_VERIFICATION_ALGS;
     let verified = EndEntityCert::try_from(end_entity).and_then(|certificate| {
-        certificate.verify_for_usage(algorithms, bundle.anchors(), intermediates, now, usage, None, None).map(|_| ())
+        bundle.revocation().crls().ask(|revocation| {
+            certificate.verify_for_usage(algorithms, bundle.anchors(), intermediates, now, usage, revocation, None).map(|_| ())
+        })
     });
     verified.map_err(|error| {
         let detail = format!("{} (judged by the bundle of {})", explained(&error), bundle.domain());
@@ -175,6 +184,8 @@ fn code(error: &webpki::Error) -> &'static str {
         Error::CaUsedAsEndEntity => "is_ca",
         Error::RequiredEkuNotFoundContext(_) | Error::EmptyEkuExtension => "wrong_usage",
         Error::InvalidSignatureForPublicKey => "bad_signature",
+        Error::CertRevoked => REVOKED,
+        error if is_unknown(error) => REVOCATION_UNKNOWN,
         Error::BadDer | Error::BadDerTime | Error::MalformedExtensions | Error::TrailingData(_) | Error::UnsupportedCertVersion => {
             "bad_certificate"
         }
@@ -184,6 +195,12 @@ fn code(error: &webpki::Error) -> &'static str {
 
 fn explained(error: &webpki::Error) -> String {
     match error {
+        webpki::Error::CertRevoked => "a CRL has a certificate of its chain".to_owned(),
+        webpki::Error::UnknownRevocationStatus => {
+            "no CRL is there for an issuer in its chain, and revocation.mode is \"require\"".to_owned()
+        }
+        webpki::Error::CrlExpired { .. } => "the CRL for it is past its nextUpdate, and revocation.mode is \"require\"".to_owned(),
+        error if is_unknown(error) => format!("the CRL for it cannot be used ({error}), and revocation.mode is \"require\""),
         webpki::Error::UnknownIssuer => "no root or intermediate issued it".to_owned(),
         webpki::Error::InvalidSignatureForPublicKey => {
             "a signature in its chain is not the issuer's: another CA of the same name, or a forgery".to_owned()

@@ -2,7 +2,7 @@
 
 use crate::config::keys::{Choice, DnsPattern, Keys};
 use crate::identity::TrustDomain;
-use crate::trust::{Settings, Source};
+use crate::trust::{CrlMode, Settings, Source};
 use std::path::{Path, PathBuf};
 
 #[derive(Clone, Copy, PartialEq)]
@@ -31,8 +31,8 @@ fn entry(keys: Keys<'_>, dev_dir: &Path) -> Option<Settings> {
     let file: Option<PathBuf> = keys.optional("file");
     let dns_names: Vec<DnsPattern> = keys.or("dns_names", Vec::new());
     let revocation = keys.table("revocation");
-    revocation.not_built(&["mode", "crl"]);
     let deny_list: Option<PathBuf> = revocation.optional("deny_list");
+    let (crl_mode, crls) = crls(&revocation);
     revocation.close();
     match kind {
         Kind::Dev if keys.has("file") => {
@@ -49,5 +49,21 @@ fn entry(keys: Keys<'_>, dev_dir: &Path) -> Option<Settings> {
         Kind::File => Source::File(file?),
     };
     let dns_names = dns_names.into_iter().map(|name| name.0.as_str().to_owned()).collect();
-    Some(Settings { domain: domain?, source, dns_names, deny_list })
+    Some(Settings { domain: domain?, source, dns_names, deny_list, crl_mode, crls })
+}
+
+fn crls(keys: &Keys<'_>) -> (CrlMode, Vec<PathBuf>) {
+    let mode = keys.or("mode", CrlMode::Off);
+    let crls: Vec<PathBuf> = keys.or("crl", Vec::new());
+    match (mode, crls.is_empty()) {
+        (CrlMode::Off, false) => keys.problem("crl", "is of no use while mode is \"off\"", "write mode = \"best_effort\" or \"require\""),
+        (CrlMode::BestEffort | CrlMode::Require, true) => {
+            keys.problem("crl", "is missing, and mode is not \"off\"", "write crl = [\"/path/to/list.crl\"], the files of the lists")
+        }
+        _ => {}
+    }
+    if let Some(url) = crls.iter().find(|path| path.to_string_lossy().contains("://")) {
+        keys.problem("crl", format!("{:?} is a URL, which is not built yet", url.display().to_string()), "write the path of a file");
+    }
+    (mode, crls)
 }

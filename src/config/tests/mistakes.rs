@@ -85,8 +85,6 @@ fn what_is_not_built_yet_is_refused_by_name() {
         ("[credentials]\nsource = 'dev'\n[credentials.acm_pca]", "credentials.acm_pca"),
         ("[credentials]\nsource = 'dev'\n[credentials.cache]", "credentials.cache"),
         ("[[trust]]\ndomain = 'd'\nauthority = 'arn'", "trust[0].authority"),
-        ("[[trust]]\ndomain = 'd'\n[trust.revocation]\nmode = 'off'", "trust[0].revocation.mode"),
-        ("[[trust]]\ndomain = 'd'\n[trust.revocation]\ncrl = []", "trust[0].revocation.crl"),
         ("[inbound]\nproxy_protocol = 'off'", "inbound.proxy_protocol"),
         ("[inbound]\nproxy_from = []", "inbound.proxy_from"),
         ("[policy]\nfile = 'p'\nboundary = 'b'", "policy.boundary"),
@@ -102,6 +100,18 @@ fn what_is_not_built_yet_is_refused_by_name() {
     }
     expect(&[
         ("[credentials]\nsource = 'acm-pca'", "credentials.source: \"acm-pca\" is not built yet; write \"dev\" or \"file\""),
+        (
+            "[[trust]]\ndomain = 'd'\n[trust.revocation]\nmode = 'require'\ncrl = ['https://a/b.crl']",
+            "trust[0].revocation.crl: \"https://a/b.crl\" is a URL, which is not built yet; write the path of a file",
+        ),
+        (
+            "[[trust]]\ndomain = 'd'\n[trust.revocation]\nmode = 'require'",
+            "trust[0].revocation.crl: is missing, and mode is not \"off\"; write crl = [\"/path/to/list.crl\"], the files of the lists",
+        ),
+        (
+            "[[trust]]\ndomain = 'd'\n[trust.revocation]\ncrl = ['a']",
+            "trust[0].revocation.crl: is of no use while mode is \"off\"; write mode = \"best_effort\" or \"require\"",
+        ),
         ("[audit]\nformat = 'ocsf'", "audit.format: \"ocsf\" is not built yet; write \"countersign\""),
         (
             "[policy]\nfile = 's3://b/p'",
