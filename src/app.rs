@@ -32,6 +32,7 @@ mod app_watch;
 mod reload;
 mod routing;
 mod status;
+mod trust_report;
 
 pub use reload::Reloader;
 
@@ -192,6 +193,7 @@ impl Sidecar {
             readiness: readiness.clone(),
             metrics: options.metrics,
             status: status::reporter(&plan, &readiness, &reloader, &routing, app.clone(), Arc::clone(&bound)),
+            trust: trust_report::reporter(&plan),
             drain: Arc::new({
                 let drain = drain.clone();
                 move || drain.request()

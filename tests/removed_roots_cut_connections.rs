@@ -2,6 +2,7 @@
 
 use crate::support::client::{at, is_taken};
 use crate::support::setup::{DOMAIN, replace};
+use crate::support::sidecar::run;
 use crate::support::{ALICE, App, BOB, Peer, Remote, Setup, Sidecar, eventually, get, policy, within};
 use countersign::testing::pki::TestCa;
 use http::StatusCode;
@@ -98,6 +99,19 @@ async fn but_not_what_another_root_vouches_for() {
     let mut by_either = Peer::http2(sidecar.inbound(), &crossed).await;
     let mut by_new = Peer::http2(sidecar.inbound(), &plain).await;
     let by_old = Peer::http2(sidecar.inbound(), &old.issue(ALICE)).await;
+
+    // Known beforehand: who is under which root, and what would end without it.
+    let report = run(&["trust", "report", "--json"], setup.dir.path()).await.1;
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let ending = |name: &str| {
+        let root = report["roots"].as_array().unwrap().iter().find(|root| root["subject"] == format!("CN={name}")).unwrap();
+        (root["inbound"]["connections"].as_u64().unwrap(), root["inbound"]["ending"].as_u64().unwrap())
+    };
+    assert_eq!((ending("old root"), ending("new root"), ending("test root test.example")), ((2, 1), (2, 1), (0, 0)));
+    let (code, said) = run(&["trust", "report"], setup.dir.path()).await;
+    assert_eq!(code, 0);
+    assert!(said.contains("CN=old root, sha256 ") && said.contains("2 connections of 1 peers; 1 would end without it"), "{said}");
+    assert!(said.contains(&format!("{ALICE}  2 connections, 2 certificates, 1 would end")) && said.contains("outbound  nobody"), "{said}");
 
     // The old root goes: who chains to the new one stays.
     trust(&setup, &[&setup.ca, &new]);

@@ -218,6 +218,14 @@ impl Bundle {
         &self.anchors
     }
 
+    /// Whether it judges leaves of this identity.
+    pub(super) fn judges(&self, principal: &Principal) -> bool {
+        match principal {
+            Principal::Spiffe(id) => self.domain.as_str() == id.trust_domain(),
+            Principal::Dns(_) => self.accepts_dns(principal),
+        }
+    }
+
     pub(super) fn accepts_dns(&self, principal: &Principal) -> bool {
         self.dns_names.iter().any(|pattern| pattern.matches(principal))
     }

@@ -145,6 +145,13 @@ impl LivePeers {
         self.withdrawals.fetch_add(1, Ordering::Release);
     }
 
+    /// Every peer that is trusted, with the number of its connections.
+    pub(super) fn all(&self) -> Vec<(Arc<LivePeer>, usize)> {
+        let inner = self.lock();
+        let standing = inner.peers.values().filter(|entry| entry.peer.withdrawn.get().is_none());
+        standing.map(|entry| (Arc::clone(&entry.peer), entry.connections)).collect()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

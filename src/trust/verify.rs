@@ -2,6 +2,7 @@
 
 use super::bundle::{Bundle, Bundles};
 use super::crl::is_unknown;
+use super::live::LivePeer;
 use super::refused::RefusedPeer;
 use crate::identity::x509::{Leaf, UriError};
 use crate::identity::{PeerIdentity, Principal};
@@ -64,10 +65,7 @@ pub fn verify(
 
 /// Why a peer that was verified before is denied by the bundles; `None`: it is not. Reads no certificate.
 pub(super) fn denied(bundles: &Bundles, peer: &PeerIdentity) -> Option<&'static str> {
-    let mut judges = bundles.iter().filter(|bundle| match &peer.principal {
-        Principal::Spiffe(id) => bundle.domain().as_str() == id.trust_domain(),
-        Principal::Dns(_) => bundle.accepts_dns(&peer.principal),
-    });
+    let mut judges = bundles.iter().filter(|bundle| bundle.judges(&peer.principal));
     judges.find_map(|bundle| bundle.revocation().denies(&peer.principal, &peer.serial))
 }
 
@@ -82,6 +80,15 @@ pub fn identify(end_entity: &CertificateDer<'_>) -> Result<PeerIdentity, Arc<Ref
     let leaf = read(end_entity)?;
     let principal = principal(&leaf)?;
     Ok(leaf.into_peer(principal))
+}
+
+/// Whether a peer's chain leads to one root of a bundle, by its place there. Asks no revocation list.
+pub(super) fn chains_to(bundle: &Bundle, root: usize, peer: &LivePeer, now: SystemTime) -> bool {
+    let Some(anchor) = bundle.anchors().get(root..=root) else { return false };
+    let (now, usage) = (seconds(now), key_usage(peer.usage));
+    EndEntityCert::try_from(&peer.leaf).is_ok_and(|certificate| {
+        certificate.verify_for_usage(webpki::ALL_VERIFICATION_ALGS, anchor, &peer.issuers, now, usage, None, None).is_ok()
+    })
 }
 
 fn check_size(end_entity: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> Result<(), Arc<RefusedPeer>> {
@@ -159,11 +166,7 @@ fn check_chain(
     now: SystemTime,
     usage: Usage,
 ) -> Result<(), Arc<RefusedPeer>> {
-    let usage = match usage {
-        Usage::Client => KeyUsage::client_auth(),
-        Usage::Server => KeyUsage::server_auth(),
-    };
-    let now = UnixTime::since_unix_epoch(now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
+    let (now, usage) = (seconds(now), key_usage(usage));
     let algorithms = webpki::ALL_VERIFICATION_ALGS;
     let verified = EndEntityCert::try_from(end_entity).and_then(|certificate| {
         bundle.revocation().crls().ask(|revocation| {
@@ -174,6 +177,17 @@ fn check_chain(
         let detail = format!("{} (judged by the bundle of {})", explained(&error), bundle.domain());
         Arc::new(RefusedPeer::leaf(leaf, code(&error), detail))
     })
+}
+
+fn key_usage(usage: Usage) -> KeyUsage {
+    match usage {
+        Usage::Client => KeyUsage::client_auth(),
+        Usage::Server => KeyUsage::server_auth(),
+    }
+}
+
+fn seconds(now: SystemTime) -> UnixTime {
+    UnixTime::since_unix_epoch(now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }
 
 fn code(error: &webpki::Error) -> &'static str {
