@@ -209,18 +209,20 @@ mod tests {
         live.admit(Usage::Client, &Arc::new(identify(&cert.chain[0]).unwrap()), &cert.chain, generation)
     }
 
+    fn kept(live: &LivePeers) -> (usize, usize) {
+        let inner = live.lock();
+        (inner.peers.len(), inner.issuers.len())
+    }
+
     #[test]
     fn chains_are_kept_once_and_only_as_long_as_they_are_used() {
         let (live, ca) = (Arc::new(LivePeers::default()), TestCa::new("d").intermediate("below"));
         let (a, b) = (ca.issue("spiffe://d/a"), ca.issue("spiffe://d/b"));
         let open: Vec<Live> = [&a, &a, &b, &a].map(|cert| admit(&live, cert, 1)).into();
-        let inner = live.lock();
-        assert_eq!((inner.peers.len(), inner.issuers.len()), (2, 1));
+        assert_eq!(kept(&live), (2, 1));
         assert!(Arc::ptr_eq(&open[0].peer, &open[3].peer) && Arc::ptr_eq(&open[0].peer.issuers, &open[2].peer.issuers));
-        drop(inner);
         drop(open);
-        let inner = live.lock();
-        assert_eq!((inner.peers.len(), inner.issuers.len()), (0, 0));
+        assert_eq!(kept(&live), (0, 0));
     }
 
     #[test]
@@ -237,9 +239,9 @@ mod tests {
         let unjudged = live.begin(2, false);
         assert!(unjudged.len() == 1 && Arc::ptr_eq(&unjudged[0], &late.peer));
         drop((before, unjudged, everybody, after));
-        assert_eq!((live.lock().peers.len(), live.lock().issuers.len()), (1, 1), "what went does not take the newer one along");
+        assert_eq!(kept(&live), (1, 1), "what went does not take the newer one along");
         drop(late);
-        assert_eq!((live.lock().peers.len(), live.lock().issuers.len()), (0, 0));
+        assert_eq!(kept(&live), (0, 0));
     }
 
     const TRUST: &str = "trust_revoked";
