@@ -1,10 +1,11 @@
-.PHONY: test lint doc dev bench compare compare-emulated guard soak fuzz fuzz-briefly image
+.PHONY: test lint doc dev bench compare compare-emulated guard soak fuzz fuzz-briefly image fleet
 
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
-# All tests, documentation examples included; installs curl and python3 where they are missing.
+# All tests, documentation examples included; installs curl and python3 where they are missing, and makes a Python environment under target/ once.
 test:
 	.ci/needs
+	tests/support/aws/environment $(target)/aws-double
 	cargo test --locked --features testing
 
 # Format, clippy, and what the dependencies are allowed to be.
@@ -21,31 +22,31 @@ dev:
 
 # Rotations, policy swaps and a flipping rule under load; SOAK_SECONDS=20 for a shorter run.
 soak:
-	cargo bench --bench soak
+	cargo bench --no-default-features --bench soak
 
 # What a request costs; docs/performance.md says how it is measured.
 bench:
 	cargo build --profile dist
-	COUNTERSIGN=$(target)/dist/countersign BENCH_OUT=$(target)/bench cargo bench --bench instructions
+	COUNTERSIGN=$(target)/dist/countersign BENCH_OUT=$(target)/bench cargo bench --no-default-features --bench instructions
 
 # The same beside Envoy, HAProxy and nginx, as far as they can be had; unpacks them under target/peers, installs nothing.
 compare:
 	PEERS_DIR=$(or $(PEERS_DIR),$(target)/peers) benches/peers/all.sh
 	cargo build --profile dist
-	PEERS_DIR=$(or $(PEERS_DIR),$(target)/peers) COUNTERSIGN=$(target)/dist/countersign COMPARE_OUT=$(target)/compare cargo bench --bench compare
+	PEERS_DIR=$(or $(PEERS_DIR),$(target)/peers) COUNTERSIGN=$(target)/dist/countersign COMPARE_OUT=$(target)/compare cargo bench --no-default-features --bench compare
 
 # User and kernel instructions of all of them on an emulated machine whose clock counts them; needs qemu-system-x86_64, installs nothing.
 compare-emulated:
 	PEERS_DIR=$(or $(PEERS_DIR),$(target)/peers) benches/peers/all.sh
 	cargo build --profile dist
-	cargo bench --bench compare --no-run
+	cargo bench --no-default-features --bench compare --no-run
 	PEERS_DIR=$(or $(PEERS_DIR),$(target)/peers) EMULATED_DIR=$(target)/emulated benches/emulated/run.sh $(target)/dist/countersign \
-	  "$$(cargo bench --bench compare --no-run 2>&1 | sed -n 's/.*Executable.*(\(.*\))$$/\1/p')"
+	  "$$(cargo bench --no-default-features --bench compare --no-run 2>&1 | sed -n 's/.*Executable.*(\(.*\))$$/\1/p')"
 
 # Whether a request still costs what it did, against a bare proxy of the same libraries; GUARD_RENEW=1 commits to today's figures.
 guard:
 	.ci/needs valgrind
-	cargo bench --locked --bench guard
+	cargo bench --locked --no-default-features --bench guard
 
 # Every parser under the fuzzer, FUZZ_SECONDS each (600), then requests at random; FUZZ_KEEP=1 adds what the fuzzer found to tests/corpus.
 fuzz:
@@ -62,3 +63,7 @@ fuzz-briefly:
 # The container image, built and tried with the Docker engine that is there.
 image:
 	deploy/image/try
+
+# What a hundred thousand sidecars ask of the authority, in virtual time; draws docs/fleet.svg.
+fleet:
+	FLEET_SVG=$(CURDIR)/docs/fleet.svg cargo bench --locked --profile dev --features testing --bench fleet

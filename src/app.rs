@@ -17,7 +17,7 @@ use crate::runtime::readiness::Readiness;
 use crate::runtime::shards::Shards;
 use crate::runtime::tasks::spawn;
 use crate::telemetry::log::LogLevel;
-use crate::tls::{Publishing, TlsPublisher};
+use crate::tls::{OwnProbe, Publishing, SelfProbe, TlsPublisher};
 use crate::trust::{DevelopmentRoots, Judging, LivePeers, Trusting, Usage, Withdrawn};
 use crate::upstream::{Names, OwnListeners, Resolver, Snapshot, System};
 use arc_swap::ArcSwap;
@@ -31,6 +31,7 @@ use tokio::sync::Semaphore;
 mod app_watch;
 mod reload;
 mod routing;
+mod sources;
 mod status;
 mod trust_report;
 
@@ -145,10 +146,12 @@ impl Sidecar {
         let level = options.log.clone();
         let (trusting, renewal) = {
             let _inside = control.enter();
-            let trusting = Trusting::new(&config.trust, options.development, readiness.clone());
-            let renewal = Renewal::new(&config.credentials, trusting.bundles(), Arc::clone(&clock), readiness.clone());
+            let (authorities, certificates) = sources::factories(&readiness);
+            let trusting = Trusting::new(&config.trust, authorities, options.development, readiness.clone());
+            let renewal = Renewal::new(&config.credentials, certificates, trusting.bundles(), Arc::clone(&clock), readiness.clone());
             (trusting, renewal)
         };
+        let own_probe = OwnProbe::default();
         let own = OwnListeners { ports: addresses.outbound.iter().map(SocketAddr::port).collect() };
         let plan = Arc::new(Plan {
             inbound: config.inbound.clone(),
@@ -165,6 +168,7 @@ impl Sidecar {
             live: Arc::clone(drain.live()),
             clock: Arc::clone(&clock),
             own: Arc::new(own),
+            own_probe: own_probe.clone(),
             reserved: listeners.reserved.clone(),
             phases: drain.phases(),
         });
@@ -223,6 +227,7 @@ impl Sidecar {
             let journal = log_of_decisions.clone();
             move |withdrawn| journal.trust(trust_event(&withdrawn))
         });
+        let probe = addresses.inbound.map(|inbound| SelfProbe::new(inbound, renewal.issued(), tls.clone(), own_probe, readiness.clone()));
         let publishing = Publishing::new(config.tls, renewal.issued(), trusting.bundles(), Arc::clone(&clock), tls, readiness.clone());
         {
             let _inside = control.enter();
@@ -230,6 +235,9 @@ impl Sidecar {
             spawn("live peers", judging.run());
             spawn("renewal", renewal.run());
             spawn("tls state", publishing.run());
+            if let Some(probe) = probe {
+                spawn("self-probe", probe.run(drain.stop_inbound()));
+            }
             spawn("policy", Arc::clone(&reloader).watch_policy());
             spawn("routes", routing.follow());
             app.run(&drain);

@@ -65,6 +65,7 @@
 //! | [`audit`] | the decision log: rings, writer, sinks | `policy`, `identity`, `request`, `runtime`, `telemetry` |
 //! | [`upstream`] | where to: routes, pools, dialling | `tls`, `identity`, `request`, `runtime`, `telemetry` |
 //! | [`proxy`] | the request's way, both directions | `upstream`, `tls`, `trust`, `policy`, `audit`, `identity`, `request`, `runtime`, `telemetry` |
+//! | `aws` | what asks AWS: our certificate from a private CA, the root above it; behind the feature of that name | `credentials`, `trust`, `telemetry` |
 //! | [`config`] | text to typed settings, all problems at once | each room's settings |
 //! | [`admin`] | health and metrics ports, control socket and its client | `runtime`, `telemetry` |
 //! | [`app`] | the only wiring: starts, reloads and ends a sidecar | all |
@@ -89,6 +90,8 @@
 pub mod admin;
 pub mod app;
 pub mod audit;
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod cli;
 pub mod config;
 pub mod credentials;

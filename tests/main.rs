@@ -2,15 +2,21 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod abandoned_streams_are_bounded;
+#[cfg(feature = "aws")]
+mod acm_pca_rotates_without_a_failure;
 mod admin_tcp_is_read_only;
 mod app_check_rules_readiness;
 mod app_down_is_502;
 mod app_over_h2c;
+#[cfg(feature = "aws")]
+mod authority_roots_outlive_aws;
 mod bad_certificate_file_keeps_old;
 mod bad_policy_keeps_old;
 mod buffered_bytes_bounds_memory;
 mod bypasses;
 mod chains_are_judged_whole;
+#[cfg(feature = "aws")]
+mod check_forecasts_costs;
 mod config_examples_load;
 mod configuration_problems_all_at_once;
 mod connection_cap_recovers;
@@ -22,6 +28,7 @@ mod drain_finishes_in_flight;
 mod drain_waits_for_handshakes;
 mod exposed_app_is_reported;
 mod extended_connect;
+mod fleet_renews_without_a_herd;
 mod foreign_trust_domain_rejected;
 mod full_disk_is_loud;
 mod grpc_calls_pass;
@@ -40,8 +47,14 @@ mod http2_frames;
 mod http2_header_blocks;
 mod http2_messages;
 mod http2_streams;
+mod iam_policies_allow_what_is_called;
 mod in_flight_limits_shed;
+#[cfg(feature = "aws")]
+mod issuing_budget_stops_loudly;
+mod kept_certificates_outlive_restarts;
 mod large_bodies_stream_in_constant_memory;
+#[cfg(feature = "aws")]
+mod last_certificate_serves_through_aws_faults;
 mod latencies_begin_when_requests_are_due;
 mod less_loaded_endpoint_is_chosen;
 mod library_refusals_are_recorded;
@@ -49,6 +62,7 @@ mod loops_are_refused;
 mod messages_pass_unchanged;
 mod names_need_no_c_library;
 mod own_expiry_cuts_connection;
+mod own_listener_shows_the_certificate;
 mod panics_are_contained;
 mod peer_connections_end_with_certificates;
 mod peer_expiry_cuts_connection;
@@ -71,6 +85,8 @@ mod slow_head_times_out;
 mod spoofed_identity_headers_replaced;
 mod stalled_readers_are_cut;
 mod support;
+#[cfg(feature = "aws")]
+mod task_credentials_reach_aws;
 mod trailers_pass;
 mod tunnels_end;
 mod two_uri_sans_rejected;
@@ -82,4 +98,6 @@ mod upstream_names_outlive_dns;
 mod upstream_names_reload;
 mod websockets_pass_two_sidecars;
 mod websockets_pass_unchanged;
+#[cfg(feature = "aws")]
+mod workloads_of_one_private_ca_talk;
 mod wrong_peer_identity_sends_nothing;

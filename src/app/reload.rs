@@ -98,7 +98,9 @@ impl Reloader {
             self.reload_policy()?;
         }
         self.targets.trust_trigger.notify_one();
-        self.targets.credentials_trigger.notify_one();
+        if self.loaded().config.credentials.source.is_reread() {
+            self.targets.credentials_trigger.notify_one();
+        }
         Ok(if changed.is_empty() { "nothing but the files it names".into() } else { changed.join(", ") })
     }
 

@@ -3,6 +3,9 @@
 use super::referenced::Referenced;
 use super::{ConfigSource, Outcome};
 use crate::config::{self, Loaded, Survey};
+#[cfg(feature = "aws")]
+use crate::credentials::Forecast;
+use crate::credentials::Source;
 use crate::document::{Problem, Problems};
 use crate::proxy;
 use crate::trust::DevelopmentRoots;
@@ -16,6 +19,9 @@ pub struct Args {
     /// Prints every key with its value, its default and where it came from
     #[arg(long)]
     effective: bool,
+    /// Forecasts what the certificates of N sidecars like this one cost in a month
+    #[arg(long, value_name = "N")]
+    tasks: Option<u32>,
     /// Accepts development roots where this is production
     #[arg(long)]
     allow_development_roots: bool,
@@ -40,6 +46,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let mut out = std::io::stdout().lock();
     if args.effective {
         write!(out, "{}", loaded.effective)?;
+    }
+    if let Some(tasks) = args.tasks {
+        writeln!(out, "{}", forecast(&loaded, tasks))?;
     }
     if !pending.is_empty() {
         return Ok(Outcome::Findings);
@@ -70,6 +79,22 @@ pub fn unusable(problems: &[Problem]) -> Outcome {
         eprintln!("{problem}");
     }
     Outcome::Unusable
+}
+
+/// One line: what a month of so many sidecars costs.
+fn forecast(loaded: &Loaded, tasks: u32) -> String {
+    match &loaded.config.credentials.source {
+        #[cfg(feature = "aws")]
+        Source::AcmPca(pca) => {
+            let Forecast { issues, cost, at_most } = pca.terms(loaded.config.credentials.renew).month(tasks);
+            format!(
+                "forecast for {}: {issues:.0} certificates in 30 days, ${cost:.2} at ${} each; each start adds one, and the ceilings allow ${at_most:.2}",
+                counted(tasks as usize, "sidecar"),
+                pca.price
+            )
+        }
+        Source::Dev { .. } | Source::File { .. } => "forecast: nothing is paid for with this credentials.source".to_owned(),
+    }
 }
 
 /// One line: who we are and what goes where.

@@ -8,7 +8,7 @@ use crate::identity::SpiffeId;
 use crate::policy::{self, LoadError};
 use crate::trust::{
     self, BadLine, Bundle, Bundles, Crl, Crls, DEVELOPMENT_ROOT_FILE, DenyList, DevelopmentRoots, MAX_CRL_BYTES, Revocation, TrustError,
-    Usage, certificates, verify,
+    certificates,
 };
 use crate::upstream::Protocol;
 use rustls::pki_types::pem::PemObject as _;
@@ -43,6 +43,9 @@ impl Referenced {
             match &settings.source {
                 credentials::Source::Dev { dir, .. } => found.development_ca(dir, development),
                 credentials::Source::File { chain, key } => found.pair(&settings.id, chain, key, bundles.as_ref()),
+                // What AWS would say is not asked here.
+                #[cfg(feature = "aws")]
+                credentials::Source::AcmPca(_) => {}
             }
         }
         if let Some((settings, listeners)) = &references.policy {
@@ -58,12 +61,14 @@ impl Referenced {
     }
 
     fn bundle(&mut self, index: usize, settings: &trust::Settings, development: DevelopmentRoots) -> Option<Bundle> {
+        let revocation = self.revocation(index, settings);
         let (key, path) = match &settings.source {
             trust::Source::Dev(dir) => (format!("trust[{index}].source"), dir.join(DEVELOPMENT_ROOT_FILE)),
             trust::Source::File(path) => (format!("trust[{index}].file"), path.clone()),
+            #[cfg(feature = "aws")]
+            trust::Source::AcmPca(_) => return None,
         };
         let file = path.display().to_string();
-        let revocation = self.revocation(index, settings);
         if matches!(settings.source, trust::Source::Dev(_)) && !path.exists() {
             if let DevelopmentRoots::Refused(variable) = development {
                 self.malformed.push(in_production(&key, &file, variable));
@@ -124,12 +129,7 @@ impl Referenced {
                 self.malformed.push(problem("credentials.file.chain", &file, &error.to_string(), &instead));
             }
             Ok(issued) => {
-                let (Some(bundles), Some((leaf, intermediates))) = (bundles, issued.chain().split_first()) else { return };
-                let judged = [Usage::Server, Usage::Client].iter().try_for_each(|usage| {
-                    verify(bundles, leaf, intermediates, now, *usage)?;
-                    Ok::<_, std::sync::Arc<trust::RefusedPeer>>(())
-                });
-                if let Err(refused) = judged {
+                if let Some(Err(refused)) = bundles.map(|bundles| issued.judge(bundles, now)) {
                     let what = format!("is refused by our own trust bundle ({refused})");
                     let instead = "give a certificate that the roots of its trust domain accept";
                     self.pending.push(problem("credentials.file.chain", &file, &what, instead));

@@ -23,6 +23,8 @@ pub(super) fn check(draft: &Draft, document: &Document<'_>, ledger: &Ledger) -> 
     loops(draft, &mut findings);
     oddities(draft, &mut findings);
     unused_credentials(draft, &mut findings);
+    #[cfg(feature = "aws")]
+    issuing(draft, &mut findings);
     findings.warnings
 }
 
@@ -208,16 +210,47 @@ fn private_app(draft: &Draft, findings: &mut Findings<'_>) {
     }
 }
 
+/// Whether the schedule fits into the issuing budget twice: restarts and failures need the other half.
+#[cfg(feature = "aws")]
+fn issuing(draft: &Draft, findings: &mut Findings<'_>) {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    let Some(credentials) = &draft.credentials else { return };
+    let credentials::Source::AcmPca(pca) = &credentials.source else { return };
+    let (terms, ceilings) = (pca.terms(credentials.renew), pca.ceilings);
+    for (key, ceiling, window, unit) in [
+        (credentials::Ceilings::PER_HOUR, ceilings.per_hour, HOUR, "an hour"),
+        (credentials::Ceilings::PER_DAY, ceilings.per_day, HOUR * 24, "a day"),
+    ] {
+        let needed = terms.needed(window);
+        // One is always needed, and one more may follow a restart.
+        if needed > 1 && needed.saturating_mul(2) > ceiling {
+            let what = format!("is {ceiling}, and the schedule of credentials.acm_pca.validity alone needs {needed} {unit}");
+            let instead = format!("write {key} = {}, or a longer validity", needed.saturating_mul(2));
+            findings.problem(&format!("credentials.acm_pca.{key}"), what, instead);
+        }
+    }
+}
+
 /// Keys of a source that nothing uses: valid, so that one text can serve a laptop and a task.
 fn unused_credentials(draft: &Draft, findings: &mut Findings<'_>) {
+    const FILE: &[&str] = &["credentials.file.chain", "credentials.file.key"];
+    const CACHE: &[&str] = &["credentials.cache.dir"];
     let Some(source) = draft.credentials.as_ref().map(|credentials| &credentials.source) else { return };
-    let dev_roots = draft.trust.iter().any(|trust| trust.as_ref().is_none_or(|trust| matches!(trust.source, trust::Source::Dev(_))));
-    let unused: &[&str] = match source {
-        credentials::Source::Dev { .. } => &["credentials.file.chain", "credentials.file.key"],
-        credentials::Source::File { .. } if dev_roots => &["credentials.dev.validity"],
-        credentials::Source::File { .. } => &["credentials.dev.dir", "credentials.dev.validity"],
+    let roots = || draft.trust.iter().map(|trust| trust.as_ref().map(|trust| &trust.source));
+    let dev_roots = roots().any(|source| source.is_none_or(|source| matches!(source, trust::Source::Dev(_))));
+    let dev: &[&str] = if dev_roots { &["credentials.dev.validity"] } else { &["credentials.dev.dir", "credentials.dev.validity"] };
+    // Nothing else than files and the development CA: somebody asks AWS for roots.
+    let pca_roots = roots().any(|source| source.is_none_or(|source| !matches!(source, trust::Source::Dev(_) | trust::Source::File(_))));
+    let authority: &[&str] = if pca_roots { &[] } else { &["credentials.acm_pca.authority"] };
+    let unused = match source {
+        credentials::Source::Dev { .. } => [FILE, authority, CACHE],
+        credentials::Source::File { .. } => [dev, authority, CACHE],
+        #[cfg(feature = "aws")]
+        credentials::Source::AcmPca(_) => [FILE, dev, &[]],
     };
-    for key in unused.iter().filter(|key| findings.ledger.is_written(key)).copied().collect::<Vec<_>>() {
-        findings.warning(key, "is of no use with this credentials.source", "leave it out, or change the source");
+    for key in unused.concat() {
+        if findings.ledger.is_written(key) {
+            findings.warning(key, "is of no use with this credentials.source", "leave it out, or change the source");
+        }
     }
 }

@@ -75,7 +75,7 @@ fn refusal(file: &str, before: &Entry, entry: &Entry) -> Problem {
 fn changes(old: &Config, new: &Config) -> Changes {
     let files = |config: &Config| match &config.credentials.source {
         Source::File { chain, key } => Some((chain.clone(), key.clone())),
-        Source::Dev { .. } => None,
+        _ => None,
     };
     let parts = [
         (Part::Policy, old.policy != new.policy),

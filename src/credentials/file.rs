@@ -5,7 +5,7 @@ use super::source::{CertificateSource, SourceError};
 use crate::identity::SpiffeId;
 use crate::runtime::clock::Clock;
 use crate::runtime::watch::{FileWatch, read_capped};
-use crate::trust::{BoxFuture, Bundles, Usage, certificates, verify};
+use crate::trust::{BoxFuture, Bundles, certificates};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use std::path::{Path, PathBuf};
@@ -41,11 +41,7 @@ impl FilePair {
         let now = self.clock.now();
         let issued = Issued::new(&self.id, chain, key, now)?;
         let bundles = self.bundles.borrow_and_update().clone().ok_or(SourceError::NoTrust)?;
-        if let Some((leaf, intermediates)) = issued.chain().split_first() {
-            for usage in [Usage::Server, Usage::Client] {
-                verify(&bundles, leaf, intermediates, now, usage).map_err(SourceError::Refused)?;
-            }
-        }
+        issued.judge(&bundles, now).map_err(SourceError::Refused)?;
         // Written before we looked: its schedule counts from the beginning of its own validity.
         let issued_at = issued.leaf.not_before.min(now);
         Ok(Issued { issued_at, ..issued })

@@ -1,7 +1,9 @@
 //! A certificate that is ours, with its key, ready for handshakes.
 
+use super::schedule::Life;
 use crate::identity::SpiffeId;
 use crate::identity::x509::{Leaf, LeafError, UriError};
+use crate::trust::{Bundles, RefusedPeer, Usage, verify};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use std::sync::Arc;
@@ -79,9 +81,27 @@ impl Issued {
         Ok(Self { id: id.clone(), certified: Arc::new(certified), issued_at, leaf })
     }
 
+    /// Whether peers that trust `bundles` accept it, as a server and as a client.
+    ///
+    /// # Errors
+    /// Why they would not.
+    pub fn judge(&self, bundles: &Bundles, now: SystemTime) -> Result<(), Arc<RefusedPeer>> {
+        if let Some((leaf, intermediates)) = self.chain().split_first() {
+            for usage in [Usage::Server, Usage::Client] {
+                verify(bundles, leaf, intermediates, now, usage)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The chain, leaf first.
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.certified.cert
+    }
+
+    /// From when we got it to its end.
+    pub fn life(&self) -> Life {
+        Life { issued_at: self.issued_at, not_after: self.leaf.not_after }
     }
 
     /// The end of its validity.

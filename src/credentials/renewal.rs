@@ -1,21 +1,20 @@
 //! Keeps a valid certificate: first issue, renewal before half of its life is over, the last good one until its end.
 
 use super::issued::Issued;
-use super::schedule::{back_off, not_ready_before, renew_at};
+use super::schedule::Attempts;
 use super::settings::{Renew, Settings};
-use super::source::{CertificateSource, SourceError, source};
+use super::source::{CertificateSource, Factory, SourceError};
+use super::standing::{LOOK, Standing, humane};
 use crate::runtime::clock::Clock;
 use crate::runtime::readiness::Readiness;
 use crate::telemetry::metrics::Process;
 use crate::trust::Bundles;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, watch};
-
-const CONDITION: &str = "certificate";
-
-/// The wall clock is read again at least this often: it may be set, and a laptop may have slept.
-const LOOK: Duration = Duration::from_secs(60);
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, sleep, timeout};
 
 /// The longest time one attempt may take, from the call of the source to its answer.
 const ATTEMPT: Duration = Duration::from_secs(60);
@@ -24,44 +23,40 @@ const ATTEMPT: Duration = Duration::from_secs(60);
 pub struct Renewal {
     source: Box<dyn CertificateSource>,
     settings: watch::Sender<Option<Settings>>,
-    bundles: Option<watch::Receiver<Option<Arc<Bundles>>>>,
+    making: Option<(Factory, watch::Receiver<Option<Arc<Bundles>>>)>,
     renew: Renew,
     clock: Arc<dyn Clock>,
-    readiness: Readiness,
-    published: watch::Sender<Option<Arc<Issued>>>,
+    standing: Standing,
     trigger: Arc<Notify>,
-    failures: u32,
-    complaint: Option<String>,
+    attempts: Attempts,
+    /// From the start to the first attempt: up to this.
+    spread: Duration,
 }
 
 impl Renewal {
-    /// Renews from the source that the settings name; not ready (`certificate`) until there is one.
-    pub fn new(settings: &Settings, bundles: watch::Receiver<Option<Arc<Bundles>>>, clock: Arc<dyn Clock>, readiness: Readiness) -> Self {
-        let source = source(settings, Arc::clone(&clock), bundles.clone());
-        Self { bundles: Some(bundles), ..Self::from_source(source, settings.renew, clock, readiness) }
+    /// Renews from the source that `factory` makes of the settings; not ready (`certificate`) until there is one.
+    pub fn new(
+        settings: &Settings,
+        factory: Factory,
+        bundles: watch::Receiver<Option<Arc<Bundles>>>,
+        clock: Arc<dyn Clock>,
+        readiness: Readiness,
+    ) -> Self {
+        let source = factory(settings, Arc::clone(&clock), bundles.clone());
+        let spread = settings.source.start_spread();
+        Self { making: Some((factory, bundles)), spread, ..Self::from_source(source, settings.renew, clock, readiness) }
     }
 
     /// Renews from this source.
     pub fn from_source(source: Box<dyn CertificateSource>, renew: Renew, clock: Arc<dyn Clock>, readiness: Readiness) -> Self {
-        readiness.pending(CONDITION, "no certificate was obtained yet");
-        let (published, trigger) = (watch::Sender::new(None), Arc::new(Notify::new()));
-        Self {
-            source,
-            settings: watch::Sender::new(None),
-            bundles: None,
-            renew,
-            clock,
-            readiness,
-            published,
-            trigger,
-            failures: 0,
-            complaint: None,
-        }
+        let standing = Standing::new(renew, Arc::clone(&clock), readiness);
+        let (settings, trigger) = (watch::Sender::new(None), Arc::new(Notify::new()));
+        Self { source, settings, making: None, renew, clock, standing, trigger, attempts: Attempts::default(), spread: Duration::ZERO }
     }
 
     /// Our certificate; `None` until the first one is there.
     pub fn issued(&self) -> watch::Receiver<Option<Arc<Issued>>> {
-        self.published.subscribe()
+        self.standing.published.subscribe()
     }
 
     /// Takes other files, of a reloaded configuration; a bad pair leaves the old certificate in force.
@@ -80,106 +75,102 @@ impl Renewal {
     /// An attempt that is dropped may have issued a certificate that is then not used; nothing is half published.
     pub async fn run(mut self) {
         let mut changes = self.settings.subscribe();
-        let mut due = self.clock.now();
+        let mut due = Due::After(Instant::now() + Attempts::first(self.spread, fastrand::f64()));
         loop {
-            let now = self.clock.now();
-            if now >= due {
+            if due.left(self.clock.now()).is_zero() {
                 due = self.attempt().await;
             }
-            self.report();
-            let wait = due.duration_since(self.clock.now()).unwrap_or_default().min(LOOK).min(self.until_not_ready());
+            self.standing.report();
+            let wait = due.left(self.clock.now()).min(self.standing.until_look());
             tokio::select! {
-                () = self.trigger.notified() => due = self.clock.now(),
-                () = self.source.changed() => due = self.clock.now(),
-                () = tokio::time::sleep(wait) => {}
+                () = self.trigger.notified() => due = Due::NOW,
+                () = self.source.changed() => due = Due::NOW,
+                () = sleep(wait) => {}
                 Ok(()) = changes.changed() => {
-                    if let (Some(settings), Some(bundles)) = (changes.borrow_and_update().as_ref(), &self.bundles) {
-                        self.source = source(settings, Arc::clone(&self.clock), bundles.clone());
+                    if let (Some(settings), Some((factory, bundles))) = (changes.borrow_and_update().as_ref(), &self.making) {
+                        self.source = factory(settings, Arc::clone(&self.clock), bundles.clone());
                     }
-                    due = self.clock.now();
+                    due = Due::NOW;
                 }
             }
         }
     }
 
     /// One attempt; gives the time of the next.
-    pub(super) async fn attempt(&mut self) -> SystemTime {
-        let obtained = tokio::time::timeout(ATTEMPT, self.source.obtain()).await;
-        match obtained {
+    pub(super) async fn attempt(&mut self) -> Due {
+        match obtain(self.source.as_mut(), &self.standing).await {
             Ok(Ok(issued)) => self.succeeded(issued),
-            Ok(Err(error)) => self.failed(&error.to_string(), matches!(error, SourceError::NoTrust)),
-            Err(_) => self.failed("the source did not answer within 60 s", false),
+            Ok(Err(error)) => self.failed(&error),
+            Err(_) => self.failed(&SourceError::Silent),
         }
     }
 
-    fn succeeded(&mut self, issued: Issued) -> SystemTime {
-        let present = self.published.borrow().as_ref().is_some_and(|current| current.leaf.fingerprint == issued.leaf.fingerprint);
-        self.failures = 0;
-        self.complaint = None;
-        let planned = renew_at(&issued, &self.renew, fastrand::f64());
+    fn succeeded(&mut self, issued: Issued) -> Due {
+        let present = self.standing.published.borrow().as_ref().is_some_and(|current| current.leaf.fingerprint == issued.leaf.fingerprint);
+        self.attempts.succeeded();
+        self.standing.satisfied();
+        let planned = issued.life().renew_at(&self.renew, fastrand::f64());
         if !present {
             let expires = humane(issued.not_after());
             tracing::info!(id = %issued.id, serial = issued.leaf.serial, %expires, "a new certificate is in force");
             Process::handles().rotations_ok.increment(1);
-            self.published.send_replace(Some(Arc::new(issued)));
+            self.standing.published.send_replace(Some(Arc::new(issued)));
         }
         // Files that were not replaced by their time are looked at again, without haste.
         let earliest = self.clock.now().checked_add(if present { LOOK } else { Duration::from_millis(100) });
-        planned.max(earliest.unwrap_or(planned))
+        Due::At(planned.max(earliest.unwrap_or(planned)))
     }
 
-    fn failed(&mut self, problem: &str, expected: bool) -> SystemTime {
-        self.failures = self.failures.saturating_add(1);
-        if self.complaint.as_deref() != Some(problem) {
-            let holds = self.published.borrow().as_ref().map(|issued| humane(issued.not_after()));
-            match holds {
-                _ if expected => tracing::debug!(problem, "no certificate yet"),
-                Some(until) => {
-                    tracing::error!(problem, until, "the certificate was not replaced; the old one stays in force until its end")
-                }
-                None => tracing::error!(problem, "no certificate yet; trying again"),
+    fn failed(&mut self, error: &SourceError) -> Due {
+        match error {
+            // Trust comes by itself a moment later.
+            SourceError::NoTrust => self.standing.waits(error.to_string()),
+            _ => {
+                Process::handles().rotations_failed.increment(1);
+                self.standing.complain(error.to_string());
             }
-            self.complaint = Some(problem.to_owned());
         }
-        if !expected {
-            Process::handles().rotations_failed.increment(1);
-        }
-        let now = self.clock.now();
-        now.checked_add(back_off(self.failures, fastrand::f64())).unwrap_or(now)
-    }
-
-    /// Readiness and the gauge, from what is in force now.
-    pub(super) fn report(&self) {
-        let now = self.clock.now();
-        match self.published.borrow().as_deref() {
-            None => {
-                let detail = self.complaint.as_deref().unwrap_or("no certificate was obtained yet");
-                self.readiness.pending(CONDITION, detail);
-            }
-            Some(issued) => {
-                let left = issued.not_after().duration_since(now).unwrap_or_default();
-                Process::handles().svid_expires.set(left.as_secs_f64());
-                if now < not_ready_before(issued, &self.renew) {
-                    self.readiness.ready(CONDITION);
-                } else {
-                    let why = self.complaint.as_deref().unwrap_or("it was not renewed in time");
-                    self.readiness.pending(CONDITION, format!("{} s of life left: {why}", left.as_secs()));
-                }
-            }
+        match error {
+            SourceError::Budget(stop) => Due::At(stop.until),
+            _ => Due::After(Instant::now() + self.attempts.failed(error.setback(), self.standing.left(), fastrand::f64())),
         }
     }
 
-    /// From now to the moment when readiness changes by itself; long after it.
-    fn until_not_ready(&self) -> Duration {
-        let published = self.published.borrow();
-        let moment = published.as_deref().map(|issued| not_ready_before(issued, &self.renew));
-        match moment.and_then(|moment| moment.duration_since(self.clock.now()).ok()) {
-            Some(left) => left.max(Duration::from_millis(10)),
-            None => LOOK,
+    #[cfg(all(test, feature = "testing"))]
+    pub(super) fn standing(&self) -> &Standing {
+        &self.standing
+    }
+}
+
+/// Asks the source; one that hangs does not keep us from saying how much life is left.
+async fn obtain(source: &mut dyn CertificateSource, standing: &Standing) -> Result<Result<Issued, SourceError>, Elapsed> {
+    let mut obtaining = pin!(timeout(ATTEMPT, source.obtain()));
+    loop {
+        tokio::select! {
+            biased;
+            obtained = &mut obtaining => return obtained,
+            () = sleep(standing.until_look()) => standing.report(),
         }
     }
 }
 
-fn humane(moment: SystemTime) -> String {
-    time::OffsetDateTime::from(moment).format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
+/// When the next attempt is due.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Due {
+    /// Renewal follows the wall clock, as the certificate's end does.
+    At(SystemTime),
+    /// A pause between attempts follows no clock that somebody sets: one that is set back two hours would make it two hours longer.
+    After(Instant),
+}
+
+impl Due {
+    const NOW: Self = Self::At(SystemTime::UNIX_EPOCH);
+
+    /// From `now`, as the wall clock shows it, until then; zero: it is due.
+    pub(super) fn left(self, now: SystemTime) -> Duration {
+        match self {
+            Self::At(moment) => moment.duration_since(now).unwrap_or_default(),
+            Self::After(moment) => moment.saturating_duration_since(Instant::now()),
+        }
+    }
 }

@@ -1,6 +1,9 @@
 //! `[credentials]` and `[workload]` as far as the certificate goes.
 
+use super::budget::Ceilings;
+use super::forecast::Terms;
 use crate::identity::SpiffeId;
+use crate::trust::Authority;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,6 +37,106 @@ pub enum Source {
         /// PEM: PKCS#8, SEC1 or PKCS#1.
         key: PathBuf,
     },
+    /// AWS Private CA.
+    #[cfg(feature = "aws")]
+    AcmPca(AcmPca),
+}
+
+/// `[credentials.acm_pca]`, and `[credentials.cache]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AcmPca {
+    /// Who issues.
+    pub authority: Authority,
+    /// What the certificate may be used for. Default: servers and clients.
+    pub template: Template,
+    /// From the request to the end of the certificate. Default 24 h.
+    pub validity: Duration,
+    /// What the authority signs with.
+    pub signing_algorithm: SigningAlgorithm,
+    /// How many certificates may be asked for.
+    pub ceilings: Ceilings,
+    /// The price of a certificate, for forecasts. Default 0.058.
+    pub price: f64,
+    /// From the start to the first request: up to this, at random. Default 2 s.
+    pub start_spread: Duration,
+    /// Where the count of issues outlives the process; nowhere by default.
+    pub cache: Option<PathBuf>,
+    /// The key under which certificate and key outlive it too, sealed, in the same directory; they do not by default.
+    pub sealing_key: Option<PathBuf>,
+}
+
+impl AcmPca {
+    /// What its certificates are issued by.
+    pub fn terms(&self, renew: Renew) -> Terms {
+        Terms { validity: self.validity, renew, ceilings: self.ceilings, price: self.price }
+    }
+}
+
+/// A template of AWS Private CA, such as `EndEntityCertificate/V1`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Template(String);
+
+impl Template {
+    /// Reads a template's name.
+    ///
+    /// # Errors
+    /// What is wrong with it, as a predicate.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let (name, version) = text.split_once("/V").ok_or("has no version")?;
+        let named = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        match named && !version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit()) {
+            false => Err("is no template of AWS Private CA"),
+            true if name.contains("CACertificate") => Err("makes authorities, and a workload is none"),
+            true => Ok(Self(text.to_owned())),
+        }
+    }
+
+    /// Its name, with its version.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Servers and clients, names from the request.
+impl Default for Template {
+    fn default() -> Self {
+        Self("EndEntityCertificate/V1".to_owned())
+    }
+}
+
+/// What AWS Private CA signs a certificate with; the family must be that of the authority's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs, reason = "AWS's own names")]
+pub enum SigningAlgorithm {
+    /// What fits the authority's key, which AWS is asked for.
+    #[default]
+    Auto,
+    Sha256WithEcdsa,
+    Sha384WithEcdsa,
+    Sha512WithEcdsa,
+    Sha256WithRsa,
+    Sha384WithRsa,
+    Sha512WithRsa,
+}
+
+impl Source {
+    /// From the start to the first attempt: up to this, at random.
+    pub fn start_spread(&self) -> Duration {
+        match self {
+            Self::Dev { .. } | Self::File { .. } => Duration::ZERO,
+            #[cfg(feature = "aws")]
+            Self::AcmPca(pca) => pca.start_spread,
+        }
+    }
+
+    /// Whether asking it again costs nothing: an authority that is paid for each certificate is asked when one is due.
+    pub fn is_reread(&self) -> bool {
+        match self {
+            Self::Dev { .. } | Self::File { .. } => true,
+            #[cfg(feature = "aws")]
+            Self::AcmPca(_) => false,
+        }
+    }
 }
 
 /// The development CA in `certs-dev`, certificates of one hour.

@@ -1,9 +1,11 @@
 //! Where our certificate comes from.
 
-use super::dev::{DevError, DevSource};
-use super::file::FilePair;
+use super::budget::Exhausted;
+use super::csr::SigningRequestError;
+use super::dev::DevError;
 use super::issued::{Issued, KeyError};
-use super::settings::{Settings, Source};
+use super::schedule::Setback;
+use super::settings::Settings;
 use crate::runtime::clock::Clock;
 use crate::trust::{BoxFuture, Bundles, PemError, RefusedPeer};
 use std::path::PathBuf;
@@ -18,6 +20,10 @@ pub trait CertificateSource: Send {
     /// Waits until [`CertificateSource::obtain`] may give something new outside the schedule.
     fn changed(&mut self) -> BoxFuture<'_, ()>;
 }
+
+/// Makes the source that settings name; the bundles judge what others issue. Handed in, as sources may live in rooms that this one does not know.
+pub type Factory =
+    Box<dyn Fn(&Settings, Arc<dyn Clock>, watch::Receiver<Option<Arc<Bundles>>>) -> Box<dyn CertificateSource> + Send + Sync>;
 
 /// Why there is no certificate now; the last good one stays.
 #[derive(Debug, thiserror::Error)]
@@ -56,12 +62,31 @@ pub enum SourceError {
     /// The development CA cannot issue.
     #[error(transparent)]
     Dev(#[from] DevError),
+    /// No request for a certificate can be made.
+    #[error(transparent)]
+    Request(#[from] SigningRequestError),
+    /// A certificate authority elsewhere gives none; what it says tells whether trying again helps.
+    #[error("{error}")]
+    Authority {
+        /// What it says.
+        error: Box<dyn std::error::Error + Send + Sync>,
+        /// What the pause before the next attempt follows from.
+        setback: Setback,
+    },
+    /// The issuing budget is used up; it passes by itself.
+    #[error(transparent)]
+    Budget(#[from] Exhausted),
+    /// The source did not answer in the time that an attempt has.
+    #[error("the source did not answer within 60 s")]
+    Silent,
 }
 
-/// The source that the settings name; `bundles` judge what files hand out.
-pub fn source(settings: &Settings, clock: Arc<dyn Clock>, bundles: watch::Receiver<Option<Arc<Bundles>>>) -> Box<dyn CertificateSource> {
-    match &settings.source {
-        Source::Dev { dir, validity } => Box::new(DevSource::new(settings, dir.clone(), *validity, clock)),
-        Source::File { chain, key } => Box::new(FilePair::new(settings.id.clone(), chain.clone(), key.clone(), clock, bundles)),
+impl SourceError {
+    /// What the pause before the next attempt follows from.
+    pub fn setback(&self) -> Setback {
+        match self {
+            Self::Authority { setback, .. } => *setback,
+            _ => Setback::Here,
+        }
     }
 }

@@ -1,4 +1,4 @@
-use super::dev::{DEVELOPMENT_KEY_FILE, DevCa, DevError, Request};
+use super::dev::{DEVELOPMENT_KEY_FILE, DevCa, DevError, DevSource, Request};
 use super::*;
 use crate::identity::x509::Leaf;
 use crate::identity::{SpiffeId, TrustDomain};
@@ -30,6 +30,14 @@ fn request(validity: Duration) -> Request {
 
 fn pair(chain: PathBuf, key: PathBuf, bundles: watch::Receiver<Option<Arc<Bundles>>>) -> FilePair {
     FilePair::new(id(), chain, key, Arc::new(SystemClock), bundles)
+}
+
+fn development(settings: &Settings) -> Renewal {
+    let factory: Factory = Box::new(|settings, clock, _| match &settings.source {
+        Source::Dev { dir, validity } => Box::new(DevSource::new(settings, dir.clone(), *validity, clock)),
+        other => panic!("{other:?}"),
+    });
+    Renewal::new(settings, factory, watch::Sender::new(None).subscribe(), Arc::new(SystemClock), Readiness::default())
 }
 
 async fn until(issued: &mut watch::Receiver<Option<Arc<Issued>>>, wanted: impl FnMut(&Option<Arc<Issued>>) -> bool) -> Arc<Issued> {
@@ -168,7 +176,7 @@ async fn bad_pair_keeps_the_old_one_until_a_good_one_comes() {
     TestCert { key_pem: first.key_pem.clone(), ..second.clone() }.write(dir.path(), "web");
     let again = renewal.attempt().await;
     assert_eq!(held(), Some(fingerprint(&first)));
-    assert!(again < SystemTime::now() + Duration::from_secs(2));
+    assert!(again.left(SystemTime::now()) < Duration::from_secs(2));
     second.write(dir.path(), "web");
     renewal.attempt().await;
     assert_eq!(held(), Some(fingerprint(&second)));
@@ -180,7 +188,7 @@ async fn short_development_certificates_are_renewed_before_their_end() {
     let renew = Renew { after: 0.2, jitter: 0.05, ..Renew::default() };
     let source = Source::Dev { dir: dir.path().to_owned(), validity: Duration::from_secs(4) };
     let settings = Settings { id: id(), dns_names: Vec::new(), source, renew };
-    let renewal = Renewal::new(&settings, watch::Sender::new(None).subscribe(), Arc::new(SystemClock), Readiness::default());
+    let renewal = development(&settings);
     let mut issued = renewal.issued();
     let task = tokio::spawn(renewal.run());
     let mut last = until(&mut issued, Option::is_some).await;
@@ -197,7 +205,7 @@ async fn trigger_obtains_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let source = Source::Dev { dir: dir.path().to_owned(), validity: Duration::from_secs(3_600) };
     let settings = Settings { id: id(), dns_names: Vec::new(), source, renew: Renew::default() };
-    let renewal = Renewal::new(&settings, watch::Sender::new(None).subscribe(), Arc::new(SystemClock), Readiness::default());
+    let renewal = development(&settings);
     let (mut issued, trigger) = (renewal.issued(), renewal.trigger());
     let task = tokio::spawn(renewal.run());
     let first = until(&mut issued, Option::is_some).await.leaf.serial.clone();
@@ -209,69 +217,147 @@ async fn trigger_obtains_at_once() {
 #[derive(Debug)]
 struct Fixed(std::sync::Mutex<SystemTime>);
 
+impl Fixed {
+    fn at(moment: SystemTime) -> Arc<Self> {
+        Arc::new(Self(std::sync::Mutex::new(moment)))
+    }
+
+    fn show(&self, moment: SystemTime) {
+        *self.0.lock().unwrap() = moment;
+    }
+}
+
 impl Clock for Fixed {
     fn now(&self) -> SystemTime {
         *self.0.lock().unwrap()
     }
 }
 
+/// A wall clock that goes on with the runtime's time, which a test pauses.
+#[derive(Debug)]
+struct Running(SystemTime, tokio::time::Instant);
+
+impl Clock for Running {
+    fn now(&self) -> SystemTime {
+        self.0 + self.1.elapsed()
+    }
+}
+
+/// Does at each call what the next element says, and the last for ever; counts the calls.
+struct Scripted {
+    script: Vec<Step>,
+    ca: TestCa,
+    clock: Arc<dyn Clock>,
+    calls: watch::Sender<u32>,
+}
+
+#[derive(Clone, Copy)]
+enum Step {
+    Issues,
+    Fails,
+    Hangs,
+}
+
+impl Scripted {
+    fn new(script: &[Step], clock: &Arc<dyn Clock>) -> (Box<Self>, watch::Receiver<u32>) {
+        let calls = watch::Sender::new(0);
+        let counted = calls.subscribe();
+        (Box::new(Self { script: script.to_vec(), ca: TestCa::new("a.example"), clock: Arc::clone(clock), calls }), counted)
+    }
+}
+
+impl CertificateSource for Scripted {
+    fn obtain(&mut self) -> crate::trust::BoxFuture<'_, Result<Issued, SourceError>> {
+        self.calls.send_modify(|calls| *calls += 1);
+        let step = if self.script.len() > 1 { self.script.remove(0) } else { self.script[0] };
+        let now = self.clock.now();
+        let cert = self.ca.issue_with(&LeafOptions { not_after: now + Duration::from_secs(3_600), ..LeafOptions::id(ID) });
+        Box::pin(async move {
+            match step {
+                Step::Issues => Ok(Issued::new(&id(), cert.chain.clone(), cert.key(), now).unwrap()),
+                Step::Fails => Err(SourceError::Key { path: "key.pem".into() }),
+                Step::Hangs => std::future::pending().await,
+            }
+        })
+    }
+
+    fn changed(&mut self) -> crate::trust::BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+}
+
 #[tokio::test]
 async fn readiness_ends_before_the_certificate_does_when_renewal_fails() {
-    struct Once(Option<Issued>);
-    impl CertificateSource for Once {
-        fn obtain(&mut self) -> crate::trust::BoxFuture<'_, Result<Issued, SourceError>> {
-            let issued = self.0.take().ok_or(SourceError::Key { path: "key.pem".into() });
-            Box::pin(async move { issued })
-        }
-        fn changed(&mut self) -> crate::trust::BoxFuture<'_, ()> {
-            Box::pin(std::future::pending())
-        }
-    }
-    let cert = TestCa::new("a.example").issue(ID);
     let start = SystemTime::now();
-    let issued = Issued::new(&id(), cert.chain.clone(), cert.key(), start).unwrap();
-    let clock = Arc::new(Fixed(std::sync::Mutex::new(start)));
+    let clock = Fixed::at(start);
+    let shared = Arc::clone(&clock) as Arc<dyn Clock>;
     let readiness = Readiness::default();
-    let once = Box::new(Once(Some(issued)));
-    let mut renewal = Renewal::from_source(once, Renew::default(), Arc::clone(&clock) as Arc<dyn Clock>, readiness.clone());
-    let at = |seconds| *clock.0.lock().unwrap() = start + Duration::from_secs(seconds);
+    let (source, _) = Scripted::new(&[Step::Issues, Step::Fails], &shared);
+    let mut renewal = Renewal::from_source(source, Renew::default(), shared, readiness.clone());
+    let at = |seconds| clock.show(start + Duration::from_secs(seconds));
     let due = renewal.attempt().await;
-    renewal.report();
+    renewal.standing().report();
     assert!(readiness.missing().is_empty());
-    assert!(due >= start + Duration::from_secs(1_799) && due <= start + Duration::from_secs(2_521));
+    let left = due.left(clock.now()).as_secs();
+    assert!((1_799..2_521).contains(&left), "{left}");
     // Renewal is overdue and fails; the old one is good for long.
     at(3_000);
     let again = renewal.attempt().await;
-    renewal.report();
-    assert!(again > clock.now() && again <= clock.now() + Duration::from_secs(1));
+    renewal.standing().report();
+    assert!(again.left(clock.now()) <= Duration::from_secs(1));
     assert!(readiness.missing().is_empty());
     // Less than a tenth of the hour is left.
     at(3_300);
-    renewal.report();
+    renewal.standing().report();
     assert!(readiness.missing()[0].1.contains("no private key"), "{:?}", readiness.missing());
     assert!(renewal.issued().borrow().is_some(), "the last good one stays until its end");
 }
 
-#[test]
-fn schedule_counts_from_issue() {
-    let cert = TestCa::new("a.example").issue(ID);
-    let now = SystemTime::now();
-    let issued = Issued::new(&id(), cert.chain.clone(), cert.key(), now).unwrap();
-    let life = issued.not_after().duration_since(now).unwrap();
-    let renew = Renew::default();
-    assert_eq!(renew_at(&issued, &renew, 0.0), now + life.mul_f64(0.5));
-    assert_eq!(renew_at(&issued, &renew, 1.0), now + life.mul_f64(0.7));
-    assert_eq!(not_ready_before(&issued, &renew), issued.not_after() - life / 10);
-    let short = Renew { readiness_lead: Duration::from_secs(7), ..renew };
-    assert_eq!(not_ready_before(&issued, &short), issued.not_after() - Duration::from_secs(7));
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_renews_within_a_minute() {
+    let start = SystemTime::now();
+    let clock = Fixed::at(start);
+    let shared = Arc::clone(&clock) as Arc<dyn Clock>;
+    let (source, mut calls) = Scripted::new(&[Step::Issues], &shared);
+    let task = tokio::spawn(Renewal::from_source(source, Renew::default(), shared, Readiness::default()).run());
+    calls.wait_for(|calls| *calls == 1).await.unwrap();
+    // Ten minutes of looks while the wall clock stands still, as in a machine that sleeps.
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(*calls.borrow(), 1);
+    clock.show(start + Duration::from_secs(3_000));
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert_eq!(*calls.borrow(), 2);
+    task.abort();
 }
 
-#[test]
-fn back_off_is_jittered_and_capped() {
-    assert_eq!(back_off(1, 1.0), Duration::from_secs(1));
-    assert_eq!(back_off(4, 0.5), Duration::from_secs(4));
-    assert_eq!(back_off(u32::MAX, 1.0), Duration::from_secs(60));
-    assert!(back_off(9, 0.0) > Duration::ZERO);
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_delays_no_further_attempt() {
+    let start = SystemTime::now();
+    let clock = Fixed::at(start);
+    let shared = Arc::clone(&clock) as Arc<dyn Clock>;
+    let (source, mut calls) = Scripted::new(&[Step::Fails, Step::Issues], &shared);
+    let task = tokio::spawn(Renewal::from_source(source, Renew::default(), shared, Readiness::default()).run());
+    calls.wait_for(|calls| *calls == 1).await.unwrap();
+    clock.show(start - Duration::from_secs(7_200));
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(*calls.borrow(), 2);
+    task.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_hangs_does_not_hide_the_end_of_a_certificate() {
+    let clock: Arc<dyn Clock> = Arc::new(Running(SystemTime::now(), tokio::time::Instant::now()));
+    let readiness = Readiness::default();
+    let (source, mut calls) = Scripted::new(&[Step::Issues, Step::Hangs], &clock);
+    let task = tokio::spawn(Renewal::from_source(source, Renew::default(), clock, readiness.clone()).run());
+    calls.wait_for(|calls| *calls == 1).await.unwrap();
+    // A tenth of the hour, less than the lead of ten minutes.
+    tokio::time::sleep(Duration::from_secs(3_235)).await;
+    assert!(readiness.missing().is_empty(), "{:?}", readiness.missing());
+    assert!(*calls.borrow() > 10, "the attempts end and begin again");
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(readiness.missing()[0].0, "certificate");
+    task.abort();
 }
 
 #[tokio::test]
@@ -279,7 +365,7 @@ async fn a_new_development_ca_is_noticed_by_who_runs() {
     let dir = tempfile::tempdir().unwrap();
     let source = Source::Dev { dir: dir.path().to_owned(), validity: Duration::from_secs(3_600) };
     let settings = Settings { id: id(), dns_names: Vec::new(), source, renew: Renew::default() };
-    let renewal = Renewal::new(&settings, watch::Sender::new(None).subscribe(), Arc::new(SystemClock), Readiness::default());
+    let renewal = development(&settings);
     let mut issued = renewal.issued();
     let task = tokio::spawn(renewal.run());
     let first = until(&mut issued, Option::is_some).await.leaf.issuer.clone();

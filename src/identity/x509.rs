@@ -163,6 +163,12 @@ pub fn fingerprint(der: &[u8]) -> String {
     hex(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, der).as_ref())
 }
 
+/// Whether a certificate is signed with its own key, as roots are.
+pub fn is_self_signed(der: &[u8]) -> bool {
+    X509Certificate::from_der(der)
+        .is_ok_and(|(_, certificate)| certificate.issuer() == certificate.subject() && certificate.verify_signature(None).is_ok())
+}
+
 fn plain(text: &str) -> Result<&str, LeafError> {
     let fits = text.bytes().all(|byte| byte != 0 && byte.is_ascii());
     if fits { Ok(text) } else { Err(LeafError::AlternativeName) }

@@ -125,6 +125,10 @@ fn refused(
     reason: std::borrow::Cow<'static, str>,
     claimed: Option<Claimed>,
 ) {
+    if shard.plan.own_probe.is(source) {
+        // No peer's: the probe itself tells of it.
+        return;
+    }
     shard.inbound_metrics.handshake_failed(label);
     let at = shard.plan.clock.now();
     let id = shard.recorder.id(at);

@@ -18,7 +18,7 @@ use crate::runtime::listener::Incoming;
 use crate::runtime::shards::Assigned;
 use crate::runtime::tasks::{contained_poll, spawn_local};
 use crate::telemetry::metrics::DataPath;
-use crate::tls::TlsPublisher;
+use crate::tls::{OwnProbe, TlsPublisher};
 use crate::trust::LivePeers;
 use crate::upstream::{AppAddress, AppPool, Dialer, OwnListeners, PeerConnections, PeerPools};
 use arc_swap::{ArcSwap, Guard};
@@ -68,6 +68,8 @@ pub struct Plan {
     pub clock: Arc<dyn Clock>,
     /// Our own plain listeners.
     pub own: Arc<OwnListeners>,
+    /// Our own handshake with the inbound listener.
+    pub own_probe: OwnProbe,
     /// Header names that never cross.
     pub reserved: Reserved,
     /// How far the end has come.

@@ -3,10 +3,12 @@
 pub mod clock;
 pub mod drain;
 pub mod exposure;
+pub mod files;
 pub mod limits;
 pub mod listener;
 pub mod process;
 pub mod readiness;
+pub mod sealer;
 pub mod shards;
 pub mod surroundings;
 pub mod tasks;

@@ -57,11 +57,15 @@ names! {
     counter PANICS = "countersign_panics_total", (Unit::Count), "Panics that were contained.";
     counter ACCEPT_ERRORS = "countersign_accept_errors_total", (Unit::Count), "Errors of accept(2), each followed by a pause.";
     counter ROTATIONS = "countersign_rotations_total", (Unit::Count), "Certificate renewals by result (ok, failed).";
+    counter ISSUES = "countersign_issues_total", (Unit::Count), "Certificates that a CA elsewhere issued for us.";
+    gauge ISSUING_STOPPED = "countersign_issuing_stopped", (Unit::Count), "1 while a ceiling of the issuing budget keeps us from asking for a certificate.";
+    counter SELF_PROBES = "countersign_self_probes_total", (Unit::Count), "Handshakes with our own listener after a renewal, by result (ok, differs, refused, failed, unanswered).";
     counter RESOLUTIONS = "countersign_dns_resolutions_total", (Unit::Count), "Questions for names of upstreams by result (ok, no_such_name, no_address, server_failure, timeout, no_resolver, failed).";
     gauge ENDPOINTS = "countersign_upstream_endpoints", (Unit::Count), "Addresses in use by upstream, whose first host names it; beyond 64 upstreams, all together as `other`.";
     gauge APP_EXPOSED = "countersign_app_exposed", (Unit::Count), "1 while the app listens on more than loopback, so that it can be reached past the sidecar.";
     counter APP_CHECKS = "countersign_app_checks_total", (Unit::Count), "Questions whether the app is well, by result (ok, failed).";
     gauge APP_WELL = "countersign_app_well", (Unit::Count), "1 while the app answers its check, where one is configured.";
+    counter AWS_CALLS = "countersign_aws_calls_total", (Unit::Count), "Calls of AWS by operation and result (ok, throttled, denied, inactive, in_progress, timeout, unreachable, ...).";
     gauge SVID_EXPIRES = "countersign_svid_expires_seconds", (Unit::Seconds), "Until our own certificate ends.";
     counter POLICY_RELOADS = "countersign_policy_reloads_total", (Unit::Count), "Policy table reloads by result (ok, failed, unchanged).";
     gauge POLICY_GENERATION = "countersign_policy_generation", (Unit::Count), "The generation of the table in force.";
@@ -90,6 +94,10 @@ pub struct Process {
     pub rotations_failed: Counter,
     /// [`SVID_EXPIRES`].
     pub svid_expires: Gauge,
+    /// [`ISSUES`].
+    pub issues: Counter,
+    /// [`ISSUING_STOPPED`].
+    pub issuing_stopped: Gauge,
     /// [`APP_EXPOSED`].
     pub app_exposed: Gauge,
     /// [`APP_WELL`].
@@ -126,6 +134,8 @@ impl Process {
             rotations_ok: counter!(ROTATIONS, "result" => "ok"),
             rotations_failed: counter!(ROTATIONS, "result" => "failed"),
             svid_expires: gauge!(SVID_EXPIRES),
+            issues: counter!(ISSUES),
+            issuing_stopped: gauge!(ISSUING_STOPPED),
             app_exposed: gauge!(APP_EXPOSED),
             app_well: gauge!(APP_WELL),
             policy_ok: counter!(POLICY_RELOADS, "result" => "ok"),
@@ -300,9 +310,19 @@ pub fn resolved(result: &'static str) {
     counter!(RESOLUTIONS, "result" => result).increment(1);
 }
 
+/// Counts a call of AWS; both labels are closed.
+pub fn aws_called(operation: &'static str, result: &'static str) {
+    counter!(AWS_CALLS, "operation" => operation, "result" => result).increment(1);
+}
+
 /// Counts a question whether the app is well; `result` is a closed label.
 pub fn app_checked(result: &'static str) {
     counter!(APP_CHECKS, "result" => result).increment(1);
+}
+
+/// Counts a handshake with our own listener; `result` is a closed label.
+pub fn self_probed(result: &'static str) {
+    counter!(SELF_PROBES, "result" => result).increment(1);
 }
 
 /// [`ENDPOINTS`] of the upstream with this name, which the operator wrote; the caller keeps to a budget of names.

@@ -15,6 +15,7 @@ use rustls::{ClientConfig, ServerConfig};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
+use tokio::sync::watch;
 
 /// Everything a handshake needs; immutable, replaced as a whole.
 #[derive(Debug)]
@@ -135,6 +136,7 @@ fn client(
 pub struct TlsPublisher {
     current: Arc<ArcSwapOption<TlsState>>,
     generation: Arc<AtomicU64>,
+    changes: watch::Sender<u64>,
 }
 
 impl TlsPublisher {
@@ -154,5 +156,16 @@ impl TlsPublisher {
         self.current.store(Some(Arc::new(state)));
         // After the store: who sees the new number finds the new state, or a later one.
         self.generation.store(generation, Ordering::Release);
+        self.changes.send_replace(generation);
+    }
+
+    /// Waits until the state in force carries our certificate with this serial.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when dropped.
+    pub async fn reaches(&self, serial: &str) {
+        let there = |_: &u64| self.current().is_some_and(|state| state.serial == serial);
+        // The sender is ours: it cannot be gone.
+        let _ = self.changes.subscribe().wait_for(there).await;
     }
 }

@@ -357,3 +357,87 @@ async fn a_new_state_is_published_for_each_certificate_and_each_bundle() {
     publishing.publish().unwrap();
     assert_eq!(publisher.current().unwrap().generation, 2);
 }
+
+/// A listener of our own that hand-shakes with whatever `shown` has in force, as many times as it is asked, and tells of what it refused.
+async fn own_listener(shown: TlsPublisher, own: OwnProbe) -> (std::net::SocketAddr, tokio::sync::mpsc::UnboundedReceiver<bool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (tell, refused) = tokio::sync::mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((stream, source)) = listener.accept().await {
+            match super::accept(&shown.current().unwrap(), stream).await {
+                Ok(mut accepted) => {
+                    let mut asked = Vec::new();
+                    accepted.stream.read_to_end(&mut asked).await.unwrap();
+                    assert!(asked.is_empty(), "a probe asks for nothing");
+                    let _ = accepted.stream.shutdown().await;
+                }
+                Err(parting) => {
+                    let _ = tell.send(own.is(source));
+                    parting.part().await;
+                }
+            }
+        }
+    });
+    (address, refused)
+}
+
+fn publisher(state: TlsState) -> TlsPublisher {
+    let publisher = TlsPublisher::default();
+    publisher.publish(state);
+    publisher
+}
+
+async fn noted(readiness: &Readiness, wanted: Option<&str>) {
+    let there = || readiness.notes().first().map(|(_, why)| why.clone());
+    let told = async {
+        while there().as_deref().map(|why| wanted.is_some_and(|wanted| why.contains(wanted))) != wanted.map(|_| true) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), told).await.unwrap_or_else(|_| panic!("{wanted:?}, not {:?}", there()));
+}
+
+#[tokio::test]
+async fn a_listener_that_shows_an_old_certificate_is_told_of_until_it_shows_the_new_one() {
+    let ca = TestCa::new("a.example");
+    let [old, new] = [ca.issue(SERVER), ca.issue(SERVER)].map(|cert| issued(SERVER, &cert));
+    let build = |issued: &Issued| TlsState::build(1, &Settings::default(), issued, bundles(&[&ca]), Arc::new(SystemClock)).unwrap();
+    let (shown, ours) = (publisher(build(&old)), publisher(build(&new)));
+    let (own, readiness) = (OwnProbe::default(), Readiness::default());
+    let (address, _refused) = own_listener(shown.clone(), own.clone()).await;
+    let serial = old.leaf.serial.clone();
+    let obtained = tokio::sync::watch::Sender::new(Some(Arc::new(new.clone())));
+    let stop = tokio::sync::watch::Sender::new(false);
+    let task = tokio::spawn(SelfProbe::new(address, obtained.subscribe(), ours, own, readiness.clone()).run(stop.subscribe()));
+    noted(&readiness, Some(&format!("shows the certificate with serial {serial}"))).await;
+    shown.publish(build(&new));
+    noted(&readiness, None).await;
+    stop.send_replace(true);
+    task.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_listener_that_refuses_our_own_certificate_is_told_of_and_knows_whose_it_is() {
+    let (ca, other) = (TestCa::new("a.example"), TestCa::new("a.example"));
+    let own_certificate = issued(SERVER, &ca.issue(SERVER));
+    // What it shows is fine; whom it believes has changed.
+    let build =
+        |trusted: &TestCa| TlsState::build(1, &Settings::default(), &own_certificate, bundles(&[trusted]), Arc::new(SystemClock)).unwrap();
+    let (own, readiness) = (OwnProbe::default(), Readiness::default());
+    let (address, mut refused) = own_listener(publisher(build(&other)), own.clone()).await;
+    let obtained = tokio::sync::watch::Sender::new(Some(Arc::new(own_certificate.clone())));
+    let stop = tokio::sync::watch::Sender::new(false);
+    let probe = SelfProbe::new(address, obtained.subscribe(), publisher(build(&ca)), own.clone(), readiness.clone());
+    let task = tokio::spawn(probe.run(stop.subscribe()));
+    noted(&readiness, Some("refuses our own certificate")).await;
+    assert!(refused.recv().await.unwrap(), "the listener knows that it was no peer");
+    let stranger = TcpStream::connect(address).await.unwrap();
+    drop(stranger);
+    let mut whose = true;
+    while whose {
+        whose = tokio::time::timeout(Duration::from_secs(10), refused.recv()).await.unwrap().unwrap();
+    }
+    stop.send_replace(true);
+    task.await.unwrap();
+}

@@ -63,6 +63,14 @@ pub enum TrustError {
         /// What reading it said.
         error: std::io::Error,
     },
+    /// An authority cannot be asked for its root now; what it says tells whether trying again helps.
+    #[error("trust domain {domain}: {error}")]
+    Authority {
+        /// The trust domain.
+        domain: TrustDomain,
+        /// What asking it said.
+        error: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The text is no list of certificates; trying again helps after it was changed.
     #[error("trust domain {domain}: {origin} {error}")]
     Pem {
@@ -153,7 +161,7 @@ pub enum TrustError {
 impl TrustError {
     /// Whether the source was not there, as opposed to there and bad.
     pub fn is_unavailable(&self) -> bool {
-        matches!(self, Self::Unavailable { .. })
+        matches!(self, Self::Unavailable { .. } | Self::Authority { .. })
     }
 }
 
@@ -164,11 +172,22 @@ impl Bundle {
     /// See [`TrustError`]; one bad element refuses all of it.
     pub fn from_pem(domain: &TrustDomain, origin: &str, pem: &[u8], development: DevelopmentRoots) -> Result<Self, TrustError> {
         let named = |error| TrustError::Pem { domain: domain.clone(), origin: origin.to_owned(), error };
-        let roots = certificates(pem).map_err(named)?;
-        let (roots_read, revocation) = (roots.len(), Arc::default());
-        let (domain, anchors) = (domain.clone(), Vec::with_capacity(roots_read));
-        let mut bundle =
-            Self { domain, roots: Vec::with_capacity(roots_read), anchors, dns_names: Vec::new(), development: false, revocation };
+        Self::from_roots(domain, origin, certificates(pem).map_err(named)?, development)
+    }
+
+    /// Takes `roots` for those of `domain`; `origin` names them in errors.
+    ///
+    /// # Errors
+    /// See [`TrustError`]; one bad element refuses all of it.
+    pub fn from_roots(
+        domain: &TrustDomain,
+        origin: &str,
+        roots: Vec<CertificateDer<'static>>,
+        development: DevelopmentRoots,
+    ) -> Result<Self, TrustError> {
+        let (count, revocation) = (roots.len(), Arc::default());
+        let (domain, anchors) = (domain.clone(), Vec::with_capacity(count));
+        let mut bundle = Self { domain, roots: Vec::with_capacity(count), anchors, dns_names: Vec::new(), development: false, revocation };
         for (index, root) in (1..).zip(roots) {
             bundle.add(origin, index, root, development)?;
         }

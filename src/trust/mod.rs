@@ -1,5 +1,6 @@
 //! Whom we believe: trust bundles by trust domain, and the chain verifier.
 
+mod authority;
 mod bundle;
 mod crl;
 mod deny;
@@ -16,6 +17,7 @@ mod source;
 mod tests;
 mod verify;
 
+pub use authority::Authority;
 pub use bundle::{Bundle, Bundles, DevelopmentRoots, TrustError};
 pub use crl::{Crl, CrlError, Crls};
 pub use deny::{BadLine, DENIED_ID, DENIED_SERIAL, DenyList};
@@ -27,5 +29,5 @@ pub use reload::Trusting;
 pub use report::{PeerUse, RootUse, report};
 pub use revocation::{MAX_CRL_BYTES, Revocation};
 pub use settings::{CrlMode, Settings, Source};
-pub use source::{BoxFuture, DEVELOPMENT_ROOT_FILE, FileSource, TrustSource, source};
+pub use source::{BoxFuture, DEVELOPMENT_ROOT_FILE, Factory, FileSource, TrustSource};
 pub use verify::{MAX_CHAIN_BYTES, MAX_INTERMEDIATES, REVOCATION_UNKNOWN, REVOKED, Usage, identify, verify};

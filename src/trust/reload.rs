@@ -3,7 +3,7 @@
 use super::bundle::{Bundle, Bundles, DevelopmentRoots, TrustError};
 use super::revocation::RevocationFiles;
 use super::settings::Settings;
-use super::source::{TrustSource, source};
+use super::source::{Factory, TrustSource};
 use crate::runtime::readiness::Readiness;
 use crate::runtime::watch::FileWatch;
 use crate::telemetry::metrics::Process;
@@ -17,17 +17,13 @@ const CONDITION: &str = "trust";
 /// a refusal, nor the other way round.
 struct Domain {
     roots: Box<dyn TrustSource>,
-    revocation: Option<RevocationFiles>,
+    revocation: RevocationFiles,
     last_roots: Option<Bundle>,
 }
 
 impl Domain {
-    fn new(settings: &Settings, development: DevelopmentRoots) -> Self {
-        Self { revocation: Some(RevocationFiles::new(settings)), ..Self::of(source(settings, development)) }
-    }
-
-    fn of(roots: Box<dyn TrustSource>) -> Self {
-        Self { roots, revocation: None, last_roots: None }
+    fn new(settings: &Settings, factory: &Factory, development: DevelopmentRoots) -> Self {
+        Self { roots: factory(settings, development), revocation: RevocationFiles::new(settings), last_roots: None }
     }
 
     /// What is good now, or was last; `None` where something never was. What failed goes to `failed`.
@@ -36,15 +32,12 @@ impl Domain {
             Ok(roots) => self.last_roots = Some(roots),
             Err(error) => failed.push(error),
         }
-        let revocation = match &mut self.revocation {
-            None => Some(Arc::default()),
-            Some(files) => files.load(failed).await,
-        };
+        let revocation = self.revocation.load(failed).await;
         Some(self.last_roots.clone()?.with_revocation(revocation?))
     }
 
     fn files(&self) -> impl Iterator<Item = PathBuf> {
-        self.roots.files().into_iter().chain(self.revocation.iter().flat_map(RevocationFiles::files))
+        self.roots.files().into_iter().chain(self.revocation.files())
     }
 }
 
@@ -52,6 +45,7 @@ impl Domain {
 pub struct Trusting {
     domains: Vec<Domain>,
     settings: watch::Sender<Vec<Settings>>,
+    factory: Factory,
     development: DevelopmentRoots,
     published: watch::Sender<Option<Arc<Bundles>>>,
     trigger: Arc<Notify>,
@@ -60,22 +54,12 @@ pub struct Trusting {
 }
 
 impl Trusting {
-    /// Reads from the sources that the settings name; not ready (`trust`) until they were loaded once.
-    pub fn new(settings: &[Settings], development: DevelopmentRoots, readiness: Readiness) -> Self {
-        let domains = settings.iter().map(|one| Domain::new(one, development)).collect();
-        Self { development, ..Self::from_domains(domains, readiness) }
-    }
-
-    /// Reads roots from these sources; nothing is revoked.
-    pub fn from_sources(sources: Vec<Box<dyn TrustSource>>, readiness: Readiness) -> Self {
-        Self::from_domains(sources.into_iter().map(Domain::of).collect(), readiness)
-    }
-
-    fn from_domains(domains: Vec<Domain>, readiness: Readiness) -> Self {
+    /// Reads from the sources that `factory` makes of the settings; not ready (`trust`) until they were loaded once.
+    pub fn new(settings: &[Settings], factory: Factory, development: DevelopmentRoots, readiness: Readiness) -> Self {
         readiness.pending(CONDITION, "no trust bundle was loaded yet");
+        let domains = settings.iter().map(|one| Domain::new(one, &factory, development)).collect();
         let (published, settings) = (watch::Sender::new(None), watch::Sender::new(Vec::new()));
-        let development = DevelopmentRoots::here(false);
-        Self { domains, settings, development, published, trigger: Arc::new(Notify::new()), readiness, complaint: None }
+        Self { domains, settings, factory, development, published, trigger: Arc::new(Notify::new()), readiness, complaint: None }
     }
 
     /// The bundles in force; `None` until all sources were good once.
@@ -139,10 +123,10 @@ impl Trusting {
                 Err(error) => self.complain(&error),
             }
             tokio::select! {
-                () = self.trigger.notified() => {}
+                () = self.trigger.notified() => self.domains.iter().for_each(|domain| domain.roots.forget()),
                 () = watch.changed() => {}
                 Ok(()) = changes.changed() => {
-                    self.domains = changes.borrow_and_update().iter().map(|one| Domain::new(one, self.development)).collect();
+                    self.domains = changes.borrow_and_update().iter().map(|one| Domain::new(one, &self.factory, self.development)).collect();
                     watch = self.watch();
                 }
             }

@@ -1,5 +1,7 @@
 //! `[[trust]]`.
 
+#[cfg(feature = "aws")]
+use super::authority::Authority;
 use crate::identity::TrustDomain;
 use std::path::PathBuf;
 
@@ -39,4 +41,7 @@ pub enum Source {
     Dev(PathBuf),
     /// A PEM file with one or more roots, watched.
     File(PathBuf),
+    /// The root above a private CA of AWS.
+    #[cfg(feature = "aws")]
+    AcmPca(Authority),
 }

@@ -1,7 +1,7 @@
 //! Where roots come from.
 
 use super::bundle::{Bundle, DevelopmentRoots, TrustError};
-use super::settings::{Settings, Source};
+use super::settings::Settings;
 use crate::identity::TrustDomain;
 use std::future::Future;
 use std::path::PathBuf;
@@ -23,16 +23,13 @@ pub trait TrustSource: Send + Sync {
 
     /// The files whose change means that [`TrustSource::load`] may say something new; it is also asked every 30 s.
     fn files(&self) -> Vec<PathBuf>;
+
+    /// What was remembered is not good enough for the next [`TrustSource::load`].
+    fn forget(&self) {}
 }
 
-/// The source that the settings name.
-pub fn source(settings: &Settings, development: DevelopmentRoots) -> Box<dyn TrustSource> {
-    let path = match &settings.source {
-        Source::Dev(dir) => dir.join(DEVELOPMENT_ROOT_FILE),
-        Source::File(path) => path.clone(),
-    };
-    Box::new(FileSource { domain: settings.domain.clone(), path, dns_names: settings.dns_names.clone(), development })
-}
+/// Makes the source that settings name. Handed in, as sources may live in rooms that this one does not know.
+pub type Factory = Box<dyn Fn(&Settings, DevelopmentRoots) -> Box<dyn TrustSource> + Send + Sync>;
 
 /// Roots in a PEM file; the development CA's root is one as well.
 #[derive(Debug, Clone)]

@@ -107,7 +107,13 @@ fn trusting(path: &Path, readiness: &Readiness) -> Trusting {
     let source = Source::File(path.to_owned());
     let settings =
         Settings { domain: domain("a.example"), source, dns_names: Vec::new(), deny_list: None, crl_mode: CrlMode::Off, crls: Vec::new() };
-    Trusting::new(&[settings], DevelopmentRoots::Accepted, readiness.clone())
+    let factory: Factory = Box::new(|settings, development| match &settings.source {
+        Source::File(path) => {
+            Box::new(FileSource { domain: settings.domain.clone(), path: path.clone(), dns_names: settings.dns_names.clone(), development })
+        }
+        other => panic!("{other:?}"),
+    });
+    Trusting::new(&[settings], factory, DevelopmentRoots::Accepted, readiness.clone())
 }
 
 #[tokio::test]

@@ -5,6 +5,8 @@
 #![allow(dead_code, reason = "not every property uses every fixture")]
 
 pub mod app;
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod bystander;
 pub mod client;
 pub mod conformance;

@@ -1,9 +1,11 @@
 //! Values that are written as one string, alone or in a list.
 
 use super::value::{Value, list};
+use crate::credentials::Template;
 use crate::document::{Item, Section};
 use crate::identity::pattern::PrincipalPattern;
 use crate::identity::{SpiffeId, TrustDomain};
+use crate::trust::Authority;
 use http::HeaderName;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -39,6 +41,8 @@ pub(in crate::config) trait Choice: Sized + Copy + PartialEq + 'static {
     const NAMES: &'static [(&'static str, Self)];
     /// Names that will mean something once their feature is built.
     const NOT_BUILT: &'static [&'static str] = &[];
+    /// Names that mean something in a build with more features.
+    const LEFT_OUT: &'static [&'static str] = &[];
 }
 
 impl<T: Choice> Element for T {
@@ -47,7 +51,11 @@ impl<T: Choice> Element for T {
             return Ok(*value);
         }
         let names: Vec<String> = T::NAMES.iter().map(|(name, _)| format!("{name:?}")).collect();
-        let what = if T::NOT_BUILT.contains(&text) { format!("{text:?} is not built yet") } else { format!("is {text:?}") };
+        let what = match () {
+            () if T::NOT_BUILT.contains(&text) => format!("{text:?} is not built yet"),
+            () if T::LEFT_OUT.contains(&text) => format!("{text:?} is left out of this build, which is one without the feature `aws`"),
+            () => format!("is {text:?}"),
+        };
         Err(Wrong::new(what, format!("write {}", names.join(" or "))))
     }
 
@@ -107,6 +115,28 @@ impl Element for TrustDomain {
     fn parse(text: &str) -> Result<Self, Wrong> {
         let instead = "write the trust domain alone, such as \"prod.example\"";
         Self::parse(text).map_err(|error| Wrong::new(format!("{text:?} {error}"), instead))
+    }
+
+    fn show(&self) -> String {
+        self.as_str().to_owned()
+    }
+}
+
+impl Element for Authority {
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        let instead = "write the authority's ARN, arn:aws:acm-pca:<region>:<account>:certificate-authority/<id>";
+        Self::parse(text).map_err(|what| Wrong::new(format!("{text:?} {what}"), instead))
+    }
+
+    fn show(&self) -> String {
+        self.as_str().to_owned()
+    }
+}
+
+impl Element for Template {
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        let instead = "write a template's name, such as \"EndEntityCertificate/V1\"";
+        Self::parse(text).map_err(|what| Wrong::new(format!("{text:?} {what}"), instead))
     }
 
     fn show(&self) -> String {

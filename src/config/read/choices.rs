@@ -2,6 +2,7 @@
 
 use crate::audit::OnFull;
 use crate::config::keys::Choice;
+use crate::credentials::SigningAlgorithm;
 use crate::proxy::{IdentityHeader, OutboundProtocol};
 use crate::request::{Escapes, PathParams};
 use crate::telemetry::log::Format;
@@ -21,6 +22,18 @@ impl Choice for Cipher {
 
 impl Choice for MinVersion {
     const NAMES: &'static [(&'static str, Self)] = &[("1.3", Self::Tls13), ("1.2", Self::Tls12)];
+}
+
+impl Choice for SigningAlgorithm {
+    const NAMES: &'static [(&'static str, Self)] = &[
+        ("auto", Self::Auto),
+        ("SHA256WITHECDSA", Self::Sha256WithEcdsa),
+        ("SHA384WITHECDSA", Self::Sha384WithEcdsa),
+        ("SHA512WITHECDSA", Self::Sha512WithEcdsa),
+        ("SHA256WITHRSA", Self::Sha256WithRsa),
+        ("SHA384WITHRSA", Self::Sha384WithRsa),
+        ("SHA512WITHRSA", Self::Sha512WithRsa),
+    ];
 }
 
 impl Choice for PathParams {

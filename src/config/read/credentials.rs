@@ -1,8 +1,9 @@
 //! `[workload]` and `[credentials]`.
 
 use crate::config::keys::{Choice, DnsName, Keys};
-use crate::credentials::{Renew, Settings, Source};
+use crate::credentials::{AcmPca, Ceilings, Renew, Settings, SigningAlgorithm, Source, Template};
 use crate::identity::SpiffeId;
+use crate::trust::Authority;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,11 +21,30 @@ pub(super) struct Workload {
 enum Kind {
     Dev,
     File,
+    #[cfg(feature = "aws")]
+    AcmPca,
 }
 
+#[cfg(feature = "aws")]
+impl Choice for Kind {
+    const NAMES: &'static [(&'static str, Self)] = &[("dev", Self::Dev), ("file", Self::File), ("acm-pca", Self::AcmPca)];
+}
+
+#[cfg(not(feature = "aws"))]
 impl Choice for Kind {
     const NAMES: &'static [(&'static str, Self)] = &[("dev", Self::Dev), ("file", Self::File)];
-    const NOT_BUILT: &'static [&'static str] = &["acm-pca"];
+    const LEFT_OUT: &'static [&'static str] = &["acm-pca"];
+}
+
+impl Kind {
+    /// The names, as TOML writes them.
+    fn examples() -> String {
+        Self::NAMES.iter().map(|(name, _)| format!("{name:?}")).collect::<Vec<_>>().join(" or ")
+    }
+
+    fn needs_authority(self) -> bool {
+        !matches!(self, Self::Dev | Self::File)
+    }
 }
 
 pub(super) fn workload(root: &Keys<'_>) -> Workload {
@@ -38,28 +58,42 @@ pub(super) fn workload(root: &Keys<'_>) -> Workload {
     workload
 }
 
-/// Gives also the directory of the development CA, which trust may point at.
-pub(super) fn read(root: &Keys<'_>, id: Option<SpiffeId>, dns_names: Vec<String>) -> (PathBuf, Option<Settings>) {
+/// What trust may point at.
+pub(super) struct Issuers {
+    /// The directory of the development CA.
+    pub(super) dev_dir: PathBuf,
+    /// The private CA of AWS.
+    pub(super) authority: Option<Authority>,
+}
+
+/// Gives also who issues, whom trust may point at.
+pub(super) fn read(root: &Keys<'_>, id: Option<SpiffeId>, dns_names: Vec<String>) -> (Issuers, Option<Settings>) {
     let keys = root.table("credentials");
-    keys.not_built(&["acm_pca", "cache"]);
-    let kind = keys.required("source", "\"dev\" or \"file\"");
-    let (dir, validity) = dev(&keys);
+    let kind = keys.required("source", &Kind::examples());
+    let (dev_dir, validity) = dev(&keys);
     let file = file(&keys, kind == Some(Kind::File));
+    let (cache, sealing_key) = cache(&keys);
+    let pca = acm_pca(&keys, kind.is_some_and(Kind::needs_authority));
+    let pca = pca.map(|pca| AcmPca { cache, sealing_key, ..pca });
     let renew = renew(&keys);
     keys.close();
+    let issuers = Issuers { dev_dir: dev_dir.clone(), authority: pca.as_ref().map(|pca| pca.authority.clone()) };
     let source = kind.and_then(|kind| match kind {
-        Kind::Dev => Some(Source::Dev { dir: dir.clone(), validity }),
+        Kind::Dev => Some(Source::Dev { dir: dev_dir, validity }),
         Kind::File => file.map(|(chain, key)| Source::File { chain, key }),
+        #[cfg(feature = "aws")]
+        Kind::AcmPca => pca.map(Source::AcmPca),
     });
     let settings = id.zip(source).map(|(id, source)| Settings { id, dns_names, source, renew });
-    (dir, settings)
+    (issuers, settings)
 }
 
 fn dev(credentials: &Keys<'_>) -> (PathBuf, Duration) {
     let keys = credentials.table("dev");
     let (dir, validity) = match Source::default() {
         Source::Dev { dir, validity } => (dir, validity),
-        Source::File { chain, .. } => (chain, DAY),
+        // The default is the development CA.
+        _ => (PathBuf::new(), DAY),
     };
     let values = (keys.or("dir", dir), keys.within("validity", validity, Duration::from_secs(2)..=30 * DAY));
     keys.close();
@@ -77,6 +111,53 @@ fn file(credentials: &Keys<'_>, needed: bool) -> Option<(PathBuf, PathBuf)> {
     }
     keys.close();
     chain.zip(key)
+}
+
+/// The directory, and the key that seals what is kept there.
+fn cache(credentials: &Keys<'_>) -> (Option<PathBuf>, Option<PathBuf>) {
+    let keys = credentials.table("cache");
+    keys.not_built(&["kms_key"]);
+    let (dir, sealing_key) = (keys.optional("dir"), keys.optional("sealing_key_file"));
+    if keys.has("sealing_key_file") && !keys.has("dir") {
+        keys.problem("sealing_key_file", "is of no use without dir", "write dir = \"/var/cache/countersign\", or leave it out");
+    }
+    keys.close();
+    (dir, sealing_key)
+}
+
+fn acm_pca(credentials: &Keys<'_>, needed: bool) -> Option<AcmPca> {
+    let keys = credentials.table("acm_pca");
+    let authority: Option<Authority> = keys.optional("authority");
+    if needed && !keys.has("authority") {
+        let instead = "write authority = \"arn:aws:acm-pca:<region>:<account>:certificate-authority/<id>\"";
+        keys.problem("authority", "is missing, and credentials.source is \"acm-pca\"", instead);
+    }
+    let template = keys.or("template", Template::default());
+    let validity = keys.within("validity", DAY, Duration::from_secs(2)..=365 * DAY);
+    let signing_algorithm = keys.or("signing_algorithm", SigningAlgorithm::default());
+    let ceilings = ceilings(&keys);
+    let price = keys.within("price_per_certificate", 0.058, 0.0..=1_000.0);
+    let start_spread = keys.within("start_spread", Duration::from_secs(2), Duration::ZERO..=DAY / 12);
+    keys.close();
+    authority.map(|authority| AcmPca {
+        authority,
+        template,
+        validity,
+        signing_algorithm,
+        ceilings,
+        price,
+        start_spread,
+        cache: None,
+        sealing_key: None,
+    })
+}
+
+fn ceilings(keys: &Keys<'_>) -> Ceilings {
+    let default = Ceilings::default();
+    Ceilings {
+        per_hour: keys.within(Ceilings::PER_HOUR, default.per_hour, 1..=20_000),
+        per_day: keys.within(Ceilings::PER_DAY, default.per_day, 1..=200_000),
+    }
 }
 
 fn renew(credentials: &Keys<'_>) -> Renew {

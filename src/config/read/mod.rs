@@ -64,8 +64,8 @@ pub(super) fn document(document: &Document<'_>, ledger: &Ledger) -> Draft {
     let workload = credentials::workload(&root);
     let runtime = limits::runtime(&root);
     let tls = tls::read(&root);
-    let (dev_dir, credentials) = credentials::read(&root, workload.id, workload.dns_names);
-    let trust = trust::read(&root, &dev_dir);
+    let (issuers, credentials) = credentials::read(&root, workload.id, workload.dns_names);
+    let trust = trust::read(&root, &issuers);
     let mut inbound = inbound::read(&root);
     let mut outbound = outbound::read(&root);
     let upstreams = upstream::read(&root);

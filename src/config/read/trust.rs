@@ -1,52 +1,67 @@
 //! `[[trust]]`.
 
-use crate::config::keys::{Choice, DnsPattern, Keys};
+use super::credentials::Issuers;
+use crate::config::keys::{Choice, DnsPattern, Element as _, Keys};
 use crate::identity::TrustDomain;
-use crate::trust::{CrlMode, Settings, Source};
-use std::path::{Path, PathBuf};
+use crate::trust::{Authority, CrlMode, Settings, Source};
+use std::path::PathBuf;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Dev,
     File,
+    #[cfg(feature = "aws")]
+    AcmPca,
 }
 
+#[cfg(feature = "aws")]
+impl Choice for Kind {
+    const NAMES: &'static [(&'static str, Self)] = &[("dev", Self::Dev), ("file", Self::File), ("acm-pca", Self::AcmPca)];
+}
+
+#[cfg(not(feature = "aws"))]
 impl Choice for Kind {
     const NAMES: &'static [(&'static str, Self)] = &[("dev", Self::Dev), ("file", Self::File)];
-    const NOT_BUILT: &'static [&'static str] = &["acm-pca"];
+    const LEFT_OUT: &'static [&'static str] = &["acm-pca"];
 }
 
-pub(super) fn read(root: &Keys<'_>, dev_dir: &Path) -> Vec<Option<Settings>> {
+pub(super) fn read(root: &Keys<'_>, issuers: &Issuers) -> Vec<Option<Settings>> {
     let tables = root.tables("trust");
     if !root.has("trust") {
         root.problem("trust", "is missing", "add [[trust]] with the trust domain of [workload] id");
     }
-    tables.into_iter().map(|keys| entry(keys, dev_dir)).collect()
+    tables.into_iter().map(|keys| entry(keys, issuers)).collect()
 }
 
-fn entry(keys: Keys<'_>, dev_dir: &Path) -> Option<Settings> {
-    keys.not_built(&["authority"]);
+fn entry(keys: Keys<'_>, issuers: &Issuers) -> Option<Settings> {
     let domain: Option<TrustDomain> = keys.required("domain", "\"prod.example\"");
     let kind = keys.or("source", Kind::Dev);
     let file: Option<PathBuf> = keys.optional("file");
+    let authority = keys.optional::<Authority>("authority").or_else(|| issuers.authority.clone());
     let dns_names: Vec<DnsPattern> = keys.or("dns_names", Vec::new());
     let revocation = keys.table("revocation");
     let deny_list: Option<PathBuf> = revocation.optional("deny_list");
     let (crl_mode, crls) = crls(&revocation);
     revocation.close();
-    match kind {
-        Kind::Dev if keys.has("file") => {
-            keys.problem("file", "is of no use while source is \"dev\"", "write source = \"file\", or leave file out")
+    for (key, source, of_use) in [("file", "file", kind == Kind::File), ("authority", "acm-pca", kind.asks_authority())] {
+        if keys.has(key) && !of_use {
+            let instead = format!("write source = {source:?}, or leave {key} out");
+            keys.problem(key, format!("is of no use while source is \"{}\"", kind.show()), instead);
         }
-        Kind::File if !keys.has("file") => {
-            keys.problem("file", "is missing, and source is \"file\"", "write file = \"/path/to/roots.pem\"")
-        }
-        Kind::Dev | Kind::File => {}
+    }
+    if kind == Kind::File && !keys.has("file") {
+        keys.problem("file", "is missing, and source is \"file\"", "write file = \"/path/to/roots.pem\"");
+    }
+    if kind.asks_authority() && !keys.has("authority") && authority.is_none() {
+        let instead = "write authority here, or in [credentials.acm_pca]";
+        keys.problem("authority", "is missing, and source is \"acm-pca\"", instead);
     }
     keys.close();
     let source = match kind {
-        Kind::Dev => Source::Dev(dev_dir.to_owned()),
+        Kind::Dev => Source::Dev(issuers.dev_dir.clone()),
         Kind::File => Source::File(file?),
+        #[cfg(feature = "aws")]
+        Kind::AcmPca => Source::AcmPca(authority?),
     };
     let dns_names = dns_names.into_iter().map(|name| name.0.as_str().to_owned()).collect();
     Some(Settings { domain: domain?, source, dns_names, deny_list, crl_mode, crls })
@@ -66,4 +81,10 @@ fn crls(keys: &Keys<'_>) -> (CrlMode, Vec<PathBuf>) {
         keys.problem("crl", format!("{:?} is a URL, which is not built yet", url.display().to_string()), "write the path of a file");
     }
     (mode, crls)
+}
+
+impl Kind {
+    fn asks_authority(self) -> bool {
+        !matches!(self, Self::Dev | Self::File)
+    }
 }

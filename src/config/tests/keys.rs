@@ -62,6 +62,39 @@ file = "env:P"
     assert_eq!(config.policy.source, policy::Source::Env("P".into()));
 }
 
+#[cfg(feature = "aws")]
+#[test]
+fn a_private_ca_issues_and_is_believed() {
+    use crate::credentials::{AcmPca, Ceilings, SigningAlgorithm, Template};
+    use crate::trust::{self, Authority};
+    let [own, other] = [
+        "arn:aws:acm-pca:eu-west-1:123456789012:certificate-authority/a",
+        "arn:aws:acm-pca:eu-west-1:210987654321:certificate-authority/b",
+    ];
+    let text = format!(
+        "[credentials]\nsource = 'acm-pca'\n[credentials.acm_pca]\nauthority = '{own}'\nvalidity = '8h'\nsigning_algorithm = 'SHA384WITHECDSA'\n\
+         max_issues_per_hour = 7\nprice_per_certificate = 0.75\nstart_spread = '400s'\n[credentials.cache]\ndir = '/var/cache/countersign'\nsealing_key_file = '/etc/sealing.key'\n\
+         [[trust]]\ndomain = 'd'\nsource = 'acm-pca'\n[[trust]]\ndomain = 'e'\nsource = 'acm-pca'\nauthority = '{other}'\n"
+    );
+    let loaded = load(&text).unwrap();
+    let [own, other] = [own, other].map(|arn| Authority::parse(arn).unwrap());
+    let expected = AcmPca {
+        authority: own.clone(),
+        template: Template::default(),
+        validity: Duration::from_secs(8 * 3_600),
+        signing_algorithm: SigningAlgorithm::Sha384WithEcdsa,
+        ceilings: Ceilings { per_hour: 7, ..Ceilings::default() },
+        price: 0.75,
+        start_spread: Duration::from_secs(400),
+        cache: Some("/var/cache/countersign".into()),
+        sealing_key: Some("/etc/sealing.key".into()),
+    };
+    assert_eq!(loaded.config.credentials.source, Source::AcmPca(expected));
+    let sources: Vec<_> = loaded.config.trust.into_iter().map(|trust| trust.source).collect();
+    assert_eq!(sources, [trust::Source::AcmPca(own), trust::Source::AcmPca(other)]);
+    assert_eq!(loaded.warnings, []);
+}
+
 #[test]
 fn every_key_is_listed_exactly_once() {
     let loaded = load("[outbound]\n[[upstream]]\nhosts = ['p']\naddress = 'p:1'\nid = 'spiffe://d/p'\n").unwrap();
@@ -98,12 +131,20 @@ fn warnings_do_not_refuse() {
         ("[inbound]\napp = 'http://10.0.0.1:80'", "inbound.app: is not loopback"),
         ("[[upstream]]\nhosts = ['p']\naddress = 'p:1'\nid = 'spiffe://d/p'", "upstream[0].hosts: is of no use without [outbound]"),
         (
+            "[credentials]\nsource = 'dev'\n[credentials.cache]\ndir = 'c'",
+            "credentials.cache.dir: is of no use with this credentials.source; leave it out, or change the source",
+        ),
+        (
             "[credentials]\nsource = 'dev'\n[credentials.file]\nkey = 'k'",
             "credentials.file.key: is of no use with this credentials.source; leave it out, or change the source",
         ),
         (
             "[credentials]\nsource = 'file'\n[credentials.file]\nchain = 'c'\nkey = 'k'\n[credentials.dev]\ndir = 'd'\nvalidity = '1h'",
             "credentials.dev.validity: is of no use",
+        ),
+        (
+            "[credentials]\nsource = 'dev'\n[credentials.acm_pca]\nauthority = 'arn:aws:acm-pca:eu-west-1:123456789012:certificate-authority/a'",
+            "credentials.acm_pca.authority: is of no use with this credentials.source; leave it out, or change the source",
         ),
     ];
     for (text, warning) in table {

@@ -37,7 +37,11 @@ fn an_empty_text_names_what_is_needed() {
     let problems = parse("c", "", &Environment::fixed(&[])).unwrap_err().to_string();
     let expected = [
         "c: workload.id: is missing; write id = \"spiffe://prod.example/ns/shop/sa/orders\"",
-        "c: credentials.source: is missing; write source = \"dev\" or \"file\"",
+        if cfg!(feature = "aws") {
+            "c: credentials.source: is missing; write source = \"dev\" or \"file\" or \"acm-pca\""
+        } else {
+            "c: credentials.source: is missing; write source = \"dev\" or \"file\""
+        },
         "c: trust: is missing; add [[trust]] with the trust domain of [workload] id",
         "c: policy.file: is missing; write file = \"policy.toml\"",
         "c: inbound: is absent, and so is outbound: there is nothing to do; add [inbound] with app = \"http://127.0.0.1:8080\"",
@@ -60,6 +64,8 @@ fn unknown_keys_are_refused_in_every_section() {
         "[inbound]",
         "[credentials.dev]",
         "[credentials.file]",
+        "[credentials.acm_pca]",
+        "[credentials.cache]",
         "[credentials.renew]",
     ];
     for section in sections {
@@ -82,9 +88,7 @@ fn what_is_not_built_yet_is_refused_by_name() {
         ("[webhook]", "webhook"),
         ("[metrics]\nemf = false", "metrics"),
         ("[trace]\notlp = ''", "trace"),
-        ("[credentials]\nsource = 'dev'\n[credentials.acm_pca]", "credentials.acm_pca"),
-        ("[credentials]\nsource = 'dev'\n[credentials.cache]", "credentials.cache"),
-        ("[[trust]]\ndomain = 'd'\nauthority = 'arn'", "trust[0].authority"),
+        ("[credentials]\nsource = 'dev'\n[credentials.cache]\nkms_key = 'k'", "credentials.cache.kms_key"),
         ("[inbound]\nproxy_protocol = 'off'", "inbound.proxy_protocol"),
         ("[inbound]\nproxy_from = []", "inbound.proxy_from"),
         ("[policy]\nfile = 'p'\nboundary = 'b'", "policy.boundary"),
@@ -99,7 +103,6 @@ fn what_is_not_built_yet_is_refused_by_name() {
         assert_eq!(load(text).unwrap_err(), [format!("{key}: is not built yet; leave it out")], "{text}");
     }
     expect(&[
-        ("[credentials]\nsource = 'acm-pca'", "credentials.source: \"acm-pca\" is not built yet; write \"dev\" or \"file\""),
         (
             "[[trust]]\ndomain = 'd'\n[trust.revocation]\nmode = 'require'\ncrl = ['https://a/b.crl']",
             "trust[0].revocation.crl: \"https://a/b.crl\" is a URL, which is not built yet; write the path of a file",
@@ -122,6 +125,88 @@ fn what_is_not_built_yet_is_refused_by_name() {
             "workload.id: cannot be expanded; ${ecs.family} is not built yet: write the value, or pass it in an environment variable",
         ),
     ]);
+}
+
+/// An authority's ARN.
+const ARN: &str = "arn:aws:acm-pca:eu-west-1:123456789012:certificate-authority/a";
+
+#[test]
+fn what_is_wrong_with_a_private_ca_is_said() {
+    let pca = |keys: &str| format!("[credentials]\nsource = 'dev'\n[credentials.acm_pca]\n{keys}");
+    let arn = "write the authority's ARN, arn:aws:acm-pca:<region>:<account>:certificate-authority/<id>";
+    let template = "write a template's name, such as \"EndEntityCertificate/V1\"";
+    let table = [
+        (pca("authority = 'prod'"), format!("credentials.acm_pca.authority: \"prod\" is no ARN; {arn}")),
+        (
+            pca("template = 'EndEntityCertificate'"),
+            format!("credentials.acm_pca.template: \"EndEntityCertificate\" has no version; {template}"),
+        ),
+        (
+            pca("template = 'SubordinateCACertificate_PathLen0/V1'"),
+            format!(
+                "credentials.acm_pca.template: \"SubordinateCACertificate_PathLen0/V1\" makes authorities, and a workload is none; {template}"
+            ),
+        ),
+        (pca("template = 'a b/V1'"), format!("credentials.acm_pca.template: \"a b/V1\" is no template of AWS Private CA; {template}")),
+        (pca("validity = '1s'"), "credentials.acm_pca.validity: is \"1s\"; write a value from \"2s\" to \"8760h\"".to_owned()),
+        (
+            format!("[[trust]]\ndomain = 'd'\nauthority = '{ARN}'"),
+            "trust[0].authority: is of no use while source is \"dev\"; write source = \"acm-pca\", or leave authority out".to_owned(),
+        ),
+    ];
+    for (text, problem) in &table {
+        expect(&[(text, problem)]);
+    }
+}
+
+#[cfg(feature = "aws")]
+#[test]
+fn a_source_in_aws_needs_its_authority() {
+    expect(&[
+        (
+            "[credentials]\nsource = 'acm-pca'",
+            "credentials.acm_pca.authority: is missing, and credentials.source is \"acm-pca\"; \
+             write authority = \"arn:aws:acm-pca:<region>:<account>:certificate-authority/<id>\"",
+        ),
+        (
+            "[[trust]]\ndomain = 'd'\nsource = 'acm-pca'",
+            "trust[0].authority: is missing, and source is \"acm-pca\"; write authority here, or in [credentials.acm_pca]",
+        ),
+    ]);
+}
+
+/// The schedule must fit into the budget twice: who has too little of it learns that before, and what to write.
+#[cfg(feature = "aws")]
+#[test]
+fn a_budget_that_the_schedule_needs_alone_is_refused() {
+    let text = |validity: &str, keys: &str| {
+        format!(
+            "[credentials]\nsource = 'acm-pca'\n[credentials.acm_pca]\nauthority = '{ARN}'\nvalidity = '{validity}'\n{keys}\n\
+             [credentials.renew]\nafter = 0.5\n"
+        )
+    };
+    let day = "credentials.acm_pca.max_issues_per_day: is 48, and the schedule of credentials.acm_pca.validity alone needs 48 a day; \
+               write max_issues_per_day = 96, or a longer validity";
+    expect(&[(&text("1h", ""), day)]);
+    let hour = "credentials.acm_pca.max_issues_per_hour: is 12, and the schedule of credentials.acm_pca.validity alone needs 24 an hour; \
+                write max_issues_per_hour = 48, or a longer validity";
+    expect(&[(&text("5m", "max_issues_per_day = 2000"), hour)]);
+    for (validity, keys) in
+        [("24h", ""), ("2h", ""), ("1h", "max_issues_per_day = 96"), ("7d", "max_issues_per_hour = 1\nmax_issues_per_day = 1")]
+    {
+        assert!(load(&text(validity, keys)).is_ok(), "{validity} {keys}");
+    }
+}
+
+#[cfg(not(feature = "aws"))]
+#[test]
+fn what_is_left_out_of_the_build_is_said() {
+    let left_out = "\"acm-pca\" is left out of this build, which is one without the feature `aws`; write \"dev\" or \"file\"";
+    for (text, key) in
+        [("[credentials]\nsource = 'acm-pca'", "credentials.source"), ("[[trust]]\ndomain = 'd'\nsource = 'acm-pca'", "trust[0].source")]
+    {
+        assert_eq!(load(text).unwrap_err(), [format!("{key}: {left_out}")]);
+    }
 }
 
 #[test]

@@ -2,14 +2,14 @@
 
 use crate::identity::SpiffeId;
 use crate::identity::x509::{DEVELOPMENT_EXTENSION, Leaf};
+use crate::runtime::files::replace;
 use crate::trust::{DEVELOPMENT_ROOT_FILE, certificates};
 use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, SanType, SerialNumber,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
+use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -130,8 +130,8 @@ impl DevCa {
         let certificate = params.self_signed(&pair)?;
         let pem = Zeroizing::new(pair.serialize_pem());
         pair.zeroize();
-        replace(key, pem.as_bytes(), 0o600)?;
-        replace(root, certificate.pem().as_bytes(), 0o644)
+        replace(key, pem.as_bytes(), 0o600).map_err(failed(key))?;
+        replace(root, certificate.pem().as_bytes(), 0o644).map_err(failed(root))
     }
 
     fn read(root: &Path, key: &Path) -> Result<Self, DevError> {
@@ -172,19 +172,6 @@ fn params(common_name: &str, now: SystemTime, validity: Duration) -> Result<Cert
     aws_lc_rs::rand::fill(&mut serial).map_err(|_| rcgen::Error::RingUnspecified)?;
     params.serial_number = Some(SerialNumber::from_slice(&serial));
     Ok(params)
-}
-
-/// Writes a file beside the target and renames it, so that nobody reads half of it.
-fn replace(path: &Path, content: &[u8], mode: u32) -> Result<(), DevError> {
-    let beside = path.with_extension(format!("new-{}", std::process::id()));
-    let write = || -> std::io::Result<()> {
-        let _ = std::fs::remove_file(&beside);
-        let mut file: File = OpenOptions::new().write(true).create_new(true).mode(mode).open(&beside)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        std::fs::rename(&beside, path)
-    };
-    write().map_err(failed(path))
 }
 
 fn failed(path: &Path) -> impl FnOnce(std::io::Error) -> DevError {

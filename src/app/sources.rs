@@ -1,0 +1,66 @@
+//! Which source the settings of trust and credentials name.
+
+#[cfg(feature = "aws")]
+use crate::aws::{AcmPcaSource, AuthorityRoots, Aws};
+use crate::credentials::dev::DevSource;
+use crate::credentials::{self, FilePair};
+#[cfg(feature = "aws")]
+use crate::credentials::{Cache, Issuing};
+use crate::runtime::readiness::Readiness;
+#[cfg(feature = "aws")]
+use crate::runtime::sealer::KeyFile;
+use crate::trust::{self, DEVELOPMENT_ROOT_FILE, DevelopmentRoots, FileSource, TrustSource};
+#[cfg(feature = "aws")]
+use crate::upstream::Resolver;
+use std::path::PathBuf;
+#[cfg(feature = "aws")]
+use std::sync::Arc;
+
+/// What makes the sources of roots, and of our own certificate.
+pub fn factories(readiness: &Readiness) -> (trust::Factory, credentials::Factory) {
+    #[cfg(feature = "aws")]
+    let readiness = readiness.clone();
+    #[cfg(not(feature = "aws"))]
+    let _ = readiness;
+    #[cfg(feature = "aws")]
+    let (for_roots, for_certificates) = {
+        let aws = aws();
+        (aws.clone(), aws)
+    };
+    let roots: trust::Factory = Box::new(move |settings, development| match &settings.source {
+        trust::Source::Dev(dir) => file(settings, dir.join(DEVELOPMENT_ROOT_FILE), development),
+        trust::Source::File(path) => file(settings, path.clone(), development),
+        #[cfg(feature = "aws")]
+        trust::Source::AcmPca(authority) => Box::new(AuthorityRoots::new(for_roots.clone(), authority.clone(), settings, development)),
+    });
+    let certificates: credentials::Factory = Box::new(move |settings, clock, bundles| match &settings.source {
+        credentials::Source::Dev { dir, validity } => Box::new(DevSource::new(settings, dir.clone(), *validity, clock)),
+        credentials::Source::File { chain, key } => {
+            Box::new(FilePair::new(settings.id.clone(), chain.clone(), key.clone(), clock, bundles))
+        }
+        #[cfg(feature = "aws")]
+        credentials::Source::AcmPca(pca) => {
+            let issuing = Issuing::new(pca.ceilings, settings.id.clone(), pca.cache.as_deref(), Arc::clone(&clock), readiness.clone());
+            let cache = pca.cache.as_deref().zip(pca.sealing_key.clone()).map(|(dir, key)| {
+                // Sealed under a key that somebody else keeps.
+                Cache::new(dir, Arc::new(KeyFile::new(key)), settings, readiness.clone())
+            });
+            Box::new(AcmPcaSource::new(for_certificates.clone(), settings, pca.clone(), issuing, cache, clock, bundles))
+        }
+    });
+    (roots, certificates)
+}
+
+/// The way to AWS, which finds names as upstreams do.
+#[cfg(feature = "aws")]
+fn aws() -> Aws {
+    let resolver = Arc::new(Resolver::new(super::system()));
+    Aws::new(Arc::new(move |name: String| {
+        let resolver = Arc::clone(&resolver);
+        Box::pin(async move { resolver.ask(&name).await.map(|answer| answer.addresses).map_err(Into::into) })
+    }))
+}
+
+fn file(settings: &trust::Settings, path: PathBuf, development: DevelopmentRoots) -> Box<dyn TrustSource> {
+    Box::new(FileSource { domain: settings.domain.clone(), path, dns_names: settings.dns_names.clone(), development })
+}

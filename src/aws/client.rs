@@ -1,0 +1,87 @@
+//! One HTTP client and one chain of AWS credentials for everything that asks AWS.
+
+use crate::trust::{Authority, BoxFuture};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_acmpca::Client;
+use aws_sdk_acmpca::config::retry::RetryConfig;
+use aws_sdk_acmpca::config::timeout::TimeoutConfig;
+use aws_sdk_acmpca::config::{Builder, SharedHttpClient};
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::OnceCell;
+
+/// From the connect call to a connected socket, TLS included.
+const CONNECT: Duration = Duration::from_secs(3);
+
+/// From the beginning of one request to the end of its answer.
+const ATTEMPT: Duration = Duration::from_secs(5);
+
+/// From the beginning of a request to its end, the credentials for it included.
+const OPERATION: Duration = Duration::from_secs(20);
+
+/// Asks for the addresses of a name, without the C library.
+pub type Names = Arc<dyn Fn(String) -> BoxFuture<'static, Result<Vec<IpAddr>, Box<dyn std::error::Error + Send + Sync>>> + Send + Sync>;
+
+/// The way to AWS. Cheap to clone; credentials are looked for at the first use, where the SDK looks for them.
+#[derive(Clone)]
+pub struct Aws {
+    http: SharedHttpClient,
+    base: Arc<OnceCell<SdkConfig>>,
+}
+
+impl Aws {
+    /// A way that finds hosts by `names`. The proxy variables of the environment do not count, which the SDK's own default client reads: they point
+    /// the app at this very process.
+    pub fn new(names: Names) -> Self {
+        let http = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
+            .build_with_resolver(Resolver(names));
+        Self { http, base: Arc::default() }
+    }
+
+    /// A client for the region that `authority` is in.
+    pub(super) async fn acm_pca(&self, authority: &Authority) -> Client {
+        let region = Region::new(authority.region().to_owned());
+        let base = self.base.get_or_init(|| self.load(region.clone())).await;
+        Client::from_conf(Builder::from(base).region(region).build())
+    }
+
+    async fn load(&self, region: Region) -> SdkConfig {
+        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).operation_timeout(OPERATION);
+        aws_config::defaults(BehaviorVersion::latest())
+            // Named, so that no metadata service is asked for it.
+            .region(region)
+            .http_client(self.http.clone())
+            .timeout_config(timeouts.build())
+            // Its retry gives up under a herd of clients; ours is in `call`.
+            .retry_config(RetryConfig::disabled())
+            .load()
+            .await
+    }
+}
+
+impl fmt::Debug for Aws {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Aws").finish_non_exhaustive()
+    }
+}
+
+#[derive(Clone)]
+struct Resolver(Names);
+
+impl ResolveDns for Resolver {
+    fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
+        let answer = (self.0)(name.to_owned());
+        DnsFuture::new(async move { answer.await.map_err(ResolveDnsError::new) })
+    }
+}
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Resolver")
+    }
+}

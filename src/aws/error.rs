@@ -1,0 +1,226 @@
+//! What AWS says, in words that tell what to do.
+
+use aws_sdk_acmpca::error::{ProvideErrorMetadata, SdkError};
+use std::error::Error;
+
+/// Why AWS did not do what it was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AwsError {
+    /// No credentials are found; trying again helps once the platform gives some.
+    #[error("there are no AWS credentials for {action}: give the task a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY ({said})")]
+    NoCredentials {
+        /// What was to be done.
+        action: String,
+        /// What the SDK says.
+        said: String,
+    },
+    /// The credentials are not accepted: revoked, expired, or signed with a clock that is wrong.
+    #[error("AWS does not accept the credentials for {action}: renew them, and compare this machine's clock ({code}: {said})")]
+    BadCredentials {
+        /// What was to be done.
+        action: String,
+        /// AWS's code.
+        code: String,
+        /// What AWS says.
+        said: String,
+    },
+    /// The role may not do this; trying again helps after its policy was changed.
+    #[error("the role may not {action} on {resource}: allow it in the role's policy ({said})")]
+    Denied {
+        /// The IAM action.
+        action: String,
+        /// The ARN that it is about.
+        resource: String,
+        /// What AWS says.
+        said: String,
+    },
+    /// Too many calls in this account and region; trying again helps.
+    #[error("AWS throttles {action}: too many calls in this account and region; it is tried again ({said})")]
+    Throttled {
+        /// What was to be done.
+        action: String,
+        /// What AWS says.
+        said: String,
+    },
+    /// The authority is disabled, expired or not set up; trying again helps once it is active.
+    #[error("the authority {authority} does not issue: make its status ACTIVE ({said})")]
+    Inactive {
+        /// Its ARN.
+        authority: String,
+        /// What AWS says.
+        said: String,
+    },
+    /// There is no such authority or certificate.
+    #[error("{resource} is not there: compare ARN, account and region ({said})")]
+    NotFound {
+        /// The ARN.
+        resource: String,
+        /// What AWS says.
+        said: String,
+    },
+    /// AWS refuses what was asked for; trying again does not help until it is changed.
+    #[error("AWS refuses {action}: look at authority, template, validity and signing_algorithm in [credentials.acm_pca] ({code}: {said})")]
+    Refused {
+        /// What was to be done.
+        action: String,
+        /// AWS's code.
+        code: String,
+        /// What AWS says.
+        said: String,
+    },
+    /// The authority has not issued yet; the request is kept and asked for again.
+    #[error("the certificate was asked for and is not issued yet; it is waited for ({arn})")]
+    InProgress {
+        /// The certificate's ARN.
+        arn: String,
+    },
+    /// The authority gave up on a request; another one may pass.
+    #[error("the authority could not issue: {said}")]
+    Failed {
+        /// What AWS says.
+        said: String,
+    },
+    /// Nobody answered in time.
+    #[error("AWS did not answer {action} in time: is its endpoint reachable from here, through a NAT or a VPC endpoint?")]
+    TimedOut {
+        /// What was to be done.
+        action: String,
+    },
+    /// The endpoint cannot be reached, or the connection was cut.
+    #[error("AWS cannot be reached for {action}: is there a way to its endpoint, through a NAT or a VPC endpoint? ({said})")]
+    Unreachable {
+        /// What was to be done.
+        action: String,
+        /// What the network says.
+        said: String,
+    },
+    /// AWS is at fault, or answers something that it should not; trying again helps.
+    #[error("AWS fails at {action}; it is tried again ({said})")]
+    Unavailable {
+        /// What was to be done.
+        action: String,
+        /// What AWS says.
+        said: String,
+    },
+    /// An answer does not say what it must.
+    #[error("AWS answers {action} with something else than it should: {problem}")]
+    Answer {
+        /// What was to be done.
+        action: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The authority's key is of a kind that peers cannot verify.
+    #[error("the key of {authority} is {algorithm}, which peers do not verify; use an authority with an EC or RSA key")]
+    KeyAlgorithm {
+        /// The authority's ARN.
+        authority: String,
+        /// AWS's name of it.
+        algorithm: String,
+    },
+}
+
+impl AwsError {
+    /// Reads what the SDK says of `operation` (such as `IssueCertificate`) on `resource`, an ARN.
+    pub(super) fn of<E>(operation: &'static str, resource: &str, error: &SdkError<E>) -> Self
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        let action = format!("acm-pca:{operation}");
+        match error {
+            SdkError::TimeoutError(_) => Self::TimedOut { action },
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => Self::TimedOut { action },
+            SdkError::DispatchFailure(failure) => {
+                let said = failure.as_connector_error().map(|error| causes(error)).unwrap_or_default();
+                match failure.is_io() || !said.contains("credential") {
+                    true => Self::Unreachable { action, said },
+                    false => Self::NoCredentials { action, said },
+                }
+            }
+            SdkError::ServiceError(context) => {
+                let fault = context.raw().status().is_server_error();
+                Self::service(
+                    action,
+                    resource,
+                    context.err().code().unwrap_or_default(),
+                    context.err().message().unwrap_or_default(),
+                    fault,
+                )
+            }
+            other => {
+                let said = causes(other);
+                if said.contains("credential") { Self::NoCredentials { action, said } } else { Self::Unavailable { action, said } }
+            }
+        }
+    }
+
+    pub(super) fn service(action: String, resource: &str, code: &str, message: &str, fault: bool) -> Self {
+        let (code, said, resource) = (code.to_owned(), plain(message), resource.to_owned());
+        match code.as_str() {
+            "AccessDeniedException" | "AccessDenied" => Self::Denied { action, resource, said },
+            "ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded" | "LimitExceededException" => {
+                Self::Throttled { action, said }
+            }
+            "InvalidStateException" => Self::Inactive { authority: resource, said },
+            "ResourceNotFoundException" => Self::NotFound { resource, said },
+            "RequestInProgressException" => Self::InProgress { arn: resource },
+            "RequestFailedException" => Self::Failed { said },
+            "UnrecognizedClientException"
+            | "InvalidClientTokenId"
+            | "ExpiredTokenException"
+            | "ExpiredToken"
+            | "InvalidSignatureException"
+            | "SignatureDoesNotMatch"
+            | "IncompleteSignatureException"
+            | "RequestExpired"
+            | "MissingAuthenticationTokenException" => Self::BadCredentials { action, code, said },
+            _ if fault => Self::Unavailable { action, said: format!("{code}: {said}") },
+            _ => Self::Refused { action, code, said },
+        }
+    }
+
+    /// Whether the same call may pass a moment later.
+    pub(super) fn is_transient(&self) -> bool {
+        matches!(self, Self::Throttled { .. } | Self::TimedOut { .. } | Self::Unreachable { .. } | Self::Unavailable { .. })
+    }
+
+    /// The stable label of metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NoCredentials { .. } => "no_credentials",
+            Self::BadCredentials { .. } => "bad_credentials",
+            Self::Denied { .. } => "denied",
+            Self::Throttled { .. } => "throttled",
+            Self::Inactive { .. } => "inactive",
+            Self::NotFound { .. } => "not_found",
+            Self::Refused { .. } => "refused",
+            Self::InProgress { .. } => "in_progress",
+            Self::Failed { .. } => "failed",
+            Self::TimedOut { .. } => "timeout",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Unavailable { .. } => "unavailable",
+            Self::Answer { .. } => "answer",
+            Self::KeyAlgorithm { .. } => "key_algorithm",
+        }
+    }
+}
+
+/// An error and what is behind it, each once: some repeat their cause.
+fn causes(error: &dyn Error) -> String {
+    let mut said = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let more = cause.to_string();
+        if !said.contains(&more) {
+            said = format!("{said}: {more}");
+        }
+        next = cause.source();
+    }
+    plain(&said)
+}
+
+/// One line of bounded length: what is said elsewhere goes into log and status.
+fn plain(said: &str) -> String {
+    const MAX_CHARS: usize = 500;
+    said.chars().map(|char| if char.is_control() { ' ' } else { char }).take(MAX_CHARS).collect()
+}

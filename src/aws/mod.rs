@@ -1,0 +1,16 @@
+//! The only room that speaks to AWS: our certificate from AWS Private CA, and the root above it.
+
+mod acm_pca;
+mod call;
+mod chain;
+mod client;
+mod error;
+mod pending;
+mod roots;
+#[cfg(all(test, feature = "testing"))]
+mod tests;
+
+pub use acm_pca::AcmPcaSource;
+pub use client::{Aws, Names};
+pub use error::AwsError;
+pub use roots::AuthorityRoots;

@@ -1,0 +1,91 @@
+use super::chain::{assemble, root};
+use super::error::AwsError;
+use super::pending::Pending;
+use crate::identity::SpiffeId;
+use crate::testing::pki::TestCa;
+use std::time::{Duration, SystemTime};
+
+const ARN: &str = "arn:aws:acm-pca:eu-west-1:123456789012:certificate-authority/a";
+
+fn said(code: &str, fault: bool) -> AwsError {
+    AwsError::service("acm-pca:IssueCertificate".into(), ARN, code, "because\nof it", fault)
+}
+
+#[test]
+fn what_aws_says_is_told_apart() {
+    let table = [
+        ("AccessDeniedException", false, "denied", false),
+        ("ThrottlingException", false, "throttled", true),
+        ("LimitExceededException", false, "throttled", true),
+        ("InvalidStateException", false, "inactive", false),
+        ("ResourceNotFoundException", false, "not_found", false),
+        ("MalformedCSRException", false, "refused", false),
+        ("InvalidArgsException", false, "refused", false),
+        ("ValidationException", false, "refused", false),
+        ("ExpiredTokenException", false, "bad_credentials", false),
+        ("InvalidSignatureException", false, "bad_credentials", false),
+        ("RequestInProgressException", false, "in_progress", false),
+        ("RequestFailedException", false, "failed", false),
+        ("InternalFailure", true, "unavailable", true),
+        ("SomethingNew", false, "refused", false),
+    ];
+    for (code, fault, reason, transient) in table {
+        let error = said(code, fault);
+        assert_eq!((error.reason(), error.is_transient()), (reason, transient), "{code}");
+        assert!(!error.to_string().contains('\n'), "{error}");
+    }
+}
+
+#[test]
+fn a_denial_names_action_and_resource() {
+    let text = said("AccessDeniedException", false).to_string();
+    assert!(text.contains("acm-pca:IssueCertificate") && text.contains(ARN) && text.contains("allow it"), "{text}");
+    let text = said("InvalidStateException", false).to_string();
+    assert!(text.contains(ARN) && text.contains("ACTIVE"), "{text}");
+}
+
+#[test]
+fn the_root_is_left_out_of_the_chain_wherever_it_stands() {
+    let top = TestCa::new("a.example");
+    let below = top.intermediate("below");
+    let leaf = below.issue("spiffe://a.example/sa/web");
+    let certificate = leaf.chain_pem.split_inclusive("-----END CERTIFICATE-----\n").next().unwrap();
+    for chain in [below.root_pem() + &top.root_pem(), top.root_pem() + &below.root_pem(), below.root_pem()] {
+        assert_eq!(assemble(certificate, chain.trim_end()).unwrap(), leaf.chain);
+    }
+    assert_eq!(assemble(certificate, "").unwrap(), leaf.chain[..1]);
+    let key = leaf.key_pem.as_str();
+    for (certificate, chain) in [(key, ""), (certificate, key), ("", ""), (&*leaf.chain_pem, ""), (certificate, "junk")] {
+        assert!(assemble(certificate, chain).is_err());
+    }
+}
+
+#[test]
+fn the_root_is_what_is_signed_with_its_own_key() {
+    let (top, other) = (TestCa::new("a.example"), TestCa::new("b.example"));
+    let below = top.intermediate("below");
+    assert_eq!(root(&below.root_pem(), &top.root_pem()), Ok(top.root_der()));
+    assert_eq!(root(&top.root_pem(), ""), Ok(top.root_der()));
+    assert!(root(&below.root_pem(), "").unwrap_err().contains("no root"));
+    assert!(root(&below.root_pem(), &(top.root_pem() + &other.root_pem())).unwrap_err().contains("more than one"));
+    // The same name without the same key is no root.
+    let namesake = TestCa::new("a.example").intermediate("test root a.example");
+    assert!(root(&namesake.root_pem(), "").unwrap_err().contains("no root"));
+}
+
+#[test]
+fn a_request_is_kept_for_as_long_as_it_is_worth_something() {
+    let id = SpiffeId::parse("spiffe://a.example/sa/web").unwrap();
+    let start = SystemTime::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let mut pending = Pending::new(&id, &[], Duration::from_secs(3_600), start).unwrap();
+    assert_eq!((pending.token.len(), pending.ends), (32, at(3_600)));
+    // AWS forgets the token; the name of a certificate it does not forget.
+    assert!(pending.is_of_use(at(239)) && !pending.is_of_use(at(240)));
+    assert!(!pending.is_of_use(start - Duration::from_secs(1)), "a clock that was set back");
+    pending.arn = Some("arn".into());
+    assert!(pending.is_of_use(at(3_599)) && !pending.is_of_use(at(3_600)));
+    assert!(pending.may_appear(at(59)) && !pending.may_appear(at(60)));
+    assert!(pending.may_be_accepted(at(599)) && !pending.may_be_accepted(at(600)));
+    assert_ne!(Pending::new(&id, &[], Duration::from_secs(9), start).unwrap().token, pending.token);
+}

@@ -1,0 +1,103 @@
+//! A certificate that was kept, sealed, is used again after a restart: a crash loop has none issued. What is kept and of no use costs one more and no request.
+
+use crate::support::aws::{Authority, Aws};
+use crate::support::{ALICE, App, Peer, Setup, Sidecar};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+const ID: &str = "spiffe://test.example/orders";
+
+fn write_key(path: &Path, digits: &str) {
+    std::fs::write(path, digits.repeat(32)).unwrap();
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+async fn keeping(aws: &Aws, app: &App) -> (Setup, Authority, PathBuf) {
+    let mut setup = Setup::new();
+    let authority = aws.authority("kept").await;
+    aws.certify(&mut setup, &authority, "1h");
+    let (dir, key) = (setup.path("cache"), setup.path("sealing.key"));
+    write_key(&key, "7b");
+    setup.set("credentials.cache.dir", &format!("'{}'", dir.display()));
+    setup.set("credentials.cache.sealing_key_file", &format!("'{}'", key.display())).in_front_of(app.address);
+    (setup, authority, dir.join("certificate.sealed"))
+}
+
+/// Starts, is asked something, and is killed; gives the serial that it showed, its log and what it notes.
+async fn life(setup: &Setup) -> (String, String, String) {
+    let mut sidecar = Sidecar::start(setup).await;
+    let mut alice = Peer::http1(sidecar.inbound(), &setup.cert(ALICE)).await;
+    assert_eq!(alice.get("/").await.status, 200);
+    let (serial, notes) = (alice.facts().serial.clone(), sidecar.status().await.unwrap()["notes"].to_string());
+    sidecar.signal(rustix::process::Signal::KILL);
+    sidecar.exit().await;
+    (serial, sidecar.log(), notes)
+}
+
+#[tokio::test]
+async fn a_crash_loop_has_one_issued() {
+    let (aws, app) = (Aws::start().await, App::start().await);
+    let (setup, _, file) = keeping(&aws, &app).await;
+    let (serial, ..) = life(&setup).await;
+    for _ in 0..3 {
+        assert_eq!(life(&setup).await.0, serial);
+    }
+    assert_eq!(aws.issued().await, 1);
+    let kept = std::fs::read_to_string(&file).unwrap();
+    assert!(kept.contains(ID) && !kept.contains("PRIVATE") && !kept.contains(&serial), "{kept}");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+/// Damaged, sealed under another key or for another workload, for other names, or no longer believed.
+#[tokio::test]
+async fn what_is_of_no_use_is_issued_anew() {
+    let (aws, app) = (Aws::start().await, App::start().await);
+    let (mut setup, _, file) = keeping(&aws, &app).await;
+    let (mut serial, ..) = life(&setup).await;
+    let mut issued = 1;
+    for (what, words) in [
+        ("damage", "it is no sealed file, or it is damaged"),
+        ("another key", "sealed under another key"),
+        ("another workload", "it was sealed for certificate of spiffe://test.example/elsewhere"),
+        ("other names", "its DNS names are not those of [workload]"),
+        ("another root", "is not used; another one is issued"),
+    ] {
+        match what {
+            "damage" => std::fs::write(&file, &std::fs::read(&file).unwrap()[1..]).unwrap(),
+            "another key" => write_key(&setup.path("sealing.key"), "7c"),
+            "another workload" => {
+                let kept = std::fs::read_to_string(&file).unwrap();
+                std::fs::write(&file, kept.replace(ID, "spiffe://test.example/elsewhere")).unwrap();
+            }
+            "other names" => drop(setup.set("workload.dns_names", "['orders.test.example']")),
+            _ => {
+                let other = aws.authority("other").await;
+                aws.certify(&mut setup, &other, "1h");
+            }
+        }
+        issued += 1;
+        let (next, log, _) = life(&setup).await;
+        assert!(log.contains(words), "{what}: {log}");
+        assert_ne!(next, serial, "{what}");
+        assert_eq!((aws.issued().await, life(&setup).await.0), (issued, next.clone()), "{what}: and kept again");
+        serial = next;
+    }
+}
+
+/// A directory that takes nothing, and a key that others can read: the certificate serves, and what is wrong is told.
+#[tokio::test]
+async fn what_cannot_be_kept_is_told_of() {
+    let (aws, app) = (Aws::start().await, App::start().await);
+    let (setup, _, file) = keeping(&aws, &app).await;
+    let key = setup.path("sealing.key");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let (_, log, notes) = life(&setup).await;
+    assert!(notes.contains("the certificate is not kept") && notes.contains("can be read by others (mode 644)"), "{notes}");
+    assert!(log.contains("a restart has another one issued"), "{log}");
+
+    write_key(&key, "7b");
+    std::fs::remove_dir_all(file.parent().unwrap()).ok();
+    std::fs::write(file.parent().unwrap(), "no directory").unwrap();
+    let (_, _, notes) = life(&setup).await;
+    assert!(notes.contains("the certificate is not kept"), "{notes}");
+}

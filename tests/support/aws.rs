@@ -1,0 +1,148 @@
+//! A double of AWS: a process of its own that issues as AWS Private CA does, and fails to order.
+//!
+//! It is moto, pinned, with what moto lacks put over it; `tests/support/aws/environment` makes the Python environment that it runs in.
+
+use super::Setup;
+use super::sidecar::blocking;
+use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// A running double; dropping it kills it.
+pub struct Aws {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+/// A root, and a subordinate below it that issues short-lived certificates.
+#[derive(Debug, Clone)]
+pub struct Authority {
+    /// The ARN of the subordinate, which workloads ask.
+    pub arn: String,
+    /// The root in PEM.
+    pub root_pem: String,
+}
+
+impl Aws {
+    /// Starts one.
+    pub async fn start() -> Self {
+        blocking(|| {
+            let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/aws");
+            let python = environment(&home);
+            let mut command = Command::new(&python);
+            // Without compiled files in the source tree.
+            command.args(["-B".as_ref(), home.join("double.py").as_os_str(), "0".as_ref()]);
+            let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+            let mut line = String::new();
+            BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            let port = line.trim().strip_prefix("READY ").unwrap_or_else(|| panic!("the double says {line:?}")).parse().unwrap();
+            Self { child, address: SocketAddr::from(([127, 0, 0, 1], port)) }
+        })
+        .await
+    }
+
+    /// Makes a root and a subordinate.
+    pub async fn authority(&self, name: &str) -> Authority {
+        let made = self.post("/_authority", json!({ "name": name })).await;
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        Authority { arn: text(&made["subordinate"]["arn"]), root_pem: text(&made["root"]["pem"]) }
+    }
+
+    /// Does to an authority what an operator does, such as `DISABLED`.
+    pub async fn set_status(&self, authority: &Authority, status: &str) {
+        self.post("/_authority/status", json!({ "arn": authority.arn, "status": status })).await;
+    }
+
+    /// Turns knobs; `tests/support/aws/chaos.py` says which there are.
+    pub async fn turn(&self, knobs: Value) {
+        self.post("/_chaos", knobs).await;
+    }
+
+    /// How many certificates were issued.
+    pub async fn issued(&self) -> u64 {
+        self.post("/_chaos", json!({})).await["issued"].as_u64().unwrap()
+    }
+
+    /// How often a token came with another request than its first one.
+    pub async fn tokens_misused(&self) -> u64 {
+        self.post("/_chaos", json!({})).await["tokens_misused"].as_u64().unwrap()
+    }
+
+    /// How often an operation was called.
+    pub async fn calls(&self, operation: &str) -> u64 {
+        self.post("/_chaos", json!({})).await["calls"][operation].as_u64().unwrap_or(0)
+    }
+
+    /// Lets a sidecar find it, with credentials that are worth nothing elsewhere. The proxy of its environment is a port where nobody listens.
+    pub fn lead(&self, setup: &mut Setup) {
+        let endpoint = format!("http://{}", self.address);
+        let environment = [
+            ("AWS_ENDPOINT_URL_ACM_PCA", endpoint.as_str()),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("AWS_CONFIG_FILE", "/dev/null"),
+            ("AWS_SHARED_CREDENTIALS_FILE", "/dev/null"),
+            ("HTTP_PROXY", "http://127.0.0.1:9"),
+            ("http_proxy", "http://127.0.0.1:9"),
+        ];
+        for (name, value) in environment {
+            setup.env(name, value);
+        }
+    }
+
+    /// Where a task finds its credentials.
+    pub fn task_credentials(&self) -> String {
+        format!("http://{}/_task", self.address)
+    }
+
+    /// Lets a sidecar get its certificate from `authority`, and believe those that the root above it signed, beside [`Setup::ca`]'s.
+    pub fn certify(&self, setup: &mut Setup, authority: &Authority, validity: &str) {
+        self.lead(setup);
+        setup.unset("credentials").set("credentials.source", "'acm-pca'");
+        setup.set("credentials.acm_pca.authority", &format!("'{}'", authority.arn));
+        setup.set("credentials.acm_pca.validity", &format!("'{validity}'")).set("credentials.acm_pca.start_spread", "'0s'");
+        // Lives of seconds are far from what a budget is made for.
+        setup.set("credentials.acm_pca.max_issues_per_hour", "20000").set("credentials.acm_pca.max_issues_per_day", "200000");
+        std::fs::write(setup.path("roots.pem"), setup.ca.root_pem() + &authority.root_pem).unwrap();
+    }
+
+    async fn post(&self, path: &'static str, body: Value) -> Value {
+        let address = self.address;
+        blocking(move || {
+            let body = body.to_string();
+            let mut stream = TcpStream::connect(address).unwrap();
+            write!(stream, "POST {path} HTTP/1.1\r\nHost: double\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+                .unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+            assert!(head.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+            serde_json::from_str(body).unwrap()
+        })
+        .await
+    }
+}
+
+impl Drop for Aws {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The interpreter that has what the double needs. Nothing is skipped where there is none.
+fn environment(home: &Path) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("aws-double");
+    let made = std::fs::read(directory.join("requirements.txt")).ok();
+    let wanted = std::fs::read(home.join("requirements.txt")).unwrap();
+    assert!(
+        made == Some(wanted),
+        "the double of AWS has no Python environment in {0}; run `make test`, or tests/support/aws/environment {0}",
+        directory.display()
+    );
+    directory.join("bin/python")
+}
