@@ -1,7 +1,7 @@
 //! The only wiring: builds everything from a configuration, runs it, ends it.
 
 use crate::admin::{self, Bound};
-use crate::audit::{self, BootFacts, Journal, PolicyEvent, Writer};
+use crate::audit::{self, BootFacts, Direction, Journal, PolicyEvent, TrustEvent, Writer};
 use crate::config::Loaded;
 use crate::credentials::Renewal;
 use crate::document::Problems;
@@ -18,7 +18,7 @@ use crate::runtime::shards::Shards;
 use crate::runtime::tasks::spawn;
 use crate::telemetry::log::LogLevel;
 use crate::tls::{OwnProbe, Publishing, SelfProbe, TlsPublisher};
-use crate::trust::{DevelopmentRoots, Trusting};
+use crate::trust::{DevelopmentRoots, Judging, LivePeers, Trusting, Usage, Withdrawn};
 use crate::upstream::{Names, OwnListeners, Resolver, Snapshot, System};
 use arc_swap::ArcSwap;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -33,6 +33,7 @@ mod reload;
 mod routing;
 mod sources;
 mod status;
+mod trust_report;
 
 pub use reload::Reloader;
 
@@ -159,6 +160,7 @@ impl Sidecar {
             timeouts: ArcSwap::from_pointee(config.timeouts.clone()),
             destinations: ArcSwap::from_pointee(proxy::destinations(&config.upstreams, &Snapshot::default())),
             tls: tls.clone(),
+            live_peers: Arc::new(LivePeers::default()),
             policy: tables.clone(),
             admission: Admission::new(&config.limits, Arc::clone(drain.live())),
             buffers: Buffers::new(config.limits.buffered_bytes),
@@ -195,6 +197,7 @@ impl Sidecar {
             readiness: readiness.clone(),
             metrics: options.metrics,
             status: status::reporter(&plan, &readiness, &reloader, &routing, app.clone(), Arc::clone(&bound)),
+            trust: trust_report::reporter(&plan),
             drain: Arc::new({
                 let drain = drain.clone();
                 move || drain.request()
@@ -220,11 +223,16 @@ impl Sidecar {
             move |work| Shard::new(plan, recorder).run(work)
         });
         let shards = Shards::start(workers.collect()).map_err(StartError::Threads)?;
+        let judging = Judging::new(Arc::clone(&plan.live_peers), trusting.bundles(), Arc::clone(&clock), readiness.clone(), {
+            let journal = log_of_decisions.clone();
+            move |withdrawn| journal.trust(trust_event(&withdrawn))
+        });
         let probe = addresses.inbound.map(|inbound| SelfProbe::new(inbound, renewal.issued(), tls.clone(), own_probe, readiness.clone()));
         let publishing = Publishing::new(config.tls, renewal.issued(), trusting.bundles(), Arc::clone(&clock), tls, readiness.clone());
         {
             let _inside = control.enter();
             spawn("trust", trusting.run());
+            spawn("live peers", judging.run());
             spawn("renewal", renewal.run());
             spawn("tls state", publishing.run());
             if let Some(probe) = probe {
@@ -328,6 +336,16 @@ fn first_table(
             Ok(None)
         }
     }
+}
+
+/// The record of a peer that is not trusted any more.
+fn trust_event(withdrawn: &Withdrawn) -> TrustEvent {
+    let direction = match withdrawn.peer.usage {
+        Usage::Client => Direction::Inbound,
+        Usage::Server => Direction::Outbound,
+    };
+    let peer = Arc::clone(&withdrawn.peer.identity);
+    TrustEvent { direction, peer, reason: withdrawn.reason, connections: withdrawn.connections as u64 }
 }
 
 /// Publishes a table and says so in log, record and metrics; the log line comes after the swap.

@@ -1,6 +1,6 @@
 //! A certificate that was kept, sealed, is used again after a restart: a crash loop has none issued. What is kept and of no use costs one more and no request.
 
-use crate::support::aws::{Authority, Aws};
+use crate::support::aws::Aws;
 use crate::support::{ALICE, App, Peer, Setup, Sidecar};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -12,15 +12,22 @@ fn write_key(path: &Path, digits: &str) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-async fn keeping(aws: &Aws, app: &App) -> (Setup, Authority, PathBuf) {
+async fn keeping(aws: &Aws, app: &App) -> (Setup, PathBuf) {
     let mut setup = Setup::new();
-    let authority = aws.authority("kept").await;
-    aws.certify(&mut setup, &authority, "1h");
-    let (dir, key) = (setup.path("cache"), setup.path("sealing.key"));
-    write_key(&key, "7b");
-    setup.set("credentials.cache.dir", &format!("'{}'", dir.display()));
-    setup.set("credentials.cache.sealing_key_file", &format!("'{}'", key.display())).in_front_of(app.address);
-    (setup, authority, dir.join("certificate.sealed"))
+    setup.in_front_of(app.address);
+    write_key(&setup.path("sealing.key"), "7b");
+    certify(aws, &mut setup, "kept").await;
+    let file = setup.path("cache").join("certificate.sealed");
+    (setup, file)
+}
+
+/// An authority of its own for certificates that are kept.
+async fn certify(aws: &Aws, setup: &mut Setup, name: &str) {
+    aws.certify(setup, &aws.authority(name).await, "1h");
+    for (key, file) in [("dir", "cache"), ("sealing_key_file", "sealing.key")] {
+        let path = setup.path(file);
+        setup.set(&format!("credentials.cache.{key}"), &format!("'{}'", path.display()));
+    }
 }
 
 /// Starts, is asked something, and is killed; gives the serial that it showed, its log and what it notes.
@@ -37,7 +44,7 @@ async fn life(setup: &Setup) -> (String, String, String) {
 #[tokio::test]
 async fn a_crash_loop_has_one_issued() {
     let (aws, app) = (Aws::start().await, App::start().await);
-    let (setup, _, file) = keeping(&aws, &app).await;
+    let (setup, file) = keeping(&aws, &app).await;
     let (serial, ..) = life(&setup).await;
     for _ in 0..3 {
         assert_eq!(life(&setup).await.0, serial);
@@ -52,7 +59,7 @@ async fn a_crash_loop_has_one_issued() {
 #[tokio::test]
 async fn what_is_of_no_use_is_issued_anew() {
     let (aws, app) = (Aws::start().await, App::start().await);
-    let (mut setup, _, file) = keeping(&aws, &app).await;
+    let (mut setup, file) = keeping(&aws, &app).await;
     let (mut serial, ..) = life(&setup).await;
     let mut issued = 1;
     for (what, words) in [
@@ -70,10 +77,7 @@ async fn what_is_of_no_use_is_issued_anew() {
                 std::fs::write(&file, kept.replace(ID, "spiffe://test.example/elsewhere")).unwrap();
             }
             "other names" => drop(setup.set("workload.dns_names", "['orders.test.example']")),
-            _ => {
-                let other = aws.authority("other").await;
-                aws.certify(&mut setup, &other, "1h");
-            }
+            _ => certify(&aws, &mut setup, "other").await,
         }
         issued += 1;
         let (next, log, _) = life(&setup).await;
@@ -84,11 +88,11 @@ async fn what_is_of_no_use_is_issued_anew() {
     }
 }
 
-/// A directory that takes nothing, and a key that others can read: the certificate serves, and what is wrong is told.
+/// A key that others can read, and a place that takes no file: the certificate serves, and what is wrong is told.
 #[tokio::test]
 async fn what_cannot_be_kept_is_told_of() {
     let (aws, app) = (Aws::start().await, App::start().await);
-    let (setup, _, file) = keeping(&aws, &app).await;
+    let (setup, file) = keeping(&aws, &app).await;
     let key = setup.path("sealing.key");
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
     let (_, log, notes) = life(&setup).await;
@@ -96,8 +100,8 @@ async fn what_cannot_be_kept_is_told_of() {
     assert!(log.contains("a restart has another one issued"), "{log}");
 
     write_key(&key, "7b");
-    std::fs::remove_dir_all(file.parent().unwrap()).ok();
-    std::fs::write(file.parent().unwrap(), "no directory").unwrap();
+    // Something else is where the file would be.
+    std::fs::create_dir_all(file.join("something else")).unwrap();
     let (_, _, notes) = life(&setup).await;
     assert!(notes.contains("the certificate is not kept"), "{notes}");
 }

@@ -1,6 +1,6 @@
 //! What each listener answers.
 
-use super::{Drain, LogLevel, Reload, Status};
+use super::{Drain, LogLevel, Reload, Status, Trust};
 use crate::runtime::readiness::Readiness;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -29,6 +29,7 @@ pub(super) enum Room {
 /// What only the control socket reaches.
 pub(super) struct Control {
     pub(super) status: Status,
+    pub(super) trust: Trust,
     pub(super) drain: Drain,
     pub(super) reload: Reload,
     pub(super) log_level: LogLevel,
@@ -72,7 +73,8 @@ impl Control {
         let path = request.uri().path().to_owned();
         match (path.as_str(), request.method().as_str()) {
             ("/status", "GET" | "HEAD") => answer(StatusCode::OK, JSON, format!("{:#}\n", (self.status)())),
-            ("/status", _) => not_allowed(READ_ONLY),
+            ("/trust", "GET" | "HEAD") => self.trust().await,
+            ("/status" | "/trust", _) => not_allowed(READ_ONLY),
             ("/drain", "POST") => {
                 tracing::info!("drain was asked for on the control socket");
                 (self.drain)();
@@ -83,6 +85,14 @@ impl Control {
             ("/log-level", "PUT") => self.set_log_level(request).await,
             ("/log-level", _) => not_allowed("PUT"),
             _ => not_found(),
+        }
+    }
+
+    async fn trust(&self) -> Answer {
+        let report = Arc::clone(&self.trust);
+        match tokio::task::spawn_blocking(move || report()).await {
+            Ok(report) => answer(StatusCode::OK, JSON, format!("{report:#}\n")),
+            Err(_) => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "the report ended in a panic; see the process log\n"),
         }
     }
 

@@ -43,6 +43,7 @@ impl House {
         Handles {
             readiness: self.readiness.clone(),
             metrics: recorder.handle(),
+            trust: Arc::new(|| serde_json::json!({ "roots": [] })),
             status: Arc::new(|| serde_json::json!({"workload": "spiffe://a/b"})),
             drain: Arc::new(drained),
             reload: Arc::new(move || {

@@ -71,6 +71,7 @@ pub async fn watch(plan: Arc<Plan>, journal: Journal, readiness: Readiness) {
     }
 }
 
-fn rfc3339(time: SystemTime) -> String {
+/// A moment as text.
+pub fn rfc3339(time: SystemTime) -> String {
     time::OffsetDateTime::from(time).format(&time::format_description::well_known::Rfc3339).unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! What the rings carry from a shard to the writer.
 
-use super::{Decision, DecisionId, Direction, RefusedHandshake};
+use super::{Decision, DecisionId, Direction, PolicyEvent, RefusedHandshake, TrustEvent};
 use crate::identity::Principal;
 use crate::policy::{Reason, RuleFacts, TableFacts};
 use std::borrow::Cow;
@@ -13,6 +13,12 @@ pub(super) struct Entry {
     /// Counts the pushes of the shard, over both rings.
     pub(super) shard_seq: u64,
     pub(super) what: What,
+}
+
+/// What the control plane tells the writer itself.
+pub(super) enum Event {
+    Policy(PolicyEvent),
+    Trust(TrustEvent),
 }
 
 /// Held by value: a request's thread neither allocates nor frees for its record.

@@ -26,7 +26,7 @@ mod trim;
 mod writer;
 
 pub use id::DecisionIdError;
-pub use record::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target};
+pub use record::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, TrustEvent};
 pub use ring::{Recorder, Unavailable};
 pub use settings::{OnFull, Settings, Sink};
 pub use writer::{Journal, Tap, Writer, start, start_tapped};

@@ -95,10 +95,7 @@ impl Press {
         let events = std::mem::take(&mut *self.shared.events.lock().unwrap_or_else(PoisonError::into_inner));
         for (at, event) in events {
             collected.records += 1;
-            self.lines.line(|renderer, out, seq| {
-                renderer.policy(out, seq, at, &event);
-                "policy"
-            });
+            self.lines.line(|renderer, out, seq| renderer.event(out, seq, at, &event));
         }
         let Self { lanes, lines, quota, .. } = self;
         for (lane, shard) in lanes.iter_mut().zip(0..) {

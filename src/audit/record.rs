@@ -1,5 +1,6 @@
 //! The record: what the request's thread fills in, by value and by reference count, and nothing formatted.
 
+use crate::identity::PeerIdentity;
 use crate::policy::{Caller, Facts, TableFacts, Verdict};
 use crate::request::CanonicalRequest;
 use std::net::SocketAddr;
@@ -147,4 +148,17 @@ pub struct PolicyEvent {
     pub table: Arc<TableFacts>,
     /// Its generation.
     pub generation: u64,
+}
+
+/// Trust was withdrawn from a peer with open connections, which end now; one for each certificate.
+#[derive(Debug, Clone)]
+pub struct TrustEvent {
+    /// Which way its connections go.
+    pub direction: Direction,
+    /// Who it is.
+    pub peer: Arc<PeerIdentity>,
+    /// The stable label, such as `denied_id` or `trust_revoked`.
+    pub reason: &'static str,
+    /// How many connections end.
+    pub connections: u64,
 }

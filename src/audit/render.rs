@@ -1,10 +1,10 @@
 //! A record as text: a fixed field order, absent values left out.
 
-use super::entry::{Aggregate, Entry, Gap, Key, Span, What};
+use super::entry::{Aggregate, Entry, Event, Gap, Key, Span, What};
 use super::json::{Line, key};
 use super::time::{Stamps, whole_second};
-use super::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target};
-use crate::identity::Channel;
+use super::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, TrustEvent};
+use crate::identity::{Channel, PeerIdentity};
 use crate::policy::{Caller, Looked, Rendered, RuleFacts, TableFacts};
 use crate::request::Framing;
 use std::collections::BTreeMap;
@@ -65,12 +65,22 @@ impl Renderer {
         self.end(line);
     }
 
-    /// Appends the record of a published table.
-    pub(super) fn policy(&mut self, out: &mut Vec<u8>, seq: u64, at: SystemTime, event: &PolicyEvent) {
-        let mut line = self.begin(out, Position { seq, shard: None }, "policy", at);
-        table(&mut line, &event.table);
-        line.number(key!("generation"), event.generation);
+    /// Appends the record of something that the control plane did; says its kind.
+    pub(super) fn event(&mut self, out: &mut Vec<u8>, seq: u64, at: SystemTime, event: &Event) -> &'static str {
+        let kind = match event {
+            Event::Policy(_) => "policy",
+            Event::Trust(_) => "trust",
+        };
+        let mut line = self.begin(out, Position { seq, shard: None }, kind, at);
+        match event {
+            Event::Policy(PolicyEvent { table: facts, generation }) => {
+                table(&mut line, facts);
+                line.number(key!("generation"), *generation);
+            }
+            Event::Trust(event) => render_trust(&mut line, event),
+        }
         self.end(line);
+        kind
     }
 
     /// Appends a gap that the writer itself found.
@@ -135,16 +145,36 @@ fn render_caller(line: &mut Line<'_>, caller: &Caller) {
     let identity = caller.identity.as_deref();
     source(line, identity.map(|identity| identity.principal.as_str()), Some(caller.source));
     if let Some(identity) = identity {
-        line.open(key!("cert"));
-        line.text(key!("serial"), &identity.serial);
-        line.text(key!("sha256"), &identity.fingerprint);
-        second(line, key!("not_after"), identity.not_after);
-        line.text(key!("issuer"), &identity.issuer);
-        line.close();
+        render_certificate(line, identity);
     }
     if let Some(channel) = &caller.channel {
         render_channel(line, channel);
     }
+}
+
+fn render_certificate(line: &mut Line<'_>, identity: &PeerIdentity) {
+    line.open(key!("cert"));
+    line.text(key!("serial"), &identity.serial);
+    line.text(key!("sha256"), &identity.fingerprint);
+    second(line, key!("not_after"), identity.not_after);
+    line.text(key!("issuer"), &identity.issuer);
+    line.close();
+}
+
+fn render_trust(line: &mut Line<'_>, event: &TrustEvent) {
+    line.label(key!("dir"), direction(event.direction));
+    line.label(key!("decision"), "deny");
+    line.label(key!("reason"), event.reason);
+    match event.direction {
+        Direction::Inbound => source(line, Some(event.peer.principal.as_str()), None),
+        Direction::Outbound => {
+            line.open(key!("dst"));
+            line.text(key!("id"), event.peer.principal.as_str());
+            line.close();
+        }
+    }
+    render_certificate(line, &event.peer);
+    line.number(key!("connections"), event.connections);
 }
 
 fn render_channel(line: &mut Line<'_>, channel: &Channel) {

@@ -1,10 +1,10 @@
 //! From a shard to the writer: one ring for allows, one reserved for denials.
 
-use super::entry::{Cause, Entry, Gap, Key, Span, What};
+use super::entry::{Cause, Entry, Event, Gap, Key, Span, What};
 use super::fold::Fold;
 use super::id::Ids;
 use super::sampling::{Keep, Seen, Share};
-use super::{Decision, DecisionId, OnFull, PolicyEvent, RefusedHandshake, trim};
+use super::{Decision, DecisionId, OnFull, RefusedHandshake, trim};
 use crate::policy::Verdict;
 use crate::telemetry::metrics::AuditShard;
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
@@ -60,7 +60,7 @@ pub(super) struct Shared {
     /// The writer died: nothing that is recorded from here on is ever written.
     pub(super) dead: AtomicBool,
     /// Published tables that have no record yet; the shards never touch it.
-    pub(super) events: Mutex<VecDeque<(SystemTime, PolicyEvent)>>,
+    pub(super) events: Mutex<VecDeque<(SystemTime, Event)>>,
 }
 
 impl Shared {

@@ -1,5 +1,6 @@
 //! The writer thread: rings → JSON → sink.
 
+use super::entry::Event;
 use super::file::Files;
 use super::id::Ids;
 use super::lines::Lines;
@@ -7,7 +8,7 @@ use super::press::Press;
 use super::render::Renderer;
 use super::ring::Shared;
 use super::sink::Output;
-use super::{BootFacts, PolicyEvent, Recorder, Settings, Sink};
+use super::{BootFacts, PolicyEvent, Recorder, Settings, Sink, TrustEvent};
 use crate::runtime::tasks::count_panic;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,8 +20,9 @@ use std::time::{Duration, SystemTime};
 
 /// How long [`Writer::finish`] waits, a blocked standard output included.
 const FINISH: Duration = Duration::from_secs(5);
-/// Policy events that wait for the writer; a table is published once in seconds at most.
-const EVENTS: usize = 1_024;
+/// Events of the control plane that wait for the writer. A table is published once in seconds at most; trust can be withdrawn from every peer at once,
+/// and there are no more of these than connections.
+const EVENTS: usize = 16_384;
 
 /// Gets a copy of each rendered line, newline excluded; lines are left out while it is full.
 pub type Tap = SyncSender<Arc<str>>;
@@ -34,11 +36,26 @@ pub struct Journal {
 impl Journal {
     /// Notes a published table.
     pub fn policy(&self, event: PolicyEvent) {
+        self.note(Event::Policy(event));
+    }
+
+    /// Notes that trust was withdrawn from a peer.
+    pub fn trust(&self, event: TrustEvent) {
+        self.note(Event::Trust(event));
+    }
+
+    fn note(&self, event: Event) {
         let mut events = self.shared.events.lock().unwrap_or_else(PoisonError::into_inner);
         if events.len() < EVENTS {
-            events.push_back((SystemTime::now(), event));
-        } else {
-            tracing::error!(generation = event.generation, "a published table left no record: the decision log's writer stands still");
+            return events.push_back((SystemTime::now(), event));
+        }
+        match event {
+            Event::Policy(PolicyEvent { generation, .. }) => {
+                tracing::error!(generation, "a published table left no record: the decision log's writer stands still");
+            }
+            Event::Trust(TrustEvent { peer, reason, .. }) => {
+                tracing::error!(id = %peer.principal, reason, "trust was withdrawn without a record: the decision log's writer stands still");
+            }
         }
     }
 

@@ -84,11 +84,7 @@ impl AcmPcaSource {
                 return Ok(issued);
             }
         }
-        let until = Instant::now() + ATTEMPT;
-        let client = match &self.client {
-            Some(client) => client.clone(),
-            None => self.client.insert(self.aws.acm_pca(&self.wanted.authority).await).clone(),
-        };
+        let (client, until) = (self.client().await, Instant::now() + ATTEMPT);
         let now = self.clock.now();
         self.pending.take_if(|pending| !pending.is_of_use(now));
         let pending = match &mut self.pending {
@@ -103,14 +99,14 @@ impl AcmPcaSource {
                     None => self.signing.insert(signing(&client, &self.wanted, until).await.map_err(elsewhere)?).clone(),
                 };
                 self.issuing.take().await?;
-                issue_certificate(&client, &self.wanted, pending, signing, until).await.map_err(elsewhere)?
+                let arn = issue_certificate(&client, &self.wanted, pending, signing, until).await.map_err(elsewhere)?;
+                tracing::info!(%arn, "a certificate was asked for");
+                // From here on AWS is only asked for what it named; kept first, as this attempt may be dropped at every wait.
+                pending.arn = Some(arn.clone());
+                self.issuing.issued().await;
+                arn
             }
         };
-        // From here on AWS is only asked for what it named; kept here, as this attempt may be dropped at every wait.
-        if pending.arn.replace(arn.clone()).is_none() {
-            tracing::info!(%arn, "a certificate was asked for");
-            self.issuing.issued().await;
-        }
         let obtained = match poll(&client, &self.wanted, &arn, until).await {
             Ok((certificate, chain)) => judge(&self.id, pending, &bundles, &certificate, &chain, self.clock.now()),
             Err(error) => Err(elsewhere(error)),
@@ -123,6 +119,13 @@ impl AcmPcaSource {
             self.pending = None;
         }
         obtained
+    }
+
+    async fn client(&mut self) -> Client {
+        match &self.client {
+            Some(client) => client.clone(),
+            None => self.client.insert(self.aws.acm_pca(&self.wanted.authority).await).clone(),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ mod health;
 mod referenced;
 pub mod run;
 mod status;
+mod trust;
 
 use clap::{Args, Parser, Subcommand};
 use std::process::ExitCode;
@@ -36,6 +37,9 @@ enum Command {
     Certs(certs::Command),
     /// Shows what a running sidecar says of itself
     Status(status::Args),
+    /// Shows whom a running sidecar believes, and what depends on it
+    #[command(subcommand)]
+    Trust(trust::Command),
     /// Asks a running sidecar's health port: exit code 0 or 1
     Health(health::Args),
     /// Asks a running sidecar to end: what runs is finished first
@@ -82,6 +86,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Certs(command) => certs::run(command),
         Command::Status(args) => status::run(&args),
+        Command::Trust(command) => trust::run(&command),
         Command::Health(args) => Ok(health::run(&args)),
         Command::Drain(args) => drain::run(&args),
     };

@@ -6,13 +6,17 @@ use crate::credentials::{self, Issued};
 use crate::document::{Place, Problem};
 use crate::identity::SpiffeId;
 use crate::policy::{self, LoadError};
-use crate::trust::{self, Bundle, Bundles, DEVELOPMENT_ROOT_FILE, DevelopmentRoots, TrustError, certificates};
+use crate::trust::{
+    self, BadLine, Bundle, Bundles, Crl, Crls, DEVELOPMENT_ROOT_FILE, DenyList, DevelopmentRoots, MAX_CRL_BYTES, Revocation, TrustError,
+    certificates,
+};
 use crate::upstream::Protocol;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::SystemTime;
 use zeroize::Zeroizing;
 
@@ -57,6 +61,7 @@ impl Referenced {
     }
 
     fn bundle(&mut self, index: usize, settings: &trust::Settings, development: DevelopmentRoots) -> Option<Bundle> {
+        let revocation = self.revocation(index, settings);
         let (key, path) = match &settings.source {
             trust::Source::Dev(dir) => (format!("trust[{index}].source"), dir.join(DEVELOPMENT_ROOT_FILE)),
             trust::Source::File(path) => (format!("trust[{index}].file"), path.clone()),
@@ -72,7 +77,33 @@ impl Referenced {
         }
         let pem = self.bytes(&key, &path)?;
         let bundle = Bundle::from_pem(&settings.domain, &file, &pem, development).and_then(|b| b.with_dns_names(&settings.dns_names));
-        bundle.map_err(|error| self.malformed.push(bad_root(&key, &file, &error))).ok()
+        let bundle = bundle.map_err(|error| self.malformed.push(bad_root(&key, &file, &error))).ok()?;
+        Some(bundle.with_revocation(revocation?))
+    }
+
+    fn revocation(&mut self, index: usize, settings: &trust::Settings) -> Option<Arc<Revocation>> {
+        let deny = match &settings.deny_list {
+            Some(path) => self.deny_list(&format!("trust[{index}].revocation.deny_list"), settings, path)?,
+            None => DenyList::default(),
+        };
+        let mut lists = Vec::new();
+        for path in &settings.crls {
+            lists.extend(self.crls(&format!("trust[{index}].revocation.crl"), path)?);
+        }
+        Some(Arc::new(Revocation::new(deny, Crls::new(settings.crl_mode, lists))))
+    }
+
+    fn crls(&mut self, key: &str, path: &Path) -> Option<Vec<Arc<Crl>>> {
+        let bytes = self.bytes_up_to(MAX_CRL_BYTES, key, path)?;
+        let file = path.display().to_string();
+        let instead = "give a file with CRLs in DER or PEM and nothing else";
+        Crl::read(&bytes).map_err(|error| self.malformed.push(problem(key, &file, &error.to_string(), instead))).ok()
+    }
+
+    fn deny_list(&mut self, key: &str, settings: &trust::Settings, path: &Path) -> Option<DenyList> {
+        let text = self.bytes(key, path)?;
+        let bad = |bad: BadLine| problem(key, &path.display().to_string(), &format!("line {}: {}", bad.line, bad.what), bad.instead);
+        DenyList::parse(&settings.domain, &text).map_err(|line| self.malformed.push(bad(line))).ok()
     }
 
     fn development_ca(&mut self, dir: &Path, development: DevelopmentRoots) {
@@ -150,11 +181,15 @@ impl Referenced {
     }
 
     fn bytes(&mut self, key: &str, path: &Path) -> Option<Zeroizing<Vec<u8>>> {
+        self.bytes_up_to(MAX_FILE_BYTES, key, path)
+    }
+
+    fn bytes_up_to(&mut self, limit: u64, key: &str, path: &Path) -> Option<Zeroizing<Vec<u8>>> {
         let (file, instead) = (path.display().to_string(), "give the path of a readable file");
-        match read(path) {
+        match read(path, limit) {
             Ok(bytes) => Some(bytes),
             Err(error) if error.kind() == io::ErrorKind::FileTooLarge => {
-                self.malformed.push(problem(key, &file, "is longer than 1 MiB", instead));
+                self.malformed.push(problem(key, &file, &format!("is longer than {} MiB", limit >> 20), instead));
                 None
             }
             Err(error) => {
@@ -166,14 +201,10 @@ impl Referenced {
 }
 
 /// The file's bytes, wiped when they are dropped: one of the files is a key.
-fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+fn read(path: &Path, limit: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut bytes = Zeroizing::new(Vec::new());
-    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length <= MAX_FILE_BYTES) {
-        Ok(bytes)
-    } else {
-        Err(io::ErrorKind::FileTooLarge.into())
-    }
+    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length <= limit) { Ok(bytes) } else { Err(io::ErrorKind::FileTooLarge.into()) }
 }
 
 fn bad_root(key: &str, file: &str, error: &TrustError) -> Problem {

@@ -98,7 +98,7 @@ fn upstream_line(upstream: &Value) -> String {
 }
 
 /// A value without JSON's quotes; control characters of a string do not reach the terminal.
-fn show(value: &Value) -> String {
+pub(super) fn show(value: &Value) -> String {
     match value {
         Value::String(text) => text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect(),
         Value::Null => "-".into(),

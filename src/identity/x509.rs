@@ -173,7 +173,8 @@ fn serial(raw: &[u8]) -> String {
     hex(raw.get(zeros..).unwrap_or_default())
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case hex without separators.
+pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a String cannot fail.

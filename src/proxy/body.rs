@@ -241,10 +241,11 @@ impl Passing {
                     }
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    self.guard.exchange.end("upstream_closed", self.guard.shard().now());
+                    let reason = self.lease.as_ref().and_then(Lease::cut).unwrap_or("upstream_closed");
+                    self.guard.exchange.end(reason, self.guard.shard().now());
                     // A stream is not refused any more once it was answered: said on, it would invite to send the request again.
                     let refused = upstream::is_refused(&error);
-                    return self.fail(if refused { BodyError::Ended("upstream_closed") } else { error.into() });
+                    return self.fail(if refused { BodyError::Ended(reason) } else { error.into() });
                 }
                 Poll::Ready(None) => {
                     self.finished();

@@ -11,6 +11,7 @@ use super::exchange::Exchange;
 use super::tunnel::Tunnel;
 use crate::policy::Caller;
 use crate::runtime::limits::Timeouts;
+use crate::trust::Live;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -71,6 +72,8 @@ pub struct Connection {
     pub caller: Arc<Caller>,
     /// Its marks.
     pub activity: Arc<Activity>,
+    /// Its place among the peers of the process; none for the local app.
+    live: Option<Live>,
     speaks: Speaks,
     lifetime: Lifetime,
     born: Millis,
@@ -284,7 +287,7 @@ impl Connections {
     }
 
     /// Registers a connection before its first request is decided.
-    pub fn admit(self: &Rc<Self>, caller: Arc<Caller>, speaks: Speaks, lifetime: Lifetime) -> ConnectionGuard {
+    pub fn admit(self: &Rc<Self>, caller: Arc<Caller>, live: Option<Live>, speaks: Speaks, lifetime: Lifetime) -> ConnectionGuard {
         let id = self.next.get();
         self.next.set(id + 1);
         // The clock stands still while the register is empty.
@@ -292,6 +295,7 @@ impl Connections {
         let connection = Rc::new(Connection {
             caller,
             activity: Activity::new(Arc::clone(&self.clock), speaks),
+            live,
             speaks,
             lifetime,
             born: now,
@@ -323,6 +327,15 @@ impl Connections {
         let open: Vec<_> = self.open.borrow().values().map(Rc::clone).collect();
         for connection in buffers::largest(open, bytes) {
             connection.tell(Close::Cut("buffers_full"));
+        }
+    }
+
+    /// Cuts the connections of peers that are not trusted any more.
+    pub fn cut_withdrawn(&self) {
+        for connection in self.open.borrow().values() {
+            if let Some(reason) = connection.live.as_ref().and_then(Live::withdrawn) {
+                connection.tell(Close::Cut(reason));
+            }
         }
     }
 

@@ -16,7 +16,7 @@ impl Fixture {
     fn living(speaks: Speaks, lifetime: Lifetime) -> Self {
         let connections = Connections::new();
         let caller = Caller::new(None, (Ipv4Addr::LOCALHOST, 1).into(), 1, None);
-        let guard = connections.admit(Arc::new(caller), speaks, lifetime);
+        let guard = connections.admit(Arc::new(caller), None, speaks, lifetime);
         Self { connections, guard, timeouts: Timeouts::default() }
     }
 

@@ -253,18 +253,18 @@ async fn send(guard: &ExchangeGuard, lease: &mut Lease<Upload>, request: Request
             unsent => {
                 let error = error.into_error();
                 let unprocessed = unsent.is_some() || is_unprocessed(&error);
-                let failure = not_answered(guard, lease.alert(), error);
+                let failure = not_answered(guard, lease, error);
                 Err(if unprocessed { Unanswered::Unprocessed(failure) } else { Unanswered::Failed(failure) })
             }
         },
     }
 }
 
-fn not_answered(guard: &ExchangeGuard, alert: Option<&'static str>, error: hyper::Error) -> Failure {
-    if let Some(ended) = guard.exchange.ended() {
+fn not_answered(guard: &ExchangeGuard, lease: &Lease<Upload>, error: hyper::Error) -> Failure {
+    if let Some(ended) = guard.exchange.ended().or(lease.cut()) {
         return Failure::Ended(ended);
     }
-    if let Some(alert) = alert {
+    if let Some(alert) = lease.alert() {
         return Failure::PeerRefusedUs(alert);
     }
     let reason = match (guard.direction(), error.is_parse()) {

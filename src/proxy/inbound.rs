@@ -16,6 +16,7 @@ use crate::request::{self, CanonicalRequest, Strictness, canonicalize};
 use crate::runtime::listener::Incoming as Arrived;
 use crate::runtime::tasks::spawn_local;
 use crate::tls::{self, Accepted, HandshakeError};
+use crate::trust::Usage;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
@@ -44,6 +45,7 @@ pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16)
     // From here on a drain waits for it: whoever was let in is answered.
     let _counted = Counted::new(&shard, Direction::Inbound);
     let Some((accepted, own, permit)) = handshake(&shard, stream, source, port, permit).await else { return };
+    let live = shard.plan.live_peers.admit(Usage::Client, &accepted.peer, accepted.chain(), own.bundles().generation);
     let Accepted { stream, peer, channel } = accepted;
     shard.inbound_metrics.handshakes_ok.increment(1);
     let identity = headers::Identity::new(settings, own.id.as_str(), &peer, source.ip());
@@ -53,7 +55,7 @@ pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16)
     let age = jittered(shard.plan.limits.max_connection_age);
     let lifetime = Lifetime::until(ends, shard.plan.clock.now(), shard.timeouts().drain_grace, age);
     let caller = Arc::new(Caller::new(Some(peer), source, port, Some(channel)));
-    let guard = shard.connections.admit(caller, speaks, lifetime);
+    let guard = shard.connections.admit(caller, Some(live), speaks, lifetime);
     if shard.is_closing(Direction::Inbound) {
         guard.connection.begin_closing(shard.now());
     }

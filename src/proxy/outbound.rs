@@ -70,7 +70,7 @@ pub async fn connection(shard: Rc<Shard>, arrived: Arrived<Listener>, port: u16)
         Err(_) => return shard.outbound_metrics.cut("head"),
     };
     let caller = Arc::new(Caller::new(None, source, port, None));
-    let guard = shard.connections.admit(caller, speaks, Lifetime::default());
+    let guard = shard.connections.admit(caller, None, speaks, Lifetime::default());
     if shard.is_closing(Direction::Outbound) {
         guard.connection.begin_closing(shard.now());
     }

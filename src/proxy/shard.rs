@@ -19,7 +19,8 @@ use crate::runtime::shards::Assigned;
 use crate::runtime::tasks::{contained_poll, spawn_local};
 use crate::telemetry::metrics::DataPath;
 use crate::tls::{OwnProbe, TlsPublisher};
-use crate::upstream::{AppAddress, AppPool, Dialer, OwnListeners, PeerPools};
+use crate::trust::LivePeers;
+use crate::upstream::{AppAddress, AppPool, Dialer, OwnListeners, PeerConnections, PeerPools};
 use arc_swap::{ArcSwap, Guard};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -51,6 +52,8 @@ pub struct Plan {
     pub destinations: ArcSwap<Destinations>,
     /// The TLS state in force.
     pub tls: TlsPublisher,
+    /// The peers of all open connections.
+    pub live_peers: Arc<LivePeers>,
     /// The table in force.
     pub policy: policy::Publisher,
     /// Requests under way.
@@ -94,6 +97,8 @@ pub struct Shard {
     /// Metrics of the outbound direction.
     pub outbound_metrics: DataPath,
     phase: Cell<Phase>,
+    /// Of trust, as acted on.
+    withdrawals: Cell<u64>,
     /// What its connections held when it last looked.
     held: Cell<u64>,
 }
@@ -102,6 +107,8 @@ impl Shard {
     /// A shard without connections.
     pub fn new(plan: Arc<Plan>, recorder: Recorder) -> Rc<Self> {
         let dialer = Dialer {
+            connections: Rc::new(PeerConnections::default()),
+            live: Arc::clone(&plan.live_peers),
             own: Arc::clone(&plan.own),
             clock: Arc::clone(&plan.clock),
             max_age: plan.limits.max_connection_age,
@@ -124,6 +131,7 @@ impl Shard {
             inbound_metrics: DataPath::new("inbound"),
             outbound_metrics: DataPath::new("outbound"),
             phase: Cell::new(Phase::Running),
+            withdrawals: Cell::new(0),
             held: Cell::new(0),
             plan,
         })
@@ -226,6 +234,11 @@ impl Shard {
         let timeouts = self.timeouts();
         let wall = self.plan.clock.now();
         let held = self.connections.sweep(wall, &timeouts);
+        let withdrawals = self.plan.live_peers.withdrawals();
+        if self.withdrawals.replace(withdrawals) != withdrawals {
+            self.connections.cut_withdrawn();
+        }
+        self.peers.connections().sweep(wall, TICK, |reason| self.outbound_metrics.cut(reason));
         let give_up = self.plan.buffers.exchange(self.held.replace(held), held);
         if give_up > 0 {
             self.connections.give_up(give_up);

@@ -16,7 +16,6 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::SystemTime;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// What is read at once, and the most that one way of a tunnel holds back: nothing more is read until it is written.
@@ -50,11 +49,12 @@ impl Tunnel {
             // They were written as HTTP, or as a guess that is none of ours (CVE-2026-2833).
             return exchange.end("early_bytes", shard.now());
         }
-        let Switched { stream, ahead, ends } = upstream;
+        let Switched { stream, ahead } = upstream;
         if !ahead.is_empty() {
             exchange.sent(ahead.len() as u64, shard.now());
         }
-        let sides = Sides { shard: &shard, exchange: &exchange, connection: guard.connection(), direction: guard.direction(), ends };
+        let sides =
+            Sides { shard: &shard, exchange: &exchange, connection: guard.connection(), direction: guard.direction(), lease: &lease };
         let (up, down) = (Way::new(To::Upstream, Bytes::new()), Way::new(To::Client, ahead));
         let mut pump = Pump { client, upstream: stream, up, down, first: None, sides };
         if contained("tunnel", poll_fn(|cx| pump.poll(cx))).await.is_none() {
@@ -70,7 +70,7 @@ struct Sides<'t> {
     exchange: &'t Rc<Exchange>,
     connection: &'t Connection,
     direction: Direction,
-    ends: Option<SystemTime>,
+    lease: &'t Lease<Upload>,
 }
 
 impl Sides<'_> {
@@ -78,9 +78,8 @@ impl Sides<'_> {
     fn reason(&self, side: To) -> &'static str {
         match (side, self.direction) {
             (To::Client, _) => "client_closed",
-            (To::Upstream, _) if self.ends.is_some_and(|ends| self.shard.plan.clock.now() >= ends) => "expired",
             (To::Upstream, Direction::Inbound) => "app_closed",
-            (To::Upstream, Direction::Outbound) => "peer_closed",
+            (To::Upstream, Direction::Outbound) => self.lease.cut().unwrap_or("peer_closed"),
         }
     }
 

@@ -72,6 +72,9 @@ names! {
     gauge POLICY_SHADOW_OVERDUE = "countersign_policy_shadow_overdue", (Unit::Count), "Shadow modes of the table that are past their shadow_until.";
     counter CONFIG_RELOADS = "countersign_config_reloads_total", (Unit::Count), "Configuration reloads by result (ok, failed).";
     counter TRUST_RELOADS = "countersign_trust_reloads_total", (Unit::Count), "Trust bundle reloads by result (ok, failed).";
+    counter TRUST_WITHDRAWN = "countersign_trust_withdrawn_total", (Unit::Count), "Certificates with open connections that are not trusted any more, by reason (denied_id, denied_serial, revoked, revocation_unknown, trust_revoked, expired).";
+    counter REVOCATION_UNKNOWN = "countersign_revocation_unknown_total", (Unit::Count), "Peers that were accepted although no usable CRL said whether they are revoked, as `mode = best_effort` allows.";
+    gauge CRL_NEXT_UPDATE = "countersign_crl_next_update_seconds", (Unit::Seconds), "Until the first CRL is past its nextUpdate; negative: since then. Absent without CRLs.";
     counter AUDIT_RECORDS = "countersign_audit_records_total", (Unit::Count), "Records written to the sink, by kind.";
     counter AUDIT_LOST = "countersign_audit_lost_total", (Unit::Count), "Records that did not reach the sink, by cause (ring_full, sink_error). Each episode leaves a gap record.";
     counter AUDIT_SAMPLED = "countersign_audit_sampled_out_total", (Unit::Count), "Plain allows left out by sampling.";
@@ -117,6 +120,8 @@ pub struct Process {
     pub trust_ok: Counter,
     /// [`TRUST_RELOADS`] with result `failed`.
     pub trust_failed: Counter,
+    /// [`REVOCATION_UNKNOWN`].
+    pub revocation_unknown: Counter,
 }
 
 impl Process {
@@ -142,6 +147,7 @@ impl Process {
             config_failed: counter!(CONFIG_RELOADS, "result" => "failed"),
             trust_ok: counter!(TRUST_RELOADS, "result" => "ok"),
             trust_failed: counter!(TRUST_RELOADS, "result" => "failed"),
+            revocation_unknown: counter!(REVOCATION_UNKNOWN),
         })
     }
 }
@@ -287,6 +293,16 @@ pub fn buffered_bytes() -> Gauge {
 /// [`IN_FLIGHT`] of one direction, set once a second from the counters of the data path.
 pub fn in_flight(direction: &'static str) -> Gauge {
     gauge!(IN_FLIGHT, "direction" => direction)
+}
+
+/// [`CRL_NEXT_UPDATE`], where there are CRLs.
+pub fn crl_next_update() -> Gauge {
+    gauge!(CRL_NEXT_UPDATE)
+}
+
+/// Counts a certificate with open connections that is not trusted any more; `reason` is a closed label.
+pub fn trust_withdrawn(reason: &'static str) {
+    counter!(TRUST_WITHDRAWN, "reason" => reason).increment(1);
 }
 
 /// Counts a question for a name of an upstream; `result` is a closed label.

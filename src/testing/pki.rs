@@ -2,8 +2,9 @@
 
 use crate::identity::x509::DEVELOPMENT_EXTENSION;
 use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, SanType,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CustomExtension, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, NameConstraints, RevokedCertParams,
+    SanType, SerialNumber,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use std::time::{Duration, SystemTime};
 #[derive(Debug)]
 pub struct TestCa {
     domain: String,
+    name: String,
     certificate: rcgen::Certificate,
     issuer: Issuer<'static, KeyPair>,
     above: Vec<CertificateDer<'static>>,
@@ -37,6 +39,29 @@ pub struct LeafOptions {
     pub client: bool,
     /// The content of a subject alternative name extension of its own making, instead of `uris` and `dns_names`: (context tag, bytes).
     pub raw_names: Vec<(u8, Vec<u8>)>,
+}
+
+/// What a test authority below another one says; everything has a good default.
+#[derive(Debug, Clone)]
+pub struct AuthorityOptions {
+    /// The beginning of its validity; default: a minute ago.
+    pub not_before: SystemTime,
+    /// The end of its validity; default: in an hour.
+    pub not_after: SystemTime,
+    /// How many authorities may be below it; default: any number.
+    pub path_length: Option<u8>,
+    /// Whether it may only issue for servers.
+    pub server_only: bool,
+    /// The only DNS name below which it may issue.
+    pub only_below: Option<String>,
+}
+
+impl Default for AuthorityOptions {
+    fn default() -> Self {
+        let now = SystemTime::now();
+        let (not_before, not_after) = (now - Duration::from_secs(60), now + Duration::from_secs(3_600));
+        Self { not_before, not_after, path_length: None, server_only: false, only_below: None }
+    }
 }
 
 /// An issued certificate and its key.
@@ -91,22 +116,78 @@ impl TestCa {
     }
 
     fn root(domain: &str, development: bool) -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut params = authority_params(&format!("test root {domain}"));
+        let (key, name) = (KeyPair::generate().unwrap(), format!("test root {domain}"));
+        let mut params = authority_params(&name);
         if development {
             params.custom_extensions.push(CustomExtension::from_oid_content(DEVELOPMENT_EXTENSION, vec![0x05, 0x00]));
         }
         let certificate = params.self_signed(&key).unwrap();
-        Self { domain: domain.to_owned(), certificate, issuer: Issuer::new(params, key), above: Vec::new() }
+        Self { domain: domain.to_owned(), name, certificate, issuer: Issuer::new(params, key), above: Vec::new() }
+    }
+
+    /// An authority for `domain` whose root is called `name`.
+    pub fn named(domain: &str, name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let params = authority_params(name);
+        let certificate = params.self_signed(&key).unwrap();
+        Self { domain: domain.to_owned(), name: name.to_owned(), certificate, issuer: Issuer::new(params, key), above: Vec::new() }
     }
 
     /// An authority under this one; its leaves' chains carry its certificate.
     pub fn intermediate(&self, name: &str) -> Self {
+        self.intermediate_with(name, &AuthorityOptions::default())
+    }
+
+    /// An authority under this one that is as `options` say, good or not.
+    pub fn intermediate_with(&self, name: &str, options: &AuthorityOptions) -> Self {
         let key = KeyPair::generate().unwrap();
-        let params = authority_params(name);
+        let mut params = authority_params(name);
+        params.is_ca = IsCa::Ca(options.path_length.map_or(BasicConstraints::Unconstrained, BasicConstraints::Constrained));
+        params.not_before = options.not_before.into();
+        params.not_after = options.not_after.into();
+        if options.server_only {
+            params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+        }
+        if let Some(name) = &options.only_below {
+            let permitted_subtrees = vec![GeneralSubtree::DnsName(name.clone())];
+            params.name_constraints = Some(NameConstraints { permitted_subtrees, excluded_subtrees: Vec::new() });
+        }
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let above = std::iter::once(certificate.der().clone()).chain(self.above.iter().cloned()).collect();
-        Self { domain: self.domain.clone(), certificate, issuer: Issuer::new(params, key), above }
+        Self { domain: self.domain.clone(), name: name.to_owned(), certificate, issuer: Issuer::new(params, key), above }
+    }
+
+    /// A leaf of this authority, whose chain also carries this authority's key as certified by `other`: it is good under either root.
+    pub fn cross_signed(&self, other: &Self, cert: &TestCert) -> TestCert {
+        let cross = authority_params(&self.name).signed_by(self.issuer.key(), &other.issuer).unwrap();
+        let chain: Vec<_> = cert.chain.iter().cloned().chain([cross.der().clone()]).collect();
+        TestCert { chain_pem: pem(&chain), chain, ..cert.clone() }
+    }
+
+    /// A list of revoked certificates, DER: leaves, or authorities by [`TestCa::root_der`]. It promises the next one for `next_update`.
+    pub fn crl(&self, revoked: &[&CertificateDer<'_>], next_update: SystemTime) -> Vec<u8> {
+        self.crl_pem(revoked, next_update).0
+    }
+
+    /// The same, DER and PEM.
+    pub fn crl_pem(&self, revoked: &[&CertificateDer<'_>], next_update: SystemTime) -> (Vec<u8>, String) {
+        let this_update = next_update.min(SystemTime::now()) - Duration::from_secs(60);
+        let entry = |der: &&CertificateDer<'_>| RevokedCertParams {
+            serial_number: SerialNumber::from_slice(&raw_serial(der)),
+            revocation_time: this_update.into(),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: this_update.into(),
+            next_update: next_update.into(),
+            crl_number: SerialNumber::from(1_u64),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.iter().map(entry).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        let crl = params.signed_by(&self.issuer).unwrap();
+        (crl.der().to_vec(), crl.pem().unwrap())
     }
 
     /// Its trust domain.
@@ -185,6 +266,11 @@ fn authority_params(name: &str) -> CertificateParams {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
+}
+
+fn raw_serial(der: &CertificateDer<'_>) -> Vec<u8> {
+    let hex = crate::identity::x509::Leaf::parse(der).unwrap().serial;
+    (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
 }
 
 fn common_name(name: &str) -> DistinguishedName {

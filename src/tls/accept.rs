@@ -7,6 +7,7 @@ use super::verifier::refusal;
 use crate::identity::{Channel, PeerIdentity};
 use crate::trust::{RefusedPeer, identify};
 use rustls::Error;
+use rustls::pki_types::CertificateDer;
 use std::borrow::Cow;
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -24,6 +25,13 @@ pub struct Accepted {
     pub peer: Arc<PeerIdentity>,
     /// What was negotiated.
     pub channel: Channel,
+}
+
+impl Accepted {
+    /// The chain that the client showed, leaf first.
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        self.stream.get_ref().1.peer_certificates().unwrap_or_default()
+    }
 }
 
 /// Why an inbound handshake failed.

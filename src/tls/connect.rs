@@ -6,9 +6,9 @@ use super::channel::channel;
 use super::verifier::{IDENTITY_MISMATCH, ServerVerifier, refusal};
 use crate::identity::pattern::PrincipalPattern;
 use crate::identity::{Channel, PeerIdentity};
-use crate::trust::RefusedPeer;
+use crate::trust::{DENIED_ID, DENIED_SERIAL, REVOCATION_UNKNOWN, REVOKED, RefusedPeer};
 use rustls::Error;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -26,6 +26,13 @@ pub struct Connected {
     pub peer: Arc<PeerIdentity>,
     /// What was negotiated.
     pub channel: Channel,
+}
+
+impl Connected {
+    /// The chain that the peer showed, leaf first.
+    pub fn chain(&self) -> &[CertificateDer<'static>] {
+        self.stream.get_ref().1.peer_certificates().unwrap_or_default()
+    }
 }
 
 /// Why an outbound handshake failed; no application byte was sent.
@@ -54,11 +61,17 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
-    /// The stable reason: `peer_identity_mismatch`, `peer_certificate_refused`, `peer_refused_us`, `peer_unreachable`, `peer_tls`.
+    /// The stable reason: `peer_identity_mismatch`, `peer_denied`, `peer_revoked`, `peer_revocation_unknown`, `peer_certificate_refused`,
+    /// `peer_refused_us`, `peer_unreachable`, `peer_tls`.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::IdentityMismatch { .. } => "peer_identity_mismatch",
-            Self::Refused(_) => "peer_certificate_refused",
+            Self::Refused(refused) => match refused.code {
+                DENIED_ID | DENIED_SERIAL => "peer_denied",
+                REVOKED => "peer_revoked",
+                REVOCATION_UNKNOWN => "peer_revocation_unknown",
+                _ => "peer_certificate_refused",
+            },
             Self::PeerRefusedUs(_) => "peer_refused_us",
             Self::Io(_) => "peer_unreachable",
             Self::Tls(_) => "peer_tls",

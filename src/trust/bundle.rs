@@ -1,6 +1,9 @@
 //! Trust bundles: the roots of each trust domain, as one immutable snapshot.
 
+use super::crl::CrlError;
+use super::deny::BadLine;
 use super::pem::{PemError, certificates};
+use super::revocation::Revocation;
 use crate::identity::pattern::PrincipalPattern;
 use crate::identity::x509::{Leaf, LeafError};
 use crate::identity::{Principal, TrustDomain};
@@ -17,6 +20,7 @@ pub struct Bundle {
     anchors: Vec<TrustAnchor<'static>>,
     dns_names: Vec<PrincipalPattern>,
     development: bool,
+    revocation: Arc<Revocation>,
 }
 
 /// All bundles; replaced as a whole.
@@ -126,6 +130,26 @@ pub enum TrustError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A line of the deny list cannot be read; trying again helps after it was changed.
+    #[error("trust domain {domain}: deny_list {}, {bad}", .path.display())]
+    DenyList {
+        /// The trust domain.
+        domain: TrustDomain,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        bad: BadLine,
+    },
+    /// A file of revocation lists cannot be used; trying again helps after it was changed.
+    #[error("trust domain {domain}: crl {} {error}", .path.display())]
+    Crl {
+        /// The trust domain.
+        domain: TrustDomain,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: CrlError,
+    },
     /// A trust domain is listed twice.
     #[error("trust domain {domain} is listed twice")]
     Twice {
@@ -161,7 +185,9 @@ impl Bundle {
         roots: Vec<CertificateDer<'static>>,
         development: DevelopmentRoots,
     ) -> Result<Self, TrustError> {
-        let mut bundle = Self { domain: domain.clone(), roots: Vec::new(), anchors: Vec::new(), dns_names: Vec::new(), development: false };
+        let (count, revocation) = (roots.len(), Arc::default());
+        let (domain, anchors) = (domain.clone(), Vec::with_capacity(count));
+        let mut bundle = Self { domain, roots: Vec::with_capacity(count), anchors, dns_names: Vec::new(), development: false, revocation };
         for (index, root) in (1..).zip(roots) {
             bundle.add(origin, index, root, development)?;
         }
@@ -179,6 +205,17 @@ impl Bundle {
         };
         self.dns_names = patterns.iter().map(parse).collect::<Result<_, _>>()?;
         Ok(self)
+    }
+
+    /// Refuses what `revocation` names.
+    pub fn with_revocation(mut self, revocation: Arc<Revocation>) -> Self {
+        self.revocation = revocation;
+        self
+    }
+
+    /// What is refused although a root vouches for it.
+    pub fn revocation(&self) -> &Revocation {
+        &self.revocation
     }
 
     /// The trust domain that the roots speak for.
@@ -200,8 +237,22 @@ impl Bundle {
         &self.anchors
     }
 
+    /// Whether it judges leaves of this identity.
+    pub(super) fn judges(&self, principal: &Principal) -> bool {
+        match principal {
+            Principal::Spiffe(id) => self.domain.as_str() == id.trust_domain(),
+            Principal::Dns(_) => self.accepts_dns(principal),
+        }
+    }
+
     pub(super) fn accepts_dns(&self, principal: &Principal) -> bool {
         self.dns_names.iter().any(|pattern| pattern.matches(principal))
+    }
+
+    fn covers(&self, old: &Self) -> bool {
+        old.roots.iter().all(|root| self.roots.contains(root))
+            && old.dns_names.iter().all(|pattern| self.dns_names.contains(pattern))
+            && self.revocation.is_within(&old.revocation)
     }
 
     fn add(&mut self, origin: &str, index: usize, root: CertificateDer<'static>, roots: DevelopmentRoots) -> Result<(), TrustError> {
@@ -252,11 +303,18 @@ impl Bundles {
         self.by_domain.values()
     }
 
-    /// Whether both hold the same roots under the same names.
-    pub fn same_roots(&self, other: &Self) -> bool {
+    /// Whether both say the same of every peer.
+    pub fn is_same(&self, other: &Self) -> bool {
         self.by_domain.len() == other.by_domain.len()
             && self.by_domain.iter().all(|(domain, ours)| {
-                other.of(domain).is_some_and(|theirs| theirs.roots == ours.roots && theirs.dns_names == ours.dns_names)
+                other.of(domain).is_some_and(|theirs| {
+                    theirs.roots == ours.roots && theirs.dns_names == ours.dns_names && theirs.revocation == ours.revocation
+                })
             })
+    }
+
+    /// Whether these accept everybody whom `other` accepts: nothing was removed from it and nobody is refused in addition.
+    pub fn covers(&self, other: &Self) -> bool {
+        other.by_domain.iter().all(|(domain, old)| self.of(domain).is_some_and(|new| new.covers(old)))
     }
 }

@@ -2,9 +2,15 @@
 
 mod authority;
 mod bundle;
+mod crl;
+mod deny;
+mod judge;
+mod live;
 mod pem;
 mod refused;
 mod reload;
+mod report;
+mod revocation;
 mod settings;
 mod source;
 #[cfg(all(test, feature = "testing"))]
@@ -13,9 +19,15 @@ mod verify;
 
 pub use authority::Authority;
 pub use bundle::{Bundle, Bundles, DevelopmentRoots, TrustError};
+pub use crl::{Crl, CrlError, Crls};
+pub use deny::{BadLine, DENIED_ID, DENIED_SERIAL, DenyList};
+pub use judge::{Judging, TRUST_REVOKED, Withdrawn};
+pub use live::{Live, LivePeer, LivePeers};
 pub use pem::{PemError, certificates, has_private_key};
 pub use refused::RefusedPeer;
 pub use reload::Trusting;
-pub use settings::{Settings, Source};
+pub use report::{PeerUse, RootUse, report};
+pub use revocation::{MAX_CRL_BYTES, Revocation};
+pub use settings::{CrlMode, Settings, Source};
 pub use source::{BoxFuture, DEVELOPMENT_ROOT_FILE, Factory, FileSource, TrustSource};
-pub use verify::{MAX_CHAIN_BYTES, MAX_INTERMEDIATES, Usage, identify, verify};
+pub use verify::{MAX_CHAIN_BYTES, MAX_INTERMEDIATES, REVOCATION_UNKNOWN, REVOKED, Usage, identify, verify};

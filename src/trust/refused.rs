@@ -7,7 +7,8 @@ use crate::identity::x509::{Leaf, fingerprint};
 #[error("{code}: {detail}")]
 pub struct RefusedPeer {
     /// Stable code: `bad_certificate`, `chain_too_long`, `two_uri_sans`, `bad_spiffe_id`, `no_identity`, `is_ca`, `expired`, `not_yet_valid`,
-    /// `unknown_trust_domain`, `untrusted_chain`, `bad_signature`, `wrong_usage`, `identity_mismatch`.
+    /// `unknown_trust_domain`, `untrusted_chain`, `bad_signature`, `wrong_usage`, `identity_mismatch`,
+    /// `denied_id`, `denied_serial`, `revoked`, `revocation_unknown`.
     pub code: &'static str,
     /// For the operator.
     pub detail: String,

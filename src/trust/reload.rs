@@ -1,19 +1,49 @@
 //! Keeps the published bundles as the sources are; a bad source keeps the old ones.
 
 use super::bundle::{Bundle, Bundles, DevelopmentRoots, TrustError};
+use super::revocation::RevocationFiles;
 use super::settings::Settings;
 use super::source::{Factory, TrustSource};
 use crate::runtime::readiness::Readiness;
 use crate::runtime::watch::FileWatch;
 use crate::telemetry::metrics::Process;
+use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::{Notify, watch};
 
 const CONDITION: &str = "trust";
 
+/// One trust domain: where its roots and refusals come from, and what was good last: a source of roots that fails must not hold up
+/// a refusal, nor the other way round.
+struct Domain {
+    roots: Box<dyn TrustSource>,
+    revocation: RevocationFiles,
+    last_roots: Option<Bundle>,
+}
+
+impl Domain {
+    fn new(settings: &Settings, factory: &Factory, development: DevelopmentRoots) -> Self {
+        Self { roots: factory(settings, development), revocation: RevocationFiles::new(settings), last_roots: None }
+    }
+
+    /// What is good now, or was last; `None` where something never was. What failed goes to `failed`.
+    async fn load(&mut self, failed: &mut Vec<TrustError>) -> Option<Bundle> {
+        match self.roots.load().await {
+            Ok(roots) => self.last_roots = Some(roots),
+            Err(error) => failed.push(error),
+        }
+        let revocation = self.revocation.load(failed).await;
+        Some(self.last_roots.clone()?.with_revocation(revocation?))
+    }
+
+    fn files(&self) -> impl Iterator<Item = PathBuf> {
+        self.roots.files().into_iter().chain(self.revocation.files())
+    }
+}
+
 /// The task that loads, watches and publishes trust bundles.
 pub struct Trusting {
-    sources: Vec<Box<dyn TrustSource>>,
+    domains: Vec<Domain>,
     settings: watch::Sender<Vec<Settings>>,
     factory: Factory,
     development: DevelopmentRoots,
@@ -27,9 +57,9 @@ impl Trusting {
     /// Reads from the sources that `factory` makes of the settings; not ready (`trust`) until they were loaded once.
     pub fn new(settings: &[Settings], factory: Factory, development: DevelopmentRoots, readiness: Readiness) -> Self {
         readiness.pending(CONDITION, "no trust bundle was loaded yet");
-        let sources = settings.iter().map(|one| factory(one, development)).collect();
+        let domains = settings.iter().map(|one| Domain::new(one, &factory, development)).collect();
         let (published, settings) = (watch::Sender::new(None), watch::Sender::new(Vec::new()));
-        Self { sources, settings, factory, development, published, trigger: Arc::new(Notify::new()), readiness, complaint: None }
+        Self { domains, settings, factory, development, published, trigger: Arc::new(Notify::new()), readiness, complaint: None }
     }
 
     /// The bundles in force; `None` until all sources were good once.
@@ -47,23 +77,32 @@ impl Trusting {
         Arc::clone(&self.trigger)
     }
 
-    /// Loads all sources once and publishes them.
+    /// Loads all sources once and publishes what they say; of one that fails, what it said last.
     ///
     /// # Errors
-    /// The first source that is unavailable or bad; what was published stays.
+    /// The first source that is unavailable or bad.
     pub async fn load(&mut self) -> Result<(), TrustError> {
-        let mut loaded: Vec<Bundle> = Vec::new();
-        for source in &self.sources {
-            loaded.push(source.load().await?);
+        let (mut loaded, mut failed) = (Vec::new(), Vec::new());
+        for domain in &mut self.domains {
+            loaded.push(domain.load(&mut failed).await);
         }
+        // Without one of them nothing is published: what is in force may still have it.
+        if let Some(bundles) = loaded.into_iter().collect::<Option<Vec<_>>>() {
+            self.publish(bundles)?;
+        }
+        failed.into_iter().next().map_or(Ok(()), Err)
+    }
+
+    fn publish(&self, loaded: Vec<Bundle>) -> Result<(), TrustError> {
         let current = self.published.borrow().clone();
         let generation = current.as_ref().map_or(0, |bundles| bundles.generation);
         let next = Bundles::new(generation.saturating_add(1), loaded)?;
-        if current.is_none_or(|current| !current.same_roots(&next)) {
+        if current.is_none_or(|current| !current.is_same(&next)) {
             for bundle in next.iter().filter(|bundle| bundle.is_development()) {
                 tracing::warn!(domain = %bundle.domain(), "trusting a development CA: fine on a laptop, never in production");
             }
-            tracing::info!(generation = next.generation, domains = next.iter().count(), "trust bundles are in force");
+            let denied: usize = next.iter().map(|bundle| bundle.revocation().deny().len()).sum();
+            tracing::info!(generation = next.generation, domains = next.iter().count(), denied, "trust bundles are in force");
             Process::handles().trust_ok.increment(1);
             self.published.send_replace(Some(Arc::new(next)));
         }
@@ -84,10 +123,10 @@ impl Trusting {
                 Err(error) => self.complain(&error),
             }
             tokio::select! {
-                () = self.trigger.notified() => self.sources.iter().for_each(|source| source.forget()),
+                () = self.trigger.notified() => self.domains.iter().for_each(|domain| domain.roots.forget()),
                 () = watch.changed() => {}
                 Ok(()) = changes.changed() => {
-                    self.sources = changes.borrow_and_update().iter().map(|one| (self.factory)(one, self.development)).collect();
+                    self.domains = changes.borrow_and_update().iter().map(|one| Domain::new(one, &self.factory, self.development)).collect();
                     watch = self.watch();
                 }
             }
@@ -95,7 +134,7 @@ impl Trusting {
     }
 
     fn watch(&self) -> FileWatch {
-        FileWatch::new(self.sources.iter().flat_map(|source| source.files()).collect())
+        FileWatch::new(self.domains.iter().flat_map(Domain::files).collect())
     }
 
     /// Once for each distinct problem.
@@ -106,7 +145,7 @@ impl Trusting {
         }
         Process::handles().trust_failed.increment(1);
         if self.published.borrow().is_some() {
-            tracing::error!(%error, "the trust bundles were not replaced; the old ones stay in force");
+            tracing::error!(%error, "the trust bundles were not replaced as a whole; what was good last stays in force");
         } else {
             tracing::error!(%error, "no trust bundle: every peer is refused until it is there");
             self.readiness.pending(CONDITION, text.clone());

@@ -14,6 +14,24 @@ pub struct Settings {
     pub source: Source,
     /// DNS name patterns under which leaves without a URI SAN are accepted; empty: none are.
     pub dns_names: Vec<String>,
+    /// A file of SPIFFE ids and serial numbers that are refused, watched.
+    pub deny_list: Option<PathBuf>,
+    /// What is made of revocation lists.
+    pub crl_mode: CrlMode,
+    /// Files with revocation lists, watched.
+    pub crls: Vec<PathBuf>,
+}
+
+/// What is made of certificate revocation lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CrlMode {
+    /// Nothing.
+    #[default]
+    Off,
+    /// Who is revoked is refused; where that is not known, the peer is accepted and counted.
+    BestEffort,
+    /// Who is revoked is refused, and so is everybody of whom it is not known.
+    Require,
 }
 
 /// Where roots come from.

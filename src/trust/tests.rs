@@ -104,7 +104,9 @@ fn development_roots_are_refused_in_production_in_any_bundle() {
 }
 
 fn trusting(path: &Path, readiness: &Readiness) -> Trusting {
-    let settings = Settings { domain: domain("a.example"), source: Source::File(path.to_owned()), dns_names: Vec::new() };
+    let source = Source::File(path.to_owned());
+    let settings =
+        Settings { domain: domain("a.example"), source, dns_names: Vec::new(), deny_list: None, crl_mode: CrlMode::Off, crls: Vec::new() };
     let factory: Factory = Box::new(|settings, development| match &settings.source {
         Source::File(path) => {
             Box::new(FileSource { domain: settings.domain.clone(), path: path.clone(), dns_names: settings.dns_names.clone(), development })

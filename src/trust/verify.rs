@@ -1,6 +1,8 @@
 //! The chain verifier: a leaf is judged by the bundle of its own trust domain and by no other.
 
 use super::bundle::{Bundle, Bundles};
+use super::crl::is_unknown;
+use super::live::LivePeer;
 use super::refused::RefusedPeer;
 use crate::identity::x509::{Leaf, UriError};
 use crate::identity::{PeerIdentity, Principal};
@@ -14,6 +16,12 @@ pub const MAX_INTERMEDIATES: usize = 8;
 
 /// The most bytes of DER a peer's chain may have.
 pub const MAX_CHAIN_BYTES: usize = 64 << 10;
+
+/// The code of a chain with a revoked certificate.
+pub const REVOKED: &str = "revoked";
+
+/// The code of a chain of which it is not known whether a certificate was revoked, where that must be known.
+pub const REVOCATION_UNKNOWN: &str = "revocation_unknown";
 
 /// What the leaf must be good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,13 +52,21 @@ pub fn verify(
     check_leaf(&leaf, now)?;
     let judges = judges(bundles, &leaf, &principal)?;
     let mut verdict = Err(Arc::new(RefusedPeer::leaf(&leaf, "untrusted_chain", "no bundle judges it")));
-    for bundle in judges {
+    for bundle in &judges {
         verdict = check_chain(bundle, &leaf, end_entity, intermediates, now, usage);
         if verdict.is_ok() {
             break;
         }
     }
-    verdict.map(|()| leaf.into_peer(principal))
+    verdict?;
+    check_denied(&judges, &leaf, &principal)?;
+    Ok(leaf.into_peer(principal))
+}
+
+/// Why a peer that was verified before is denied by the bundles; `None`: it is not. Reads no certificate.
+pub(super) fn denied(bundles: &Bundles, peer: &PeerIdentity) -> Option<&'static str> {
+    let mut judges = bundles.iter().filter(|bundle| bundle.judges(&peer.principal));
+    judges.find_map(|bundle| bundle.revocation().denies(&peer.principal, &peer.serial))
 }
 
 /// Who a leaf is that was verified before, in the same handshake, against the same bundles.
@@ -64,6 +80,15 @@ pub fn identify(end_entity: &CertificateDer<'_>) -> Result<PeerIdentity, Arc<Ref
     let leaf = read(end_entity)?;
     let principal = principal(&leaf)?;
     Ok(leaf.into_peer(principal))
+}
+
+/// Whether a peer's chain leads to one root of a bundle, by its place there. Asks no revocation list.
+pub(super) fn chains_to(bundle: &Bundle, root: usize, peer: &LivePeer, now: SystemTime) -> bool {
+    let Some(anchor) = bundle.anchors().get(root..=root) else { return false };
+    let (now, usage) = (seconds(now), key_usage(peer.usage));
+    EndEntityCert::try_from(&peer.leaf).is_ok_and(|certificate| {
+        certificate.verify_for_usage(webpki::ALL_VERIFICATION_ALGS, anchor, &peer.issuers, now, usage, None, None).is_ok()
+    })
 }
 
 fn check_size(end_entity: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) -> Result<(), Arc<RefusedPeer>> {
@@ -127,6 +152,12 @@ fn judges<'a>(bundles: &'a Bundles, leaf: &Leaf, principal: &Principal) -> Resul
     }
 }
 
+/// After the chain, so that who is said to be denied is who they say.
+fn check_denied(judges: &[&Bundle], leaf: &Leaf, principal: &Principal) -> Result<(), Arc<RefusedPeer>> {
+    let denied = judges.iter().find_map(|bundle| Some((bundle.domain(), bundle.revocation().denies(principal, &leaf.serial)?)));
+    denied.map_or(Ok(()), |(domain, code)| Err(Arc::new(RefusedPeer::leaf(leaf, code, format!("the deny_list of {domain} has it")))))
+}
+
 fn check_chain(
     bundle: &Bundle,
     leaf: &Leaf,
@@ -135,19 +166,28 @@ fn check_chain(
     now: SystemTime,
     usage: Usage,
 ) -> Result<(), Arc<RefusedPeer>> {
-    let usage = match usage {
-        Usage::Client => KeyUsage::client_auth(),
-        Usage::Server => KeyUsage::server_auth(),
-    };
-    let now = UnixTime::since_unix_epoch(now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default());
+    let (now, usage) = (seconds(now), key_usage(usage));
     let algorithms = webpki::ALL_VERIFICATION_ALGS;
     let verified = EndEntityCert::try_from(end_entity).and_then(|certificate| {
-        certificate.verify_for_usage(algorithms, bundle.anchors(), intermediates, now, usage, None, None).map(|_| ())
+        bundle.revocation().crls().ask(|revocation| {
+            certificate.verify_for_usage(algorithms, bundle.anchors(), intermediates, now, usage, revocation, None).map(|_| ())
+        })
     });
     verified.map_err(|error| {
         let detail = format!("{} (judged by the bundle of {})", explained(&error), bundle.domain());
         Arc::new(RefusedPeer::leaf(leaf, code(&error), detail))
     })
+}
+
+fn key_usage(usage: Usage) -> KeyUsage {
+    match usage {
+        Usage::Client => KeyUsage::client_auth(),
+        Usage::Server => KeyUsage::server_auth(),
+    }
+}
+
+fn seconds(now: SystemTime) -> UnixTime {
+    UnixTime::since_unix_epoch(now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
 }
 
 fn code(error: &webpki::Error) -> &'static str {
@@ -158,6 +198,8 @@ fn code(error: &webpki::Error) -> &'static str {
         Error::CaUsedAsEndEntity => "is_ca",
         Error::RequiredEkuNotFoundContext(_) | Error::EmptyEkuExtension => "wrong_usage",
         Error::InvalidSignatureForPublicKey => "bad_signature",
+        Error::CertRevoked => REVOKED,
+        error if is_unknown(error) => REVOCATION_UNKNOWN,
         Error::BadDer | Error::BadDerTime | Error::MalformedExtensions | Error::TrailingData(_) | Error::UnsupportedCertVersion => {
             "bad_certificate"
         }
@@ -167,6 +209,12 @@ fn code(error: &webpki::Error) -> &'static str {
 
 fn explained(error: &webpki::Error) -> String {
     match error {
+        webpki::Error::CertRevoked => "a CRL has a certificate of its chain".to_owned(),
+        webpki::Error::UnknownRevocationStatus => {
+            "no CRL is there for an issuer in its chain, and revocation.mode is \"require\"".to_owned()
+        }
+        webpki::Error::CrlExpired { .. } => "the CRL for it is past its nextUpdate, and revocation.mode is \"require\"".to_owned(),
+        error if is_unknown(error) => format!("the CRL for it cannot be used ({error}), and revocation.mode is \"require\""),
         webpki::Error::UnknownIssuer => "no root or intermediate issued it".to_owned(),
         webpki::Error::InvalidSignatureForPublicKey => {
             "a signature in its chain is not the issuer's: another CA of the same name, or a forgery".to_owned()

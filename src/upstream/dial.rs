@@ -1,7 +1,7 @@
 //! New connections: to the app in the clear, to peers with the identity verified inside the handshake.
 
 use super::lease::{Idle, Protocol, Shared};
-use super::mortal::{Alert, Mortal};
+use super::mortal::{Mortal, PeerConnections, Vitals};
 use super::pool::AppAddress;
 use super::settle::{Settling, UNSETTLED, settled};
 use super::switch::drive;
@@ -12,6 +12,7 @@ use crate::runtime::limits::Timeouts;
 use crate::runtime::listener::limit_unsent;
 use crate::runtime::tasks::spawn_local;
 use crate::tls::{Connected, Offer, TlsState};
+use crate::trust::{LivePeers, Usage};
 use http_body::Body;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
@@ -59,8 +60,12 @@ impl OwnListeners {
 }
 
 /// What dialling needs to know.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Dialer {
+    /// The shard's connections to peers.
+    pub connections: Rc<PeerConnections>,
+    /// The peers of all shards.
+    pub live: Arc<LivePeers>,
     /// Our own plain listeners.
     pub own: Arc<OwnListeners>,
     /// The wall clock.
@@ -138,10 +143,10 @@ impl Dialer {
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin + 'static,
     {
-        let alert = Alert::default();
+        let vitals = Rc::default();
         match protocol {
-            Protocol::Http1 => self.http1(stream, Side::App, purpose, alert, None).await.map(Dialled::Http1),
-            Protocol::Http2 => self.http2(stream, Side::App, alert, self.oldest(), timeouts.handshake).await.map(Dialled::Http2),
+            Protocol::Http1 => self.http1(stream, Side::App, purpose, vitals).await.map(Dialled::Http1),
+            Protocol::Http2 => self.http2(stream, Side::App, vitals, self.oldest(), timeouts.handshake).await.map(Dialled::Http2),
         }
     }
 
@@ -160,17 +165,19 @@ impl Dialer {
         let stream = self.tcp(key.endpoint, timeouts.connect).await?;
         let handshake = crate::tls::connect(tls, &key.expected, key.offer, host, stream);
         let shaken = timeout(timeouts.handshake, handshake).await.map_err(|_| UpstreamError::HandshakeTimeout(timeouts.handshake))?;
-        let Connected { stream, peer, channel } = shaken.map_err(|error| UpstreamError::Handshake(Arc::new(error)))?;
+        let connected = shaken.map_err(|error| UpstreamError::Handshake(Arc::new(error)))?;
+        let live = self.live.admit(Usage::Server, &connected.peer, connected.chain(), tls.bundles().generation);
+        let Connected { stream, peer, channel } = connected;
         let ends = peer.not_after.min(tls.not_after);
-        let alert = Alert::default();
-        let stream = Mortal::new(stream, Arc::clone(&self.clock), ends, Rc::clone(&alert));
+        let vitals = Rc::default();
+        let stream = Mortal::new(stream, &self.connections, ends, live, &vitals);
         if channel.alpn == "h2" {
             let retire = self.oldest().min(self.retire(ends, timeouts));
-            self.http2(stream, Side::Peer, alert, retire, timeouts.handshake).await.map(Dialled::Http2)
+            self.http2(stream, Side::Peer, vitals, retire, timeouts.handshake).await.map(Dialled::Http2)
         } else if key.offer == Offer::Http2 {
             Err(UpstreamError::NoHttp2)
         } else {
-            let mut idle = self.http1(stream, Side::Peer, purpose, alert, Some(ends)).await?;
+            let mut idle = self.http1(stream, Side::Peer, purpose, vitals).await?;
             idle.retire = idle.retire.min(self.retire(ends, timeouts));
             Ok(Dialled::Http1(idle))
         }
@@ -187,14 +194,7 @@ impl Dialer {
         Ok(stream)
     }
 
-    async fn http1<S, B>(
-        &self,
-        stream: S,
-        side: Side,
-        purpose: Purpose,
-        alert: Alert,
-        ends: Option<SystemTime>,
-    ) -> Result<Idle<B>, UpstreamError>
+    async fn http1<S, B>(&self, stream: S, side: Side, purpose: Purpose, vitals: Rc<Vitals>) -> Result<Idle<B>, UpstreamError>
     where
         S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
         B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
@@ -211,12 +211,12 @@ impl Dialer {
             Purpose::Switch => {
                 let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(failed)?;
                 let (to, switched) = oneshot::channel();
-                (sender, spawn_local(side.task(), drive(connection, ends, to)).abort_handle(), Some(switched))
+                (sender, spawn_local(side.task(), drive(connection, to)).abort_handle(), Some(switched))
             }
         };
         // When its task first runs. Whether it ended meanwhile is seen by the request.
         let _ = sender.ready().await;
-        let mut idle = Idle::new(sender, task, alert, self.oldest());
+        let mut idle = Idle::new(sender, task, vitals, self.oldest());
         idle.switched = switched;
         Ok(idle)
     }
@@ -226,7 +226,7 @@ impl Dialer {
         &self,
         stream: S,
         side: Side,
-        alert: Alert,
+        vitals: Rc<Vitals>,
         retire: Instant,
         limit: Duration,
     ) -> Result<Rc<Shared<B>>, UpstreamError>
@@ -246,8 +246,7 @@ impl Dialer {
             builder.handshake(TokioIo::new(stream)).await.map_err(|error| UpstreamError::Http(Arc::new(error)))?;
         match timeout(limit, settled(&settling, &mut connection)).await {
             Ok(Ok(())) => {}
-            Ok(Err(_)) if alert.get().is_some() => return Err(UpstreamError::RefusedUs(alert.get().unwrap_or_default())),
-            Ok(Err(error)) => return Err(error),
+            Ok(Err(error)) => return Err(vitals.alert().map_or(error, UpstreamError::RefusedUs)),
             Err(_) => return Err(UpstreamError::NoSettings),
         }
         if connection.current_max_send_streams() == 0 {
@@ -257,7 +256,7 @@ impl Dialer {
         let watched = Rc::downgrade(&connection);
         let allowed = move || watched.upgrade().map_or(0, |connection| connection.borrow().current_max_send_streams());
         drop(spawn_local(side.task(), std::future::poll_fn(move |cx| Pin::new(&mut *connection.borrow_mut()).poll(cx))));
-        Ok(Shared::new(sender, Box::new(allowed), alert, retire, side.stream_window()))
+        Ok(Shared::new(sender, Box::new(allowed), vitals, retire, side.stream_window()))
     }
 
     fn oldest(&self) -> Instant {

@@ -1,7 +1,7 @@
 //! One request's use of a pooled connection.
 
 use super::Switched;
-use super::mortal::Alert;
+use super::mortal::Vitals;
 use super::pool::Pool;
 use http::{Request, Response};
 use http_body::Body;
@@ -35,7 +35,7 @@ pub(super) struct Idle<B> {
     pub(super) sender: http1::SendRequest<B>,
     /// The task that drives it.
     task: AbortHandle,
-    alert: Alert,
+    vitals: Rc<Vitals>,
     /// Not used from here on.
     pub(super) retire: Instant,
     /// Since when it idles.
@@ -47,8 +47,8 @@ pub(super) struct Idle<B> {
 }
 
 impl<B> Idle<B> {
-    pub(super) fn new(sender: http1::SendRequest<B>, task: AbortHandle, alert: Alert, retire: Instant) -> Self {
-        Self { sender, task, alert, retire, since: Instant::now(), keep_alive: None, switched: None }
+    pub(super) fn new(sender: http1::SendRequest<B>, task: AbortHandle, vitals: Rc<Vitals>, retire: Instant) -> Self {
+        Self { sender, task, vitals, retire, since: Instant::now(), keep_alive: None, switched: None }
     }
 
     pub(super) fn usable(&self, now: Instant, idle: Duration) -> bool {
@@ -63,7 +63,7 @@ pub(super) struct Shared<B> {
     sender: http2::SendRequest<B>,
     /// Streams that the other side takes at once, as it said last.
     allowed: Box<dyn Fn() -> usize>,
-    alert: Alert,
+    vitals: Rc<Vitals>,
     retire: Instant,
     /// The window of each stream; bytes.
     window: u32,
@@ -78,14 +78,14 @@ impl<B> Shared<B> {
     pub(super) fn new(
         sender: http2::SendRequest<B>,
         allowed: Box<dyn Fn() -> usize>,
-        alert: Alert,
+        vitals: Rc<Vitals>,
         retire: Instant,
         window: u32,
     ) -> Rc<Self> {
         Rc::new(Self {
             sender,
             allowed,
-            alert,
+            vitals,
             retire,
             window,
             streams: Cell::new(0),
@@ -151,9 +151,18 @@ impl<B> Lease<B> {
 
     /// The TLS alert with which the peer ended the connection.
     pub fn alert(&self) -> Option<&'static str> {
+        self.vitals().and_then(Vitals::alert)
+    }
+
+    /// Why we ended the connection: a certificate has ended, or its peer is not trusted any more.
+    pub fn cut(&self) -> Option<&'static str> {
+        self.vitals().and_then(Vitals::cut)
+    }
+
+    fn vitals(&self) -> Option<&Vitals> {
         match &self.form {
-            Form::Http1(idle) => idle.as_ref().and_then(|idle| idle.alert.get()),
-            Form::Http2(shared) => shared.alert.get(),
+            Form::Http1(idle) => idle.as_ref().map(|idle| &*idle.vitals),
+            Form::Http2(shared) => Some(&shared.vitals),
         }
     }
 

@@ -16,6 +16,7 @@ mod unread;
 pub use dial::{Dialer, OwnListeners};
 pub use error::{UpstreamError, is_refused, is_unprocessed};
 pub use lease::{Lease, Protocol};
+pub use mortal::PeerConnections;
 pub use names::{Answer, Name, Names, Report, Resolver, Snapshot, System, Unresolved};
 pub use pool::{AppAddress, AppPool, PeerPools, PoolKey};
 pub use route::{Endpoint, Route, Routes};

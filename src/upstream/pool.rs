@@ -3,6 +3,7 @@
 use super::balance::Load;
 use super::dial::{Dialled, Purpose};
 use super::lease::{Idle, Lease, Protocol, Shared};
+use super::mortal::PeerConnections;
 use super::{Dialer, UpstreamError};
 use crate::runtime::limits::Timeouts;
 use crate::tls::{ExpectedPeer, Offer, TlsState};
@@ -255,7 +256,12 @@ where
 
     /// Whether there is nothing to expire.
     pub fn is_empty(&self) -> bool {
-        self.pools.borrow().is_empty()
+        self.pools.borrow().is_empty() && self.dialer.connections.is_empty()
+    }
+
+    /// The open connections of all pools.
+    pub fn connections(&self) -> &PeerConnections {
+        &self.dialer.connections
     }
 
     /// Drops what idled too long and what belongs to an older credential.

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use http_body::Body;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use std::time::SystemTime;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::oneshot;
 
@@ -19,12 +18,10 @@ pub struct Switched {
     pub stream: Box<dyn Stream>,
     /// Bytes of the new protocol that came together with the answer.
     pub ahead: Bytes,
-    /// When its certificates end; `None` towards the app.
-    pub ends: Option<SystemTime>,
 }
 
 /// Drives `connection`; hands over what is left once the other side has answered 101.
-pub(super) async fn drive<S, B>(mut connection: http1::Connection<TokioIo<S>, B>, ends: Option<SystemTime>, to: oneshot::Sender<Switched>)
+pub(super) async fn drive<S, B>(mut connection: http1::Connection<TokioIo<S>, B>, to: oneshot::Sender<Switched>)
 where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
     B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + 'static,
@@ -32,6 +29,6 @@ where
     if (&mut connection).await.is_ok() {
         let http1::Parts { io, read_buf: ahead, .. } = connection.into_parts();
         // Whoever sent the request knows whether it was a 101; if not, nobody takes it.
-        drop(to.send(Switched { stream: Box::new(io.into_inner()), ahead, ends }));
+        drop(to.send(Switched { stream: Box::new(io.into_inner()), ahead }));
     }
 }

@@ -24,7 +24,8 @@ const TABLE: &[(&str, &[&str])] = &[
     ("audit", &["policy", "identity", "request", "runtime", "telemetry", "fetch"]),
     ("credentials", &["trust", "identity", "runtime", "telemetry"]),
     ("tls", &["credentials", "trust", "identity", "runtime", "telemetry"]),
-    ("upstream", &["tls", "identity", "request", "runtime", "telemetry"]),
+    // `trust`: an open connection holds its peer's place among those whom a change of trust reaches.
+    ("upstream", &["tls", "trust", "identity", "request", "runtime", "telemetry"]),
     // `trust`: a handshake's error says whom the verifier refused, in its words. `testing`: the hooks that provoke faults, behind the feature.
     ("proxy", &["upstream", "tls", "trust", "policy", "audit", "identity", "request", "runtime", "telemetry", "testing"]),
     ("aws", &["credentials", "trust", "runtime", "identity", "telemetry", "fetch"]),

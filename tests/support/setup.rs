@@ -86,6 +86,25 @@ impl Setup {
         self
     }
 
+    /// Has nothing but [`DOMAIN`]'s trust among the tables, with this in its `[trust.revocation]`.
+    pub fn revocation(&mut self, keys: &str) -> &mut Self {
+        let roots = self.path("roots.pem");
+        self.without_tables();
+        self.table("trust", &format!("domain = '{DOMAIN}'\nsource = 'file'\nfile = '{}'\n[trust.revocation]\n{keys}", roots.display()))
+    }
+
+    /// Has a deny list with these lines, beside nothing but [`DOMAIN`]'s trust.
+    pub fn deny(&mut self, lines: &str) -> &mut Self {
+        self.write_deny_list(lines);
+        let path = self.path("deny.txt");
+        self.revocation(&format!("deny_list = '{}'", path.display()))
+    }
+
+    /// Replaces the deny list in one step.
+    pub fn write_deny_list(&self, lines: &str) {
+        replace(&self.path("deny.txt"), lines);
+    }
+
     /// Sets an environment variable of the process.
     pub fn env(&mut self, name: &str, value: &str) -> &mut Self {
         self.environment.push((name.to_owned(), value.to_owned()));

@@ -7,6 +7,7 @@ use crate::proxy::{IdentityHeader, OutboundProtocol};
 use crate::request::{Escapes, PathParams};
 use crate::telemetry::log::Format;
 use crate::tls::{Cipher, Group, MinVersion, Offer};
+use crate::trust::CrlMode;
 use crate::upstream::Protocol;
 
 impl Choice for Group {
@@ -66,4 +67,8 @@ impl Choice for OnFull {
 
 impl Choice for Format {
     const NAMES: &'static [(&'static str, Self)] = &[("auto", Self::Auto), ("text", Self::Text), ("json", Self::Json)];
+}
+
+impl Choice for CrlMode {
+    const NAMES: &'static [(&'static str, Self)] = &[("off", Self::Off), ("best_effort", Self::BestEffort), ("require", Self::Require)];
 }

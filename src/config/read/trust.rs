@@ -3,7 +3,7 @@
 use super::credentials::Issuers;
 use crate::config::keys::{Choice, DnsPattern, Element as _, Keys};
 use crate::identity::TrustDomain;
-use crate::trust::{Authority, Settings, Source};
+use crate::trust::{Authority, CrlMode, Settings, Source};
 use std::path::PathBuf;
 
 #[derive(Clone, Copy, PartialEq)]
@@ -34,12 +34,15 @@ pub(super) fn read(root: &Keys<'_>, issuers: &Issuers) -> Vec<Option<Settings>> 
 }
 
 fn entry(keys: Keys<'_>, issuers: &Issuers) -> Option<Settings> {
-    keys.not_built(&["revocation"]);
     let domain: Option<TrustDomain> = keys.required("domain", "\"prod.example\"");
     let kind = keys.or("source", Kind::Dev);
     let file: Option<PathBuf> = keys.optional("file");
     let authority = keys.optional::<Authority>("authority").or_else(|| issuers.authority.clone());
     let dns_names: Vec<DnsPattern> = keys.or("dns_names", Vec::new());
+    let revocation = keys.table("revocation");
+    let deny_list: Option<PathBuf> = revocation.optional("deny_list");
+    let (crl_mode, crls) = crls(&revocation);
+    revocation.close();
     for (key, source, of_use) in [("file", "file", kind == Kind::File), ("authority", "acm-pca", kind.asks_authority())] {
         if keys.has(key) && !of_use {
             let instead = format!("write source = {source:?}, or leave {key} out");
@@ -60,7 +63,24 @@ fn entry(keys: Keys<'_>, issuers: &Issuers) -> Option<Settings> {
         #[cfg(feature = "aws")]
         Kind::AcmPca => Source::AcmPca(authority?),
     };
-    Some(Settings { domain: domain?, source, dns_names: dns_names.into_iter().map(|name| name.0.as_str().to_owned()).collect() })
+    let dns_names = dns_names.into_iter().map(|name| name.0.as_str().to_owned()).collect();
+    Some(Settings { domain: domain?, source, dns_names, deny_list, crl_mode, crls })
+}
+
+fn crls(keys: &Keys<'_>) -> (CrlMode, Vec<PathBuf>) {
+    let mode = keys.or("mode", CrlMode::Off);
+    let crls: Vec<PathBuf> = keys.or("crl", Vec::new());
+    match (mode, crls.is_empty()) {
+        (CrlMode::Off, false) => keys.problem("crl", "is of no use while mode is \"off\"", "write mode = \"best_effort\" or \"require\""),
+        (CrlMode::BestEffort | CrlMode::Require, true) => {
+            keys.problem("crl", "is missing, and mode is not \"off\"", "write crl = [\"/path/to/list.crl\"], the files of the lists")
+        }
+        _ => {}
+    }
+    if let Some(url) = crls.iter().find(|path| path.to_string_lossy().contains("://")) {
+        keys.problem("crl", format!("{:?} is a URL, which is not built yet", url.display().to_string()), "write the path of a file");
+    }
+    (mode, crls)
 }
 
 impl Kind {

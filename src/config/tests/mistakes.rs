@@ -89,7 +89,6 @@ fn what_is_not_built_yet_is_refused_by_name() {
         ("[metrics]\nemf = false", "metrics"),
         ("[trace]\notlp = ''", "trace"),
         ("[credentials]\nsource = 'dev'\n[credentials.cache]\nkms_key = 'k'", "credentials.cache.kms_key"),
-        ("[[trust]]\ndomain = 'd'\n[trust.revocation]\nmode = 'off'", "trust[0].revocation"),
         ("[inbound]\nproxy_protocol = 'off'", "inbound.proxy_protocol"),
         ("[inbound]\nproxy_from = []", "inbound.proxy_from"),
         ("[policy]\nfile = 'p'\nboundary = 'b'", "policy.boundary"),
@@ -104,6 +103,18 @@ fn what_is_not_built_yet_is_refused_by_name() {
         assert_eq!(load(text).unwrap_err(), [format!("{key}: is not built yet; leave it out")], "{text}");
     }
     expect(&[
+        (
+            "[[trust]]\ndomain = 'd'\n[trust.revocation]\nmode = 'require'\ncrl = ['https://a/b.crl']",
+            "trust[0].revocation.crl: \"https://a/b.crl\" is a URL, which is not built yet; write the path of a file",
+        ),
+        (
+            "[[trust]]\ndomain = 'd'\n[trust.revocation]\nmode = 'require'",
+            "trust[0].revocation.crl: is missing, and mode is not \"off\"; write crl = [\"/path/to/list.crl\"], the files of the lists",
+        ),
+        (
+            "[[trust]]\ndomain = 'd'\n[trust.revocation]\ncrl = ['a']",
+            "trust[0].revocation.crl: is of no use while mode is \"off\"; write mode = \"best_effort\" or \"require\"",
+        ),
         ("[audit]\nformat = 'ocsf'", "audit.format: \"ocsf\" is not built yet; write \"countersign\""),
         (
             "[policy]\nfile = 's3://b/p'",

@@ -1,0 +1,98 @@
+//! `countersign trust`: whom a running sidecar believes, and what depends on it.
+
+use super::Outcome;
+use super::control::{ControlSocket, accepted};
+use super::status::show;
+use crate::admin::client;
+use anyhow::Context as _;
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+/// What is asked of trust.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {
+    /// Shows which peers with open connections need which root
+    Report(Args),
+}
+
+/// What `trust report` is asked for.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    control: ControlSocket,
+    /// Prints the report as it is
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints the report.
+///
+/// # Errors
+/// Nobody answers.
+pub fn run(command: &Command) -> anyhow::Result<Outcome> {
+    let Command::Report(args) = command;
+    let body = accepted(client::get(&args.control.path()?, "/trust"))?;
+    let report: Value = serde_json::from_str(&body).context("the sidecar's answer is no JSON")?;
+    let text = if args.json { body } else { readable(&report) };
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(Outcome::Fine)
+}
+
+/// Each root, what ends without it, and whose.
+fn readable(report: &Value) -> String {
+    let mut text = String::new();
+    // Writing into a String cannot fail.
+    for root in report["roots"].as_array().into_iter().flatten() {
+        let hash = show(&root["sha256"]);
+        let hash = hash.get(..16).unwrap_or(&hash);
+        let _ = writeln!(text, "{}  {}, sha256 {hash}, until {}", show(&root["domain"]), show(&root["subject"]), show(&root["not_after"]));
+        for direction in ["inbound", "outbound"] {
+            side(&mut text, direction, &root[direction]);
+        }
+    }
+    if text.is_empty() { "no trust bundle is in force yet\n".into() } else { text }
+}
+
+fn side(text: &mut String, direction: &str, side: &Value) {
+    const SHOWN: usize = 20;
+    let (peers, connections, ending) = (&side["peers"], &side["connections"], &side["ending"]);
+    if peers == &Value::from(0) {
+        let _ = writeln!(text, "  {direction:<9} nobody");
+        return;
+    }
+    let _ = writeln!(text, "  {direction:<9} {connections} connections of {peers} peers; {ending} would end without it");
+    for peer in side["most"].as_array().into_iter().flatten().take(SHOWN) {
+        let (certificates, connections, ending) = (&peer["certificates"], &peer["connections"], &peer["ending"]);
+        let _ = writeln!(text, "    {}  {connections} connections, {certificates} certificates, {ending} would end", show(&peer["id"]));
+    }
+    let more = peers.as_u64().unwrap_or_default().saturating_sub(SHOWN as u64);
+    if more > 0 {
+        let _ = writeln!(text, "    and {more} more peers");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_would_end_is_said_for_each_root() {
+        let none = json!({ "peers": 0, "connections": 0, "ending": 0, "most": [] });
+        let most = json!([{ "id": "spiffe://d/a\u{1b}", "certificates": 1, "connections": 3, "ending": 2 }]);
+        let report = json!({ "generation": 1, "roots": [{
+            "domain": "d", "subject": "CN=old", "sha256": "0123456789abcdef0123", "not_after": "2027-01-01T00:00:00Z",
+            "inbound": { "peers": 25, "connections": 30, "ending": 2, "most": most }, "outbound": none,
+        }] });
+        assert_eq!(
+            readable(&report),
+            "d  CN=old, sha256 0123456789abcdef, until 2027-01-01T00:00:00Z\n  \
+             inbound   30 connections of 25 peers; 2 would end without it\n    \
+             spiffe://d/a   3 connections, 1 certificates, 2 would end\n    \
+             and 5 more peers\n  \
+             outbound  nobody\n"
+        );
+        assert_eq!(readable(&json!({ "roots": [] })), "no trust bundle is in force yet\n");
+    }
+}
