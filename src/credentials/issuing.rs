@@ -94,6 +94,7 @@ impl Issuing {
 
 /// The issues of the processes before this one. A file that is damaged or another workload's may hide as many as the ceilings allow, none of them after it
 /// was written: an hour's worth counts from then on. So a crash loop on a broken disk issues once an hour, and a file that broke long ago stops nobody.
+/// Where no file can even be seen, as in a directory that is none, nothing says that there was ever one: that is told, and counts nothing.
 async fn before(file: &Path, id: &SpiffeId, ceilings: Ceilings, now: SystemTime) -> Vec<SystemTime> {
     let problem = match read_capped(file, MAX_FILE_BYTES).await {
         Ok(bytes) => match issues(&bytes, id) {
@@ -103,10 +104,13 @@ async fn before(file: &Path, id: &SpiffeId, ceilings: Ceilings, now: SystemTime)
         Err(error) if error.kind() == ErrorKind::NotFound => return Vec::new(),
         Err(error) => error.to_string(),
     };
-    let written = tokio::fs::metadata(file).await.and_then(|metadata| metadata.modified()).unwrap_or(now).min(now);
-    let shown = file.display();
-    tracing::error!(file = %shown, problem, "the count of issued certificates cannot be read; an hour's ceiling counts from its last change");
-    vec![written; ceilings.per_hour as usize]
+    let (changed, file) = (tokio::fs::metadata(file).await.and_then(|metadata| metadata.modified()), file.display());
+    let Ok(changed) = changed else {
+        tracing::error!(%file, problem, "the count of issued certificates cannot be looked for; a new one begins");
+        return Vec::new();
+    };
+    tracing::error!(%file, problem, "the count of issued certificates cannot be read; an hour's ceiling counts from its last change");
+    vec![changed.min(now); ceilings.per_hour as usize]
 }
 
 /// The first line says whose issues follow and how many; each is a line, seconds since 1970.

@@ -103,7 +103,7 @@ async fn what_cannot_be_read_counts_as_an_hour_from_its_last_change() {
 async fn a_count_that_cannot_be_written_is_told_of_and_stops_nothing() {
     let host = Host::new();
     std::fs::write(host.dir.path().join("cache"), "a file where the directory should be").unwrap();
-    let mut issuing = Issuing { budget: Some(Budget::new(CEILINGS, [])), ..host.process(ID) };
+    let mut issuing = host.process(ID);
     issuing.take().await.unwrap();
     issuing.issued().await;
     assert!(host.readiness.notes()[0].1.contains("cannot be written"), "{:?}", host.readiness.notes());
