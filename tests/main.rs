@@ -51,6 +51,7 @@ mod iam_policies_allow_what_is_called;
 mod in_flight_limits_shed;
 #[cfg(feature = "aws")]
 mod issuing_budget_stops_loudly;
+#[cfg(feature = "aws")]
 mod kept_certificates_outlive_restarts;
 mod large_bodies_stream_in_constant_memory;
 #[cfg(feature = "aws")]
