@@ -93,6 +93,19 @@ impl Trusting {
         failed.into_iter().next().map_or(Ok(()), Err)
     }
 
+    /// Takes over what the files of refusals say, with the roots that were good last: a source of roots that hangs holds up no refusal.
+    async fn refuse(&mut self) {
+        let (mut bundles, mut failed) = (Vec::new(), Vec::new());
+        for domain in &mut self.domains {
+            let revocation = domain.revocation.load(&mut failed).await;
+            bundles.push(domain.last_roots.clone().zip(revocation).map(|(roots, revocation)| roots.with_revocation(revocation)));
+        }
+        if let Some(bundles) = bundles.into_iter().collect() {
+            // What is wrong is said by `load`, which follows.
+            let _ = self.publish(bundles);
+        }
+    }
+
     fn publish(&self, loaded: Vec<Bundle>) -> Result<(), TrustError> {
         let current = self.published.borrow().clone();
         let generation = current.as_ref().map_or(0, |bundles| bundles.generation);
@@ -118,7 +131,13 @@ impl Trusting {
         let mut changes = self.settings.subscribe();
         let mut watch = self.watch();
         loop {
-            match self.load().await {
+            self.refuse().await;
+            let loaded = tokio::select! {
+                loaded = self.load() => loaded,
+                // A refusal may have come meanwhile.
+                () = watch.changed() => continue,
+            };
+            match loaded {
                 Ok(()) => self.complaint = None,
                 Err(error) => self.complain(&error),
             }

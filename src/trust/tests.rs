@@ -2,8 +2,9 @@ use super::*;
 use crate::identity::{Principal, TrustDomain};
 use crate::runtime::readiness::Readiness;
 use crate::testing::pki::{LeafOptions, TestCa, TestCert};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 const ID: &str = "spiffe://a.example/sa/web";
@@ -140,6 +141,57 @@ async fn replaced_bundle_is_published_and_a_bad_one_keeps_the_old() {
     std::fs::write(&path, TestCa::new("a.example").root_pem()).unwrap();
     trusting.load().await.unwrap();
     assert_eq!(generation(), Some(2));
+}
+
+/// Answers once, and never again.
+struct Hanging {
+    roots: Bundle,
+    asked: AtomicUsize,
+}
+
+impl TrustSource for Hanging {
+    fn load(&self) -> BoxFuture<'_, Result<Bundle, TrustError>> {
+        Box::pin(async move {
+            if self.asked.fetch_add(1, Ordering::SeqCst) > 0 {
+                std::future::pending::<()>().await;
+            }
+            Ok(self.roots.clone())
+        })
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        Vec::new()
+    }
+}
+
+/// The first change finds the task between two looks, the second one while it waits for the roots.
+#[tokio::test]
+async fn a_source_of_roots_that_hangs_holds_up_no_refusal() {
+    let (dir, ca) = (tempfile::tempdir().unwrap(), TestCa::new("a.example"));
+    let list = dir.path().join("denied");
+    std::fs::write(&list, "").unwrap();
+    let settings = Settings {
+        domain: domain("a.example"),
+        source: Source::File(PathBuf::new()),
+        dns_names: Vec::new(),
+        deny_list: Some(list.clone()),
+        crl_mode: CrlMode::Off,
+        crls: Vec::new(),
+    };
+    let roots = read(&ca, &ca.root_pem()).unwrap();
+    let factory: Factory = Box::new(move |_, _| Box::new(Hanging { roots: roots.clone(), asked: AtomicUsize::new(0) }));
+    let trusting = Trusting::new(&[settings], factory, DevelopmentRoots::Accepted, Readiness::default());
+    let mut bundles = trusting.bundles();
+    let task = tokio::spawn(trusting.run());
+    for denied in 0..3 {
+        let ids: String = (0..denied).map(|id| format!("spiffe://a.example/sa/{id}\n")).collect();
+        std::fs::write(&list, ids).unwrap();
+        let known = |bundles: &Option<Arc<Bundles>>| {
+            bundles.as_ref().is_some_and(|bundles| bundles.of("a.example").unwrap().revocation().deny().len() == denied)
+        };
+        tokio::time::timeout(Duration::from_secs(10), bundles.wait_for(known)).await.unwrap().unwrap();
+    }
+    task.abort();
 }
 
 #[tokio::test]
