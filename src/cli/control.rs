@@ -1,8 +1,10 @@
 //! Which control socket a command talks to.
 
-use crate::admin::client::{Answer, ClientError};
+use crate::admin::client::{self, Answer, ClientError};
 use crate::config;
-use anyhow::bail;
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+use std::io::Write as _;
 use std::path::PathBuf;
 
 /// Which sidecar.
@@ -29,6 +31,30 @@ impl ControlSocket {
                 Err(problems) => bail!("which sidecar? Give its socket with --socket, or a usable --config:\n{problems}"),
             },
         }
+    }
+}
+
+/// A document of the sidecar, for people or as it is.
+#[derive(Debug, clap::Args)]
+pub struct Document {
+    #[command(flatten)]
+    control: ControlSocket,
+    /// Prints the document as it is
+    #[arg(long)]
+    json: bool,
+}
+
+impl Document {
+    /// Asks for `path`, prints the answer as `readable` puts it unless the document itself is wanted, and gives it.
+    ///
+    /// # Errors
+    /// Nobody answers, or not in JSON.
+    pub fn print(&self, path: &str, readable: impl FnOnce(&Value) -> String) -> anyhow::Result<Value> {
+        let body = accepted(client::get(&self.control.path()?, path))?;
+        let document: Value = serde_json::from_str(&body).context("the sidecar's answer is no JSON")?;
+        let text = if self.json { body } else { readable(&document) };
+        std::io::stdout().lock().write_all(text.as_bytes())?;
+        Ok(document)
     }
 }
 

@@ -36,7 +36,7 @@ enum Command {
     #[command(subcommand)]
     Certs(certs::Command),
     /// Shows what a running sidecar says of itself
-    Status(status::Args),
+    Status(control::Document),
     /// Shows whom a running sidecar believes, and what depends on it
     #[command(subcommand)]
     Trust(trust::Command),

@@ -1,32 +1,16 @@
 //! `countersign status`: what a running sidecar says of itself.
 
 use super::Outcome;
-use super::control::{ControlSocket, accepted};
-use crate::admin::client;
-use anyhow::Context as _;
+use super::control::Document;
 use serde_json::Value;
 use std::fmt::Write as _;
-use std::io::Write as _;
-
-/// What `status` is asked for.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(flatten)]
-    control: ControlSocket,
-    /// Prints the status document as it is
-    #[arg(long)]
-    json: bool,
-}
 
 /// Prints it. A sidecar that is not ready is a finding.
 ///
 /// # Errors
 /// Nobody answers.
-pub fn run(args: &Args) -> anyhow::Result<Outcome> {
-    let body = accepted(client::get(&args.control.path()?, "/status"))?;
-    let status: Value = serde_json::from_str(&body).context("the sidecar's answer is no JSON")?;
-    let text = if args.json { body } else { readable(&status) };
-    std::io::stdout().lock().write_all(text.as_bytes())?;
+pub fn run(document: &Document) -> anyhow::Result<Outcome> {
+    let status = document.print("/status", readable)?;
     Ok(if status["ready"] == Value::Bool(true) { Outcome::Fine } else { Outcome::Findings })
 }
 

@@ -1,29 +1,16 @@
 //! `countersign trust`: whom a running sidecar believes, and what depends on it.
 
 use super::Outcome;
-use super::control::{ControlSocket, accepted};
+use super::control::Document;
 use super::status::show;
-use crate::admin::client;
-use anyhow::Context as _;
 use serde_json::Value;
 use std::fmt::Write as _;
-use std::io::Write as _;
 
 /// What is asked of trust.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Shows which peers with open connections need which root
-    Report(Args),
-}
-
-/// What `trust report` is asked for.
-#[derive(Debug, clap::Args)]
-pub struct Args {
-    #[command(flatten)]
-    control: ControlSocket,
-    /// Prints the report as it is
-    #[arg(long)]
-    json: bool,
+    Report(Document),
 }
 
 /// Prints the report.
@@ -31,11 +18,8 @@ pub struct Args {
 /// # Errors
 /// Nobody answers.
 pub fn run(command: &Command) -> anyhow::Result<Outcome> {
-    let Command::Report(args) = command;
-    let body = accepted(client::get(&args.control.path()?, "/trust"))?;
-    let report: Value = serde_json::from_str(&body).context("the sidecar's answer is no JSON")?;
-    let text = if args.json { body } else { readable(&report) };
-    std::io::stdout().lock().write_all(text.as_bytes())?;
+    let Command::Report(document) = command;
+    document.print("/trust", readable)?;
     Ok(Outcome::Fine)
 }
 

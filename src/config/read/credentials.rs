@@ -17,8 +17,9 @@ pub(super) struct Workload {
     pub(super) labels: BTreeMap<String, String>,
 }
 
+/// Where a certificate, or the roots of a trust domain, come from.
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+pub(super) enum Kind {
     Dev,
     File,
     #[cfg(feature = "aws")]
@@ -42,7 +43,8 @@ impl Kind {
         Self::NAMES.iter().map(|(name, _)| format!("{name:?}")).collect::<Vec<_>>().join(" or ")
     }
 
-    fn needs_authority(self) -> bool {
+    /// Whether it is a private CA of AWS.
+    pub(super) fn asks_authority(self) -> bool {
         !matches!(self, Self::Dev | Self::File)
     }
 }
@@ -73,7 +75,7 @@ pub(super) fn read(root: &Keys<'_>, id: Option<SpiffeId>, dns_names: Vec<String>
     let (dev_dir, validity) = dev(&keys);
     let file = file(&keys, kind == Some(Kind::File));
     let (cache, sealing_key) = cache(&keys);
-    let pca = acm_pca(&keys, kind.is_some_and(Kind::needs_authority));
+    let pca = acm_pca(&keys, kind.is_some_and(Kind::asks_authority));
     let pca = pca.map(|pca| AcmPca { cache, sealing_key, ..pca });
     let renew = renew(&keys);
     keys.close();

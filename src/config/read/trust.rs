@@ -1,29 +1,10 @@
 //! `[[trust]]`.
 
-use super::credentials::Issuers;
-use crate::config::keys::{Choice, DnsPattern, Element as _, Keys};
+use super::credentials::{Issuers, Kind};
+use crate::config::keys::{DnsPattern, Element as _, Keys};
 use crate::identity::TrustDomain;
 use crate::trust::{Authority, CrlMode, Settings, Source};
 use std::path::PathBuf;
-
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Dev,
-    File,
-    #[cfg(feature = "aws")]
-    AcmPca,
-}
-
-#[cfg(feature = "aws")]
-impl Choice for Kind {
-    const NAMES: &'static [(&'static str, Self)] = &[("dev", Self::Dev), ("file", Self::File), ("acm-pca", Self::AcmPca)];
-}
-
-#[cfg(not(feature = "aws"))]
-impl Choice for Kind {
-    const NAMES: &'static [(&'static str, Self)] = &[("dev", Self::Dev), ("file", Self::File)];
-    const LEFT_OUT: &'static [&'static str] = &["acm-pca"];
-}
 
 pub(super) fn read(root: &Keys<'_>, issuers: &Issuers) -> Vec<Option<Settings>> {
     let tables = root.tables("trust");
@@ -81,10 +62,4 @@ fn crls(keys: &Keys<'_>) -> (CrlMode, Vec<PathBuf>) {
         keys.problem("crl", format!("{:?} is a URL, which is not built yet", url.display().to_string()), "write the path of a file");
     }
     (mode, crls)
-}
-
-impl Kind {
-    fn asks_authority(self) -> bool {
-        !matches!(self, Self::Dev | Self::File)
-    }
 }
