@@ -213,7 +213,7 @@ impl AwsError {
 }
 
 /// An error and what is behind it, each once: some repeat their cause.
-fn causes(error: &dyn Error) -> String {
+pub(super) fn causes(error: &dyn Error) -> String {
     let mut said = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
