@@ -1,5 +1,6 @@
 //! One HTTP client and one chain of AWS credentials for everything that asks AWS.
 
+use crate::runtime::key_arn::KeyArn;
 use crate::trust::{Authority, BoxFuture};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_acmpca::config::SharedHttpClient;
@@ -45,6 +46,11 @@ impl Aws {
     /// A client for the region that `authority` is in.
     pub(super) async fn acm_pca(&self, authority: &Authority) -> aws_sdk_acmpca::Client {
         aws_sdk_acmpca::Client::new(&self.in_region(authority.region()).await)
+    }
+
+    /// A client for the region that `key` is in.
+    pub(super) async fn kms(&self, key: &KeyArn) -> aws_sdk_kms::Client {
+        aws_sdk_kms::Client::new(&self.in_region(key.region()).await)
     }
 
     /// What a client of any service in this region is made from.
