@@ -14,13 +14,13 @@ fn strings(value: &Value) -> Vec<String> {
     value.as_array().map_or_else(|| vec![one(value)], |all| all.iter().map(one).collect())
 }
 
-/// The operations that the code names, as IAM names them.
+/// The actions of a service that the code names.
 fn called(service: &str) -> BTreeSet<String> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/aws");
     let files = std::fs::read_dir(dir).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
     let text = files.collect::<String>();
-    let named = text.split("const OPERATION: &str = \"").skip(1).map(|rest| rest.split('"').next().unwrap());
-    named.map(|operation| format!("{service}:{operation}")).collect()
+    let named = text.split("const ACTION: &str = \"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    named.filter(|action| action.split(':').next() == Some(service)).map(str::to_owned).collect()
 }
 
 #[test]

@@ -2,10 +2,9 @@
 
 use crate::trust::{Authority, BoxFuture};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_acmpca::Client;
+use aws_sdk_acmpca::config::SharedHttpClient;
 use aws_sdk_acmpca::config::retry::RetryConfig;
 use aws_sdk_acmpca::config::timeout::TimeoutConfig;
-use aws_sdk_acmpca::config::{Builder, SharedHttpClient};
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use std::fmt;
@@ -44,10 +43,15 @@ impl Aws {
     }
 
     /// A client for the region that `authority` is in.
-    pub(super) async fn acm_pca(&self, authority: &Authority) -> Client {
-        let region = Region::new(authority.region().to_owned());
+    pub(super) async fn acm_pca(&self, authority: &Authority) -> aws_sdk_acmpca::Client {
+        aws_sdk_acmpca::Client::new(&self.in_region(authority.region()).await)
+    }
+
+    /// What a client of any service in this region is made from.
+    async fn in_region(&self, region: &str) -> SdkConfig {
+        let region = Region::new(region.to_owned());
         let base = self.base.get_or_init(|| self.load(region.clone())).await;
-        Client::from_conf(Builder::from(base).region(region).build())
+        base.to_builder().region(region).build()
     }
 
     async fn load(&self, region: Region) -> SdkConfig {

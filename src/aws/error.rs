@@ -1,5 +1,6 @@
 //! What AWS says, in words that tell what to do.
 
+use super::remedy;
 use aws_sdk_acmpca::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_acmpca::primitives::{DateTime, DateTimeFormat};
 use std::error::Error;
@@ -11,16 +12,16 @@ pub enum AwsError {
     /// No credentials are found; trying again helps once the platform gives some.
     #[error("there are no AWS credentials for {action}: give the task a role, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY ({said})")]
     NoCredentials {
-        /// What was to be done.
-        action: String,
+        /// The IAM action, such as `acm-pca:IssueCertificate`.
+        action: &'static str,
         /// What the SDK says.
         said: String,
     },
     /// The credentials are not accepted: revoked, expired, or signed with a clock that is wrong.
     #[error("AWS does not accept the credentials for {action}: renew them, and compare this machine's clock ({code}: {said})")]
     BadCredentials {
-        /// What was to be done.
-        action: String,
+        /// The IAM action, such as `acm-pca:IssueCertificate`.
+        action: &'static str,
         /// AWS's code.
         code: String,
         /// What AWS says.
@@ -37,10 +38,10 @@ pub enum AwsError {
         said: String,
     },
     /// The role may not do this; trying again helps after its policy was changed.
-    #[error("the role may not {action} on {resource}: allow it in the role's policy ({said})")]
+    #[error("the role may not {action} on {resource}: {} ({said})", remedy::denied(.action))]
     Denied {
-        /// The IAM action.
-        action: String,
+        /// The IAM action, such as `acm-pca:IssueCertificate`.
+        action: &'static str,
         /// The ARN that it is about.
         resource: String,
         /// What AWS says.
@@ -49,20 +50,22 @@ pub enum AwsError {
     /// Too many calls in this account and region; trying again helps.
     #[error("AWS throttles {action}: too many calls in this account and region; it is tried again ({said})")]
     Throttled {
-        /// What was to be done.
-        action: String,
+        /// The IAM action, such as `acm-pca:IssueCertificate`.
+        action: &'static str,
         /// What AWS says.
         said: String,
     },
-    /// The authority is disabled, expired or not set up; trying again helps once it is active.
-    #[error("the authority {authority} does not issue: make its status ACTIVE ({said})")]
+    /// The authority or the key is disabled, expired or not set up; trying again helps once it is active.
+    #[error("{resource} is not to be had for {action}: {} ({said})", remedy::inactive(.action))]
     Inactive {
-        /// Its ARN.
-        authority: String,
+        /// The IAM action, such as `acm-pca:IssueCertificate`.
+        action: &'static str,
+        /// The ARN of the authority or the key.
+        resource: String,
         /// What AWS says.
         said: String,
     },
-    /// There is no such authority or certificate.
+    /// There is no such authority, certificate or key.
     #[error("{resource} is not there: compare ARN, account and region ({said})")]
     NotFound {
         /// The ARN.
@@ -71,10 +74,10 @@ pub enum AwsError {
         said: String,
     },
     /// AWS refuses what was asked for; trying again does not help until it is changed.
-    #[error("AWS refuses {action}: look at authority, template, validity and signing_algorithm in [credentials.acm_pca] ({code}: {said})")]
+    #[error("AWS refuses {action}: {} ({code}: {said})", remedy::refused(.action, .code))]
     Refused {
-        /// What was to be done.
-        action: String,
+        /// The IAM action, such as `acm-pca:IssueCertificate`.
+        action: &'static str,
         /// AWS's code.
         code: String,
         /// What AWS says.
@@ -95,30 +98,30 @@ pub enum AwsError {
     /// Nobody answered in time.
     #[error("AWS did not answer {action} in time: is its endpoint reachable from here, through a NAT or a VPC endpoint?")]
     TimedOut {
-        /// What was to be done.
-        action: String,
+        /// The IAM action, such as `acm-pca:IssueCertificate`.
+        action: &'static str,
     },
     /// The endpoint cannot be reached, or the connection was cut.
     #[error("AWS cannot be reached for {action}: is there a way to its endpoint, through a NAT or a VPC endpoint? ({said})")]
     Unreachable {
-        /// What was to be done.
-        action: String,
+        /// The IAM action, such as `acm-pca:IssueCertificate`.
+        action: &'static str,
         /// What the network says.
         said: String,
     },
     /// AWS is at fault, or answers something that it should not; trying again helps.
     #[error("AWS fails at {action}; it is tried again ({said})")]
     Unavailable {
-        /// What was to be done.
-        action: String,
+        /// The IAM action, such as `acm-pca:IssueCertificate`.
+        action: &'static str,
         /// What AWS says.
         said: String,
     },
     /// An answer does not say what it must.
     #[error("AWS answers {action} with something else than it should: {problem}")]
     Answer {
-        /// What was to be done.
-        action: String,
+        /// The IAM action, such as `acm-pca:IssueCertificate`.
+        action: &'static str,
         /// What is wrong with it.
         problem: String,
     },
@@ -133,12 +136,11 @@ pub enum AwsError {
 }
 
 impl AwsError {
-    /// Reads what the SDK says of `operation` (such as `IssueCertificate`) on `resource`, an ARN.
-    pub(super) fn of<E>(operation: &'static str, resource: &str, error: &SdkError<E>) -> Self
+    /// Reads what the SDK says of an action (such as `acm-pca:IssueCertificate`) on `resource`, an ARN.
+    pub(super) fn of<E>(action: &'static str, resource: &str, error: &SdkError<E>) -> Self
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
-        let action = format!("acm-pca:{operation}");
         match error {
             SdkError::TimeoutError(_) => Self::TimedOut { action },
             SdkError::DispatchFailure(failure) if failure.is_timeout() => Self::TimedOut { action },
@@ -167,15 +169,20 @@ impl AwsError {
         }
     }
 
-    pub(super) fn service(action: String, resource: &str, code: &str, message: &str, fault: bool) -> Self {
+    /// An answer to `action` that does not say what it must.
+    pub(super) fn answer(action: &'static str, problem: impl Into<String>) -> Self {
+        Self::Answer { action, problem: plain(&problem.into()) }
+    }
+
+    pub(super) fn service(action: &'static str, resource: &str, code: &str, message: &str, fault: bool) -> Self {
         let (code, said, resource) = (code.to_owned(), plain(message), resource.to_owned());
         match code.as_str() {
             "AccessDeniedException" | "AccessDenied" => Self::Denied { action, resource, said },
             "ThrottlingException" | "Throttling" | "TooManyRequestsException" | "RequestLimitExceeded" | "LimitExceededException" => {
                 Self::Throttled { action, said }
             }
-            "InvalidStateException" => Self::Inactive { authority: resource, said },
-            "ResourceNotFoundException" => Self::NotFound { resource, said },
+            "InvalidStateException" | "DisabledException" | "KMSInvalidStateException" => Self::Inactive { action, resource, said },
+            "ResourceNotFoundException" | "NotFoundException" => Self::NotFound { resource, said },
             "RequestInProgressException" => Self::InProgress { arn: resource },
             "RequestFailedException" => Self::Failed { said },
             "UnrecognizedClientException"

@@ -6,6 +6,7 @@ mod chain;
 mod client;
 mod error;
 mod pending;
+mod remedy;
 mod roots;
 #[cfg(all(test, feature = "testing"))]
 mod tests;

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 const ARN: &str = "arn:aws:acm-pca:eu-west-1:123456789012:certificate-authority/a";
 
 fn said(code: &str, fault: bool) -> AwsError {
-    AwsError::service("acm-pca:IssueCertificate".into(), ARN, code, "because\nof it", fault)
+    AwsError::service("acm-pca:IssueCertificate", ARN, code, "because\nof it", fault)
 }
 
 #[test]
@@ -27,6 +27,10 @@ fn what_aws_says_is_told_apart() {
         ("RequestInProgressException", false, "in_progress", false),
         ("RequestFailedException", false, "failed", false),
         ("InternalFailure", true, "unavailable", true),
+        ("DisabledException", false, "inactive", false),
+        ("KMSInvalidStateException", false, "inactive", false),
+        ("KeyUnavailableException", true, "unavailable", true),
+        ("NotFoundException", false, "not_found", false),
         ("SomethingNew", false, "refused", false),
     ];
     for (code, fault, reason, transient) in table {
@@ -65,6 +69,27 @@ fn a_denial_names_action_and_resource() {
     assert!(text.contains("acm-pca:IssueCertificate") && text.contains(ARN) && text.contains("allow it"), "{text}");
     let text = said("InvalidStateException", false).to_string();
     assert!(text.contains(ARN) && text.contains("ACTIVE"), "{text}");
+}
+
+#[test]
+fn what_to_do_fits_the_service() {
+    let table = [
+        ("acm-pca:IssueCertificate", "InvalidArgsException", "[credentials.acm_pca]"),
+        ("acm-pca:IssueCertificate", "InvalidStateException", "make its status ACTIVE"),
+        ("kms:Decrypt", "AccessDeniedException", "in the role's policy and in the key's"),
+        ("kms:Decrypt", "DisabledException", "enable it, or cancel its deletion"),
+        ("kms:Decrypt", "IncorrectKeyException", "another key than the one that is configured"),
+        ("kms:Decrypt", "InvalidCiphertextException", "another encryption context"),
+        ("kms:Sign", "InvalidKeyUsageException", "its usage and its key spec"),
+        ("kms:Sign", "ValidationException", "the key's ARN, usage and key spec"),
+        ("sts:GetCallerIdentity", "ValidationException", "what is configured for it"),
+    ];
+    for (action, code, words) in table {
+        let text = AwsError::service(action, ARN, code, "because", false).to_string();
+        let others = ["acm_pca", "ACTIVE", "key"].iter().filter(|word| !words.contains(**word));
+        assert!(text.contains(words) && text.contains(action), "{text}");
+        assert!(action.starts_with("kms:") || others.clone().all(|word| !text.contains(word)), "{text}");
+    }
 }
 
 #[test]
