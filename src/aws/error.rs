@@ -30,8 +30,8 @@ pub enum AwsError {
     /// AWS does not accept what was signed by this machine's clock; trying again helps once that is right.
     #[error("AWS does not accept what this machine's clock signs for {action}: it is {}; set it ({said})", apart(*ahead_s))]
     Clock {
-        /// What was to be done.
-        action: String,
+        /// The IAM action, such as `acm-pca:IssueCertificate`.
+        action: &'static str,
         /// How far this machine's clock is ahead of AWS's, seconds; negative: behind.
         ahead_s: i64,
         /// What AWS says.
