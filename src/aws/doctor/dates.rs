@@ -2,10 +2,10 @@
 
 use aws_sdk_acmpca::config::interceptors::BeforeDeserializationInterceptorContextRef;
 use aws_sdk_acmpca::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_acmpca::primitives::{DateTime, DateTimeFormat};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc2822;
 
 /// The first answer's `Date`, and when it came by our clock.
 #[derive(Debug, Clone, Default)]
@@ -20,9 +20,9 @@ impl Dates {
     }
 
     fn saw(&self, date: &str, ours: SystemTime) {
-        // RFC 9110, section 5.6.7: what servers write is a date of RFC 2822 in GMT.
-        let Ok(theirs) = OffsetDateTime::parse(date, &Rfc2822) else { return };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((theirs.into(), ours));
+        let date = DateTime::from_str(date, DateTimeFormat::HttpDate).ok();
+        let Some(theirs) = date.and_then(|date| SystemTime::try_from(date).ok()) else { return };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((theirs, ours));
     }
 }
 

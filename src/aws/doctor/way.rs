@@ -44,15 +44,18 @@ pub(super) async fn caller(asking: &Asking<'_>, region: &str, now: SystemTime, r
         return None;
     }
     let identity = identity(asking, region).await;
-    if let Err(AwsError::BadCredentials { code, said, .. }) = &identity {
-        if asking.dates.ahead().is_some_and(|ahead| ahead.unsigned_abs() >= CLOCK.1) {
+    match &identity {
+        Err(AwsError::Clock { .. }) => {
             let found = format!("{}; AWS looks at no signature of this clock", whence(&credentials));
             report.unknown(GROUP, "credentials", found, "set the clock first");
             return None;
         }
-        let found = format!("{}, and AWS does not accept them ({code}: {said})", whence(&credentials));
-        report.broken(GROUP, "credentials", found, "give the task a role whose credentials are in force; compare the clock");
-        return None;
+        Err(AwsError::BadCredentials { code, said, .. }) => {
+            let found = format!("{}, and AWS does not accept them ({code}: {said})", whence(&credentials));
+            report.broken(GROUP, "credentials", found, "give the task a role whose credentials are in force");
+            return None;
+        }
+        _ => {}
     }
     // Keys of users begin so, those of roles with ASIA.
     if credentials.access_key_id().starts_with("AKIA") {
@@ -115,7 +118,10 @@ pub(super) fn endpoint(service: &str, region: &str, answered: Option<&AwsError>,
     match error {
         AwsError::BadCredentials { code, said, .. } => {
             let found = format!("{name} does not accept the credentials ({code}: {said})");
-            report.broken(GROUP, "endpoint", found, "compare the clock; renew the credentials");
+            report.broken(GROUP, "endpoint", found, "give the task a role whose credentials are in force");
+        }
+        AwsError::Clock { .. } => {
+            report.unknown(GROUP, "endpoint", format!("{name} looks at no signature of this clock"), "set the clock first")
         }
         AwsError::NoCredentials { said, .. } => {
             report.broken(GROUP, "endpoint", format!("no credentials for {name}: {said}"), "give the task a role");
