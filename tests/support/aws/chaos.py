@@ -1,4 +1,5 @@
 """What goes wrong, to order, and what is counted."""
+import datetime
 import socket
 import struct
 import threading
@@ -18,6 +19,8 @@ KNOBS = {
     "reset": {},
     # Operation: true while requests are kept without an answer.
     "hang": {},
+    # How far AWS's clock is ahead of this machine's, seconds; negative: behind.
+    "clock_skew_s": 0,
     # What GetCertificate gives instead of what was issued: "other_key", "expired", "broken_chain", or "".
     "give": "",
 }
@@ -97,6 +100,10 @@ class Chaos:
         left = min(float(rate), left + (now - before) * rate)
         self.buckets[operation] = (now, left - 1 if left >= 1 else left)
         return None if left >= 1 else Refusal("ThrottlingException", "Rate exceeded")
+
+    def now(self):
+        """AWS's clock."""
+        return datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=self.knob("clock_skew_s"))
 
     def knob(self, name):
         with self.changed:

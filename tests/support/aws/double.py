@@ -9,6 +9,7 @@
     GET  /_task                 credentials, as the agent on an ECS host gives them to a task
 """
 import datetime
+import email.utils
 import json
 import sys
 
@@ -23,6 +24,9 @@ class Handler(WSGIRequestHandler):
     """Speaks HTTP/1.1, so that connections are kept as AWS keeps them, and keeps silent."""
 
     protocol_version = "HTTP/1.1"
+
+    def date_time_string(self, timestamp=None):
+        return email.utils.format_datetime(chaos.now(), usegmt=True)
 
     def log_request(self, *_):
         pass
@@ -49,7 +53,7 @@ class Double:
         operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
         chaos.called(operation)
         chaos.hang(operation)
-        refusal = chaos.refusal(operation)
+        refusal = wrong_time(environ) or chaos.refusal(operation)
         if refusal is not None:
             # Read first: what is left unread would be taken for the next request.
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
@@ -61,9 +65,26 @@ class Double:
         return held.release(answer, start_response)
 
 
+def wrong_time(environ):
+    """What AWS says of a signature whose time is not its own, give or take five minutes."""
+    signed = environ.get("HTTP_X_AMZ_DATE")
+    if not signed:
+        return None
+    form = "%Y%m%dT%H%M%SZ"
+    at = datetime.datetime.strptime(signed, form).replace(tzinfo=datetime.timezone.utc)
+    now, bound = chaos.now(), datetime.timedelta(minutes=5)
+    if at < now - bound:
+        said = f"Signature expired: {signed} is now earlier than {now - bound:{form}} ({now:{form}} - 5 min.)"
+    elif at > now + bound:
+        said = f"Signature not yet current: {signed} is still later than {now + bound:{form}} ({now:{form}} + 5 min.)"
+    else:
+        return None
+    return Refusal("InvalidSignatureException", said)
+
+
 def task_credentials(_):
     chaos.called("task")
-    expiration = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=6)
+    expiration = chaos.now() + datetime.timedelta(hours=6)
     return {"AccessKeyId": "task", "SecretAccessKey": "task", "Token": "task", "Expiration": expiration.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
