@@ -71,13 +71,12 @@ impl Cache {
         let kept = match self.file.load().await {
             Ok(kept) => kept?,
             Err(error) => {
-                metrics::certificate_cached("open", "failed");
+                metrics::not_kept("certificate");
                 tracing::warn!(%file, %error, "the certificate that was kept is of no use; another one is issued");
                 self.file.readiness.note(CONDITION, format!("the certificate that was kept is of no use: {error}"));
                 return None;
             }
         };
-        metrics::certificate_cached("open", "ok");
         match self.judge(kept, bundles, now) {
             Ok(issued) => {
                 tracing::info!(%file, serial = issued.leaf.serial, "a certificate that was kept is used again");
@@ -150,16 +149,21 @@ impl File {
             return true;
         }
         let stored = self.store(text, number).await;
-        metrics::certificate_cached("keep", if stored.is_ok() { "ok" } else { "failed" });
+        if !self.is_latest(number) {
+            return true;
+        }
         match stored {
-            _ if !self.is_latest(number) => return true,
-            Ok(()) => self.readiness.unnote(CONDITION),
-            Err(ref error) => {
+            Ok(()) => {
+                self.readiness.unnote(CONDITION);
+                true
+            }
+            Err(error) => {
+                metrics::not_kept("certificate");
                 tracing::error!(file = %self.path.display(), %error, "the certificate is not kept: a restart has another one issued");
                 self.readiness.note(CONDITION, format!("the certificate is not kept: {error}"));
+                false
             }
         }
-        stored.is_ok()
     }
 
     /// What was kept before stays where it cannot be sealed or written; so does what is to be kept instead of this.
