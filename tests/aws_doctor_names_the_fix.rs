@@ -329,6 +329,92 @@ broken: 1, warnings: 0, unknown or not asked: 4; no certificate was issued
     says(&setup, &authority, 0, &sound_but(&[("clock", clock), one])).await;
 }
 
+#[tokio::test]
+async fn keys_of_kms() {
+    let aws = Aws::start().await;
+    let (mut setup, authority) = sound(&aws).await;
+    let [sealing, signing, policy] = ["SYMMETRIC_DEFAULT", "ECC_NIST_P256", "ECC_NIST_P256"].map(|spec| aws.key(spec));
+    let (sealing, signing, policy) = (sealing.await, signing.await, policy.await);
+    setup.set("credentials.cache.dir", "'cache'").set("credentials.cache.kms_key", &format!("'{sealing}'"));
+    let run = async |setup: &Setup, arguments: &[&str]| {
+        let (code, said) = doctor_with(setup, &authority, arguments).await;
+        (code, said.replace(&sealing, "SEALING").replace(&signing, "SIGNING").replace(&policy, "POLICY"))
+    };
+    let keys = ["--sign-key", &signing, "--policy-key", &policy];
+
+    let [denied, allowed] = [("ok     ", 0), ("BROKEN ", 1)].map(|(state, broken)| {
+        let (others, policy) = if broken == 0 {
+            ("  ok         data keys of others                          denied for spiffe://test.example/orders/countersign-aws-doctor", "signing with POLICY is denied")
+        } else {
+            (
+                "  warning    data keys of others                          allowed for spiffe://test.example/orders/countersign-aws-doctor, and so for everybody's
+             fix: where other workloads use the same key: bind it to this workload's encryption context (\"ForNoOtherWorkload\" in deploy/iam/kms-sealer.json)",
+                "the role may sign with POLICY: whatever it signs, others believe
+             fix: deny kms:Sign on POLICY in the role's policy and in the key's own (\"NoPolicyIsSignedInATask\" in deploy/iam/README.md)",
+            )
+        };
+        sound_but(&[
+            ("clock", "  ok         endpoint     kms.eu-central-1 answers\n  ok         clock        as AWS's"),
+            (
+                "What the role must not do",
+                "Keys of KMS
+  ok         sealing key  SEALING makes and opens data keys for spiffe://test.example/orders
+  ok         signing key  SIGNING signs digests, verified here; its public key has the SHA-256 SHA256
+
+What the role must not do",
+            ),
+            (
+                "SubordinateCACertificate_PathLen0/V1",
+                &format!("  ok         SubordinateCACertificate_PathLen0/V1         denied\n{others}\n  {state}    policy key                                   {policy}"),
+            ),
+            ("broken:", &format!("broken: {broken}, warnings: {broken}, unknown or not asked: 0; no certificate was issued")),
+        ])
+    });
+    same(run(&setup, &keys).await, 1, &allowed);
+    aws.turn(json!({ "deny": [DENIED[0], DENIED[1], format!("Sign:{policy}"), "GenerateDataKey:workload=*doctor"] })).await;
+    same(run(&setup, &keys).await, 0, &denied);
+    assert_eq!(aws.signed().await, 2, "once each time, and never by the key that must not sign");
+
+    aws.set_key_state(&sealing, "Disabled").await;
+    let wrong = aws.key("ECC_NIST_P384").await;
+    let (code, said) = run(&setup, &["--sign-key", &wrong, "--sign-key", &sealing]).await;
+    let lines = "
+Keys of KMS
+  BROKEN     sealing key  SEALING is disabled or about to be deleted (SEALING is disabled.)
+             fix: enable it (aws kms enable-key --key-id SEALING), or stop its deletion first (aws kms cancel-key-deletion --key-id SEALING)
+  BROKEN     signing key  WRONG is ECC_NIST_P384 for SIGN_VERIFY; a key of P-256 (ECC_NIST_P256) that signs and verifies is needed
+             fix: use a key with the spec ECC_NIST_P256 and the usage SIGN_VERIFY
+  BROKEN     signing key  SEALING is disabled or about to be deleted (SEALING is disabled.)
+             fix: enable it (aws kms enable-key --key-id SEALING), or stop its deletion first (aws kms cancel-key-deletion --key-id SEALING)
+";
+    let said = said.replace(&wrong, "WRONG");
+    assert!(code == 1 && said.contains(lines), "{said}");
+
+    aws.turn(json!({ "deny": [DENIED[0], DENIED[1], "GetPublicKey", "GenerateDataKey"] })).await;
+    let (code, said) = run(&setup, &["--sign-key", &signing]).await;
+    let lines = "
+Keys of KMS
+  BROKEN     sealing key  denied: User: USER is not authorized to perform: kms:GenerateDataKey
+             fix: allow kms:GenerateDataKey on SEALING in the role's policy (deploy/iam/kms-sealer.json) and in the key's, for the encryption context workload = spiffe://test.example/orders, purpose = certificate
+  BROKEN     signing key  denied: User: USER is not authorized to perform: kms:GetPublicKey
+             fix: allow kms:GetPublicKey on SIGNING in the role's policy (deploy/iam/kms-signer.json) and in the key's
+";
+    assert!(code == 1 && said.contains(lines), "{said}");
+
+    setup.env("AWS_ENDPOINT_URL_KMS", "http://127.0.0.1:9");
+    let (code, said) = run(&setup, &keys).await;
+    let lines = "
+Keys of KMS
+  not asked  sealing key  KMS cannot be asked
+  not asked  signing key  KMS cannot be asked
+";
+    assert!(code == 1 && said.contains(lines) && said.contains("  BROKEN     endpoint     kms.eu-central-1 cannot be reached: "), "{said}");
+
+    let (code, said) = run(&Setup::new(), &["--sign-key", "arn:aws:kms:eu"]).await;
+    assert!(code == 2 && said.contains("it is no ARN; write arn:aws:kms:<region>:<account>:key/<id>"), "{said}");
+    assert_eq!(aws.issued().await, 0);
+}
+
 /// A workload that has what it needs of AWS and no more.
 async fn sound(aws: &Aws) -> (Setup, Authority) {
     let (mut setup, authority) = (Setup::new(), aws.authority("doctor").await);
@@ -357,19 +443,29 @@ fn sound_but(others: &[(&str, &str)]) -> String {
 }
 
 async fn says(setup: &Setup, authority: &Authority, exit: i32, expected: &str) {
-    let (code, said) = doctor(setup, authority).await;
+    same(doctor(setup, authority).await, exit, expected);
+}
+
+fn same((code, said): (i32, String), exit: i32, expected: &str) {
     assert!(said == expected && code == exit, "exit code {code}\n--- said\n{said}\n--- expected\n{expected}");
 }
 
-/// The exit code and the table, with what differs from run to run in capitals.
 async fn doctor(setup: &Setup, authority: &Authority) -> (i32, String) {
-    let (code, said) = run_for(setup, &["aws", "doctor"]).await;
+    doctor_with(setup, authority, &[]).await
+}
+
+/// The exit code and the table, with what differs from run to run in capitals.
+async fn doctor_with(setup: &Setup, authority: &Authority, arguments: &[&str]) -> (i32, String) {
+    let (code, said) = run_for(setup, &[&["aws", "doctor"], arguments].concat()).await;
     let said = said.replace(&authority.arn, "AUTHORITY").replace(&*setup.dir.path().to_string_lossy(), "DIR");
     let said = said.replace("arn:aws:sts::123456789012:assumed-role/orders/task", "USER");
     let words = said.split_inclusive([' ', ',', '\n']).map(|word| {
         let bare = word.trim_end_matches([' ', ',', '\n']);
-        let is_time = bare.len() == 20 && bare.ends_with('Z') && bare.as_bytes()[10] == b'T';
-        if is_time { word.replace(bare, "TIME") } else { word.to_owned() }
+        match bare.len() {
+            20 if bare.ends_with('Z') && bare.as_bytes()[10] == b'T' => word.replace(bare, "TIME"),
+            64 if bare.bytes().all(|byte| byte.is_ascii_hexdigit()) => word.replace(bare, "SHA256"),
+            _ => word.to_owned(),
+        }
     });
     (code, words.collect())
 }

@@ -4,6 +4,7 @@
 mod doctor;
 
 use super::{ConfigSource, Outcome};
+use crate::runtime::key_arn::KeyArn;
 
 /// What is asked about AWS.
 #[derive(Debug, clap::Subcommand)]
@@ -14,12 +15,24 @@ pub enum Command {
 
 /// What `doctor` is asked for.
 #[derive(Debug, clap::Args)]
+#[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "the command line is the same in every build"))]
 pub struct Args {
     #[command(flatten)]
     source: ConfigSource,
+    /// A key of KMS that the role must be able to sign digests with: it signs one that means nothing
+    #[arg(long = "sign-key", value_name = "ARN", value_parser = key)]
+    sign_keys: Vec<KeyArn>,
+    /// A key of KMS that the role must not be able to sign with, such as the one of your policies: nothing is signed
+    #[arg(long = "policy-key", value_name = "ARN", value_parser = key)]
+    policy_keys: Vec<KeyArn>,
     /// Prints the findings as JSON
     #[arg(long)]
     json: bool,
+}
+
+/// Reads the ARN of a key.
+fn key(text: &str) -> Result<KeyArn, String> {
+    KeyArn::parse(text).map_err(|problem| format!("it {problem}; write arn:aws:kms:<region>:<account>:key/<id>"))
 }
 
 /// Runs the sub-command.

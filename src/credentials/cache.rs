@@ -57,9 +57,12 @@ struct File {
 }
 
 impl Cache {
+    /// What its data keys are for, in their context.
+    pub const PURPOSE: &str = "certificate";
+
     /// Keeps what belongs to the workload of `settings` in `dir`, which is made when something is kept.
     pub fn new(dir: &Path, sealer: Arc<dyn Sealer>, settings: &Settings, readiness: Readiness) -> Self {
-        let context = Context { workload: settings.id.to_string(), purpose: "certificate" };
+        let context = Context { workload: settings.id.to_string(), purpose: Self::PURPOSE };
         let file = File { path: dir.join(FILE), sealer, context, readiness, latest: AtomicU64::new(0), writing: Mutex::new(()) };
         Self { file: Arc::new(file), id: settings.id.clone(), dns_names: settings.dns_names.clone(), renew: settings.renew }
     }

@@ -91,6 +91,11 @@ impl Aws {
         self.post("/_chaos", json!({})).await["issued"].as_u64().unwrap()
     }
 
+    /// How many digests keys of KMS signed.
+    pub async fn signed(&self) -> u64 {
+        self.post("/_chaos", json!({})).await["signed"].as_u64().unwrap()
+    }
+
     /// How often a token came with another request than its first one.
     pub async fn tokens_misused(&self) -> u64 {
         self.post("/_chaos", json!({})).await["tokens_misused"].as_u64().unwrap()

@@ -13,6 +13,8 @@ pub enum Group {
     Needed,
     /// What the role must not be allowed.
     Excess,
+    /// Keys of KMS.
+    Keys,
 }
 
 impl Group {
@@ -23,6 +25,7 @@ impl Group {
             Self::Authority => "authority",
             Self::Needed => "needed",
             Self::Excess => "excess",
+            Self::Keys => "keys",
         }
     }
 }
@@ -34,6 +37,7 @@ impl fmt::Display for Group {
             Self::Authority => "The authority",
             Self::Needed => "What the role needs",
             Self::Excess => "What the role must not do",
+            Self::Keys => "Keys of KMS",
         })
     }
 }

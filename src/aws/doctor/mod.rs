@@ -1,12 +1,13 @@
 //! Whether AWS will do what the configuration needs, and no more: asked by calls that change nothing.
 //!
 //! `way` comes first: without credentials, an endpoint and a clock there is no use in asking. `authority` and `lineage` compare what AWS says of the
-//! authority with the configuration; `role` asks what the role may do, and what it must not be able to do.
+//! authority with the configuration; `role` and `keys` ask what the role may do, and what it must not be able to do.
 
 mod asking;
 mod authority;
 mod dates;
 mod finding;
+mod keys;
 mod lineage;
 mod role;
 mod way;
@@ -15,7 +16,8 @@ mod words;
 pub use finding::{Finding, Group, Report, Verdict};
 
 use super::client::Aws;
-use crate::credentials::{self, AcmPca};
+use crate::credentials::{self, AcmPca, SealingKey};
+use crate::runtime::key_arn::KeyArn;
 use crate::trust::{self, Authority};
 use asking::Asking;
 use std::time::SystemTime;
@@ -27,6 +29,10 @@ pub struct Wanted<'a> {
     pub credentials: &'a credentials::Settings,
     /// Whom it believes.
     pub trust: &'a [trust::Settings],
+    /// Keys that the role must be able to sign with.
+    pub sign_keys: &'a [KeyArn],
+    /// Keys that the role must not be able to sign with.
+    pub policy_keys: &'a [KeyArn],
 }
 
 impl Wanted<'_> {
@@ -45,10 +51,20 @@ impl Wanted<'_> {
         })
     }
 
+    /// The key that seals what is kept.
+    fn sealing_key(&self) -> Option<&KeyArn> {
+        match self.issuer()?.sealing_key.as_ref()? {
+            SealingKey::Kms(key) => Some(key),
+            SealingKey::File(_) => None,
+        }
+    }
+
     /// Where to ask who we are.
     fn region(&self) -> Option<&str> {
-        let issuer = self.issuer().map(|wanted| &wanted.authority);
-        issuer.or_else(|| self.believed().map(|(_, authority)| authority).next()).map(Authority::region)
+        let issuer = self.issuer().map(|wanted| wanted.authority.region());
+        let believed = self.believed().map(|(_, authority)| authority.region());
+        let keys = self.sign_keys.iter().chain(self.policy_keys).map(KeyArn::region);
+        issuer.into_iter().chain(believed).chain(keys).next()
     }
 }
 
@@ -60,7 +76,14 @@ pub async fn examine(aws: &Aws, wanted: Wanted<'_>, now: SystemTime) -> Option<R
     let (asking, mut report) = (Asking::new(aws), Report::default());
     let Some(caller) = way::caller(&asking, region, now, &mut report).await else {
         way::clock(&asking, &mut report);
-        for group in [Group::Authority, Group::Needed, Group::Excess] {
+        let issuer = wanted.issuer().is_some();
+        let groups = [
+            (Group::Authority, issuer || wanted.believed().next().is_some()),
+            (Group::Needed, issuer),
+            (Group::Keys, wanted.sealing_key().is_some() || !wanted.sign_keys.is_empty()),
+            (Group::Excess, issuer || !wanted.policy_keys.is_empty()),
+        ];
+        for (group, _) in groups.into_iter().filter(|(_, wanted)| *wanted) {
             report.not_asked(group, "all of it", "there are no credentials that AWS accepts");
         }
         return Some(report);
@@ -72,6 +95,8 @@ pub async fn examine(aws: &Aws, wanted: Wanted<'_>, now: SystemTime) -> Option<R
     if reached {
         examine_believed(&asking, &wanted, now, &mut report).await;
     }
+    keys::examine(&asking, &wanted, &mut report).await;
+    way::clock(&asking, &mut report);
     Some(report)
 }
 
@@ -87,7 +112,6 @@ async fn examine_issuer(
     let authority = &issuer.authority;
     let described = authority::describe(asking, authority).await;
     let reached = way::endpoint("acm-pca", authority.region(), described.as_ref().err(), report);
-    way::clock(asking, report);
     if !reached {
         for group in [Group::Authority, Group::Needed, Group::Excess] {
             report.not_asked(group, "all of it", "AWS Private CA cannot be asked");
@@ -124,7 +148,6 @@ async fn examine_believed(asking: &Asking<'_>, wanted: &Wanted<'_>, now: SystemT
         let got = lineage::certificates(asking, authority).await;
         if issuer.is_none() && index == 0 {
             let reached = way::endpoint("acm-pca", authority.region(), got.as_ref().err(), report);
-            way::clock(asking, report);
             if !reached {
                 report.not_asked(Group::Authority, "all of it", "AWS Private CA cannot be asked");
                 return;

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 /// In the order in which they are read.
-const GROUPS: [Group; 4] = [Group::Way, Group::Authority, Group::Needed, Group::Excess];
+const GROUPS: [Group; 5] = [Group::Way, Group::Authority, Group::Needed, Group::Keys, Group::Excess];
 
 /// The least width of the checks' names, so that the short ones of all groups stand in one column.
 const WIDTH: usize = 11;
@@ -26,11 +26,12 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         Err(problems) => return Ok(check::unusable(&problems.into_vec())),
     };
     let config = &loaded.config;
-    let wanted = Wanted { credentials: &config.credentials, trust: &config.trust };
+    let wanted =
+        Wanted { credentials: &config.credentials, trust: &config.trust, sign_keys: &args.sign_keys, policy_keys: &args.policy_keys };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(examine(&app::way_to_aws(), wanted, app::clock().now()));
     let Some(report) = report else {
-        println!("{source}: it needs nothing of AWS; neither credentials.source nor a [[trust]] is \"acm-pca\"");
+        println!("{source}: it needs nothing of AWS; neither credentials.source nor a [[trust]] is \"acm-pca\", and no key is given");
         return Ok(Outcome::Fine);
     };
     let text = if args.json { document(&report) } else { table(&report, &format!("{source}: {}", config.credentials.id)) };

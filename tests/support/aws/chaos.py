@@ -55,6 +55,7 @@ class Chaos:
         self.set = copy.deepcopy(KNOBS)
         self.calls = {}
         self.issued = 0
+        self.signed = 0
         self.tokens_misused = 0
         self.buckets = {}
 
@@ -66,7 +67,7 @@ class Chaos:
             self.set.update(wanted)
             self.buckets.clear()
             self.changed.notify_all()
-            return {"knobs": self.set, "calls": self.calls, "issued": self.issued, "tokens_misused": self.tokens_misused}
+            return {"knobs": self.set, "calls": self.calls, "issued": self.issued, "signed": self.signed, "tokens_misused": self.tokens_misused}
 
     def called(self, operation):
         with self.changed:
@@ -75,6 +76,10 @@ class Chaos:
     def count_issued(self):
         with self.changed:
             self.issued += 1
+
+    def count_signed(self):
+        with self.changed:
+            self.signed += 1
 
     def count_misused_token(self):
         with self.changed:

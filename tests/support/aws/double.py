@@ -92,6 +92,7 @@ class Asked:
         if self.is_json:
             self.operation, arguments = target.rpartition(".")[2], json.loads(body or "{}")
             self.details = [arguments[name].rpartition(":template/")[2] for name in ("TemplateArn", "KeyId") if name in arguments]
+            self.details += [f"{name}={value}" for name, value in arguments.get("EncryptionContext", {}).items()]
         else:
             # STS.
             self.operation, self.details = urllib.parse.parse_qs(body.decode("latin-1")).get("Action", [""])[0], []

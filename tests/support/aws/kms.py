@@ -52,6 +52,7 @@ def change(wanted):
 
 def generate_data_key(response, moto):
     usable(response, "ENCRYPT_DECRYPT")
+    dry_run(response)
     answer = json.loads(moto(response))
     if chaos.knob("data_key") == "short":
         answer["Plaintext"] = base64.b64encode(base64.b64decode(answer["Plaintext"])[:16]).decode()
@@ -86,6 +87,8 @@ def sign(response):
     hashing = HASHES[algorithm]()
     if response._get_param("MessageType") != "DIGEST" or len(message) != hashing.digest_size:
         raise Refusal("ValidationException", f"Digest is invalid length for algorithm {algorithm}")
+    dry_run(response)
+    chaos.count_signed()
     private, how = key.private_key.private_key, ec.ECDSA(utils.Prehashed(hashing))
     fault = chaos.knob("sign")
     if fault == "other_key":
@@ -95,6 +98,12 @@ def sign(response):
         how = ec.ECDSA(hashing)
     signature = base64.b64encode(private.sign(message, how)).decode()
     return renamed({"KeyId": key.arn, "Signature": signature, "SigningAlgorithm": algorithm})
+
+
+def dry_run(response):
+    """Nothing is done, although it could be."""
+    if response._get_param("DryRun"):
+        raise Refusal("DryRunOperationException", "The request would have succeeded, but the DryRun parameter was specified.")
 
 
 def usable(response, usage=None):
