@@ -25,6 +25,12 @@ KNOBS = {
     "clock_skew_s": 0,
     # What GetCertificate gives instead of what was issued: "other_key", "expired", "broken_chain", or "".
     "give": "",
+    # What Sign gives instead of a signature: "other_key": another key's; "twice": of the digest's hash; or "".
+    "sign": "",
+    # What GenerateDataKey gives instead of a key of 32 bytes: "short", or "".
+    "data_key": "",
+    # Whether GenerateDataKey, Decrypt and Sign say that another key was used.
+    "answers_of_another_key": False,
 }
 
 

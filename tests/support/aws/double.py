@@ -1,4 +1,4 @@
-"""A double of AWS for the tests: moto's server with a private CA that behaves as the real one does, and with faults to order.
+"""A double of AWS for the tests: moto's server with a private CA and a KMS that behave as the real ones do, and with faults to order.
 
     python double.py PORT       prints "READY <port>"; port 0: the kernel chooses
 
@@ -6,6 +6,8 @@
     GET  /_chaos                the knobs, how often each operation was called, and how many certificates were issued
     POST /_authority {...}      makes a root and a short-lived subordinate below it; gives their ARNs and certificates
     POST /_authority/status     {"arn", "status"}: what an operator does to an authority
+    POST /_kms {...}            makes a key of KMS; gives its ARN
+    POST /_kms/state            {"arn", "state"}: what an operator does to a key
     GET  /_task                 credentials, as the agent on an ECS host gives them to a task
 """
 import datetime
@@ -14,6 +16,7 @@ import json
 import sys
 
 import authority
+import kms
 import private_ca
 from chaos import Refusal, chaos
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -38,7 +41,14 @@ class Handler(WSGIRequestHandler):
 class Double:
     def __init__(self):
         self.moto = DomainDispatcherApplication(create_backend_app)
-        self.own = {"/_chaos": chaos.turn, "/_authority": authority.make, "/_authority/status": authority.change, "/_task": task_credentials}
+        self.own = {
+            "/_chaos": chaos.turn,
+            "/_authority": authority.make,
+            "/_authority/status": authority.change,
+            "/_kms": kms.make,
+            "/_kms/state": kms.change,
+            "/_task": task_credentials,
+        }
 
     def __call__(self, environ, start_response):
         own = self.own.get(environ["PATH_INFO"])
@@ -131,6 +141,7 @@ def refused(refusal, start_response):
 
 if __name__ == "__main__":
     private_ca.install()
+    kms.install()
     server = make_server("127.0.0.1", int(sys.argv[1]), Double(), threaded=True, request_handler=Handler)
     print(f"READY {server.server_port}", flush=True)
     server.serve_forever()
