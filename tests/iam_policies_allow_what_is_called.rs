@@ -28,6 +28,12 @@ fn called(service: &str) -> BTreeSet<String> {
     named.filter(|action| action.split(':').next() == Some(service)).map(str::to_owned).collect()
 }
 
+/// `GetCallerIdentity` is the one call that needs no permission.
+#[test]
+fn of_whom_we_are() {
+    assert_eq!(called("sts"), BTreeSet::from(["sts:GetCallerIdentity".to_owned()]));
+}
+
 #[test]
 fn of_the_private_ca() {
     const AUTHORITY: &str = "arn:aws:acm-pca:REGION:ACCOUNT:certificate-authority/AUTHORITY";

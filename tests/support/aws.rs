@@ -46,7 +46,12 @@ impl Aws {
 
     /// Makes a root and a subordinate.
     pub async fn authority(&self, name: &str) -> Authority {
-        let made = self.post("/_authority", json!({ "name": name })).await;
+        self.authority_like(json!({ "name": name })).await
+    }
+
+    /// Makes a root and a subordinate; `tests/support/aws/authority.py` says what may be wanted of it.
+    pub async fn authority_like(&self, wanted: Value) -> Authority {
+        let made = self.post("/_authority", wanted).await;
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         Authority { arn: text(&made["subordinate"]["arn"]), root_pem: text(&made["root"]["pem"]) }
     }
@@ -102,6 +107,7 @@ impl Aws {
         let environment = [
             ("AWS_ENDPOINT_URL_ACM_PCA", endpoint.as_str()),
             ("AWS_ENDPOINT_URL_KMS", &endpoint),
+            ("AWS_ENDPOINT_URL_STS", &endpoint),
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
             ("AWS_EC2_METADATA_DISABLED", "true"),
