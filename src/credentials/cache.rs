@@ -74,12 +74,13 @@ impl Cache {
         let kept = match self.file.load().await {
             Ok(kept) => kept?,
             Err(error) => {
-                metrics::not_kept("certificate");
+                metrics::certificate_cached("open", "failed");
                 tracing::warn!(%file, %error, "the certificate that was kept is of no use; another one is issued");
                 self.file.readiness.note(CONDITION, format!("the certificate that was kept is of no use: {error}"));
                 return None;
             }
         };
+        metrics::certificate_cached("open", "ok");
         match self.judge(kept, bundles, now) {
             Ok(issued) => {
                 tracing::info!(%file, serial = issued.leaf.serial, "a certificate that was kept is used again");
@@ -152,21 +153,16 @@ impl File {
             return true;
         }
         let stored = self.store(text, number).await;
-        if !self.is_latest(number) {
-            return true;
-        }
+        metrics::certificate_cached("keep", if stored.is_ok() { "ok" } else { "failed" });
         match stored {
-            Ok(()) => {
-                self.readiness.unnote(CONDITION);
-                true
-            }
-            Err(error) => {
-                metrics::not_kept("certificate");
+            _ if !self.is_latest(number) => return true,
+            Ok(()) => self.readiness.unnote(CONDITION),
+            Err(ref error) => {
                 tracing::error!(file = %self.path.display(), %error, "the certificate is not kept: a restart has another one issued");
                 self.readiness.note(CONDITION, format!("the certificate is not kept: {error}"));
-                false
             }
         }
+        stored.is_ok()
     }
 
     /// What was kept before stays where it cannot be sealed or written; so does what is to be kept instead of this.

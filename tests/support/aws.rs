@@ -155,6 +155,17 @@ impl Drop for Aws {
     }
 }
 
+fn post(address: SocketAddr, path: &str, body: &Value) -> Value {
+    let body = body.to_string();
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "POST {path} HTTP/1.1\r\nHost: double\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+    serde_json::from_str(body).unwrap()
+}
+
 /// Starts, is asked something, and is killed; gives the serial that it showed, its log and what it notes.
 pub async fn life(setup: &Setup) -> (String, String, String) {
     let mut sidecar = Sidecar::start(setup).await;
@@ -169,17 +180,6 @@ pub async fn life(setup: &Setup) -> (String, String, String) {
 /// The way to a double, from within the test.
 pub async fn double_of(aws: &Aws) -> countersign::aws::Aws {
     countersign::aws::Aws::to_double(&format!("http://{}", aws.address)).await
-}
-
-fn post(address: SocketAddr, path: &str, body: &Value) -> Value {
-    let body = body.to_string();
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "POST {path} HTTP/1.1\r\nHost: double\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 200"), "{path}: {answer}");
-    serde_json::from_str(body).unwrap()
 }
 
 /// The interpreter that has what the double needs. Nothing is skipped where there is none.
