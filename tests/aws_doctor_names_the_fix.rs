@@ -72,6 +72,8 @@ async fn nothing_is_wrong_and_nothing_is_issued() {
     assert!(unusable.0 == 2 && unusable.1.contains("is no ARN"), "{}", unusable.1);
     let elsewhere = run_for(&Setup::new(), &["aws", "doctor"]).await;
     assert!(elsewhere.0 == 0 && elsewhere.1.contains("it needs nothing of AWS"), "{}", elsewhere.1);
+    let document: Value = serde_json::from_str(&run_for(&Setup::new(), &["aws", "doctor", "--json"]).await.1).unwrap();
+    assert_eq!(document, json!({ "ok": true, "findings": [] }));
 }
 
 #[tokio::test]
@@ -220,6 +222,18 @@ async fn a_root_that_the_workload_does_not_believe() {
              fix: put the root above AUTHORITY into DIR/roots.pem, or write source = \"acm-pca\" there";
     let one = ("broken:", "broken: 1, warnings: 0, unknown or not asked: 0; no certificate was issued");
     says(&setup, &authority, 1, &sound_but(&[("trust", trust), one])).await;
+
+    let mut other_root = Setup::new();
+    aws.certify(&mut other_root, &authority, "24h");
+    let other = aws.authority("other").await;
+    other_root.without_tables().table("trust", &format!("domain = 'test.example'\nsource = 'acm-pca'\nauthority = '{}'", other.arn));
+    let (code, said) = doctor(&other_root, &authority).await;
+    let lines = format!(
+        "  BROKEN     trust test.example  {} tells another root than the one above [credentials.acm_pca] authority
+             fix: leave authority out of that [[trust]], or write the one that issues\n",
+        other.arn
+    );
+    assert!(code == 1 && said.contains(&lines), "{said}");
 
     // Only believed, and of another region.
     let mut setup = Setup::new();

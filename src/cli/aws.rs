@@ -15,7 +15,6 @@ pub enum Command {
 
 /// What `doctor` is asked for.
 #[derive(Debug, clap::Args)]
-#[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "the command line is the same in every build"))]
 pub struct Args {
     #[command(flatten)]
     source: ConfigSource,

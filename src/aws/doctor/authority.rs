@@ -2,25 +2,14 @@
 
 use super::asking::{Asking, again, ask};
 use super::finding::{Group, Report};
-use super::words;
+use super::terms;
 use crate::aws::error::AwsError;
 use crate::credentials::{AcmPca, SigningAlgorithm};
 use crate::trust::Authority;
-use aws_sdk_acmpca::types::{
-    CertificateAuthority, CertificateAuthorityStatus as Status, CertificateAuthorityType as Kind, CertificateAuthorityUsageMode as Mode,
-    KeyAlgorithm,
-};
-use std::time::{Duration, SystemTime};
+use aws_sdk_acmpca::types::{CertificateAuthority, CertificateAuthorityStatus as Status, CertificateAuthorityType as Kind};
+use std::time::SystemTime;
 
 const GROUP: Group = Group::Authority;
-
-const DAY: u64 = 86_400;
-
-/// The longest life in short-lived mode.
-const SHORT: Duration = Duration::from_secs(7 * DAY);
-
-/// How long before its end an authority is to be replaced.
-const SOON: Duration = Duration::from_secs(30 * DAY);
 
 /// Asks what the authority is.
 pub(super) async fn describe(asking: &Asking<'_>, authority: &Authority) -> Result<CertificateAuthority, AwsError> {
@@ -63,11 +52,10 @@ pub(super) fn examine(
 ) -> bool {
     owner(&wanted.authority, account, report);
     let issues = state(described.status(), &wanted.authority, report);
-    mode(described.usage_mode(), wanted.validity, report);
-    let ends = described.not_after().and_then(|end| words::moment(end.secs()));
-    end(ends, wanted.validity, now, report);
+    terms::mode(described.usage_mode(), wanted.validity, report);
+    terms::end(described.not_after(), wanted.validity, now, report);
     kind(described.r#type(), report);
-    key(described, wanted.signing_algorithm, report);
+    terms::key(described, wanted.signing_algorithm, report);
     revocation(described, report);
     issues
 }
@@ -112,55 +100,6 @@ fn state(status: Option<&Status>, authority: &Authority, report: &mut Report) ->
     false
 }
 
-fn mode(mode: Option<&Mode>, validity: Duration, report: &mut Report) {
-    let wanted = words::span(validity);
-    match mode {
-        Some(Mode::ShortLivedCertificate) if validity > SHORT => {
-            let found = format!("short-lived: 7d at most, and validity is {wanted}");
-            report.broken(
-                GROUP,
-                "mode",
-                found,
-                "write validity = \"7d\" or less in [credentials.acm_pca], or use a general-purpose authority",
-            );
-        }
-        Some(Mode::ShortLivedCertificate) => report.ok(GROUP, "mode", format!("short-lived: 7d at most, and validity is {wanted}")),
-        Some(Mode::GeneralPurpose) if validity <= SHORT => {
-            report.ok(
-                GROUP,
-                "mode",
-                format!("general purpose; for validity {wanted} short-lived mode would do, at an eighth of the monthly price"),
-            );
-        }
-        Some(Mode::GeneralPurpose) => report.ok(GROUP, "mode", format!("general purpose, and validity is {wanted}")),
-        other => {
-            let said = other.map_or("none said", Mode::as_str);
-            report.unknown(GROUP, "mode", said, "compare validity in [credentials.acm_pca] with what the mode allows");
-        }
-    }
-}
-
-/// A leaf cannot outlive its authority.
-fn end(ends: Option<SystemTime>, validity: Duration, now: SystemTime, report: &mut Report) {
-    let Some(ends) = ends else {
-        report.unknown(GROUP, "end", "none said", "look whether its certificate is installed");
-        return;
-    };
-    let left = ends.duration_since(now).unwrap_or_default();
-    let found = format!("{}, in {} days", words::date(ends), left.as_secs() / DAY);
-    let fix =
-        "put another authority beside it in time: its root into [[trust]] everywhere, then its ARN into [credentials.acm_pca] authority";
-    match left {
-        Duration::ZERO => report.broken(GROUP, "end", format!("{}, which has passed", words::date(ends)), fix),
-        left if left <= validity => {
-            let found = format!("{found}: before a certificate of validity {} would end, so none is issued", words::span(validity));
-            report.broken(GROUP, "end", found, format!("write a shorter validity in [credentials.acm_pca], and {fix}"));
-        }
-        left if left <= SOON + validity => report.warning(GROUP, "end", found, fix),
-        _ => report.ok(GROUP, "end", found),
-    }
-}
-
 fn kind(kind: Option<&Kind>, report: &mut Report) {
     match kind {
         Some(Kind::Subordinate) => report.ok(GROUP, "kind", "subordinate"),
@@ -171,32 +110,6 @@ fn kind(kind: Option<&Kind>, report: &mut Report) {
             "make a subordinate with path length 0 below it, and let workloads ask that one",
         ),
         other => report.unknown(GROUP, "kind", other.map_or("none said", Kind::as_str), "look at it in the console"),
-    }
-}
-
-fn key(described: &CertificateAuthority, signing: SigningAlgorithm, report: &mut Report) {
-    use SigningAlgorithm as Signing;
-    let configuration = described.certificate_authority_configuration();
-    let key = configuration.map_or("none said", |configuration| configuration.key_algorithm().as_str());
-    let is_ec = match configuration.map(|configuration| configuration.key_algorithm()) {
-        Some(KeyAlgorithm::EcPrime256v1 | KeyAlgorithm::EcSecp384r1 | KeyAlgorithm::EcSecp521r1) => true,
-        Some(KeyAlgorithm::Rsa2048 | KeyAlgorithm::Rsa3072 | KeyAlgorithm::Rsa4096) => false,
-        _ => {
-            report.broken(GROUP, "key", format!("{key}, which peers do not verify"), "use an authority with an EC or RSA key");
-            return;
-        }
-    };
-    let wanted = match signing {
-        Signing::Auto => None,
-        Signing::Sha256WithEcdsa | Signing::Sha384WithEcdsa | Signing::Sha512WithEcdsa => Some(true),
-        Signing::Sha256WithRsa | Signing::Sha384WithRsa | Signing::Sha512WithRsa => Some(false),
-    };
-    match wanted {
-        Some(wanted) if wanted != is_ec => {
-            let found = format!("{key}, which cannot sign as signing_algorithm says");
-            report.broken(GROUP, "key", found, "write signing_algorithm = \"auto\" in [credentials.acm_pca]");
-        }
-        _ => report.ok(GROUP, "key", key),
     }
 }
 

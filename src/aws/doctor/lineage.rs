@@ -6,6 +6,7 @@ use super::{Wanted, words};
 use crate::aws::chain::{Path, path};
 use crate::aws::error::AwsError;
 use crate::trust::{Authority, DEVELOPMENT_ROOT_FILE, DevelopmentRoots, FileSource, Settings, Source, TrustSource as _};
+use rustls::pki_types::CertificateDer;
 use std::time::SystemTime;
 
 const GROUP: Group = Group::Authority;
@@ -48,13 +49,19 @@ pub(super) fn not_asked(because: &str, report: &mut Report) {
     report.not_asked(GROUP, "path", because);
 }
 
-/// The path from the authority that issues to its root.
-pub(super) async fn examine((own, chain): &Certificates, wanted: &Wanted<'_>, authority: &Authority, now: SystemTime, report: &mut Report) {
+/// The path from the authority that issues to its root, which it gives.
+pub(super) async fn examine(
+    (own, chain): &Certificates,
+    wanted: &Wanted<'_>,
+    authority: &Authority,
+    now: SystemTime,
+    report: &mut Report,
+) -> Option<CertificateDer<'static>> {
     let path = match path(own, chain, now) {
         Ok(path) => path,
         Err(problem) => {
             report.broken(GROUP, "path", problem, "install the authority's certificate and its whole chain anew");
-            return;
+            return None;
         }
     };
     let above = match path.between {
@@ -74,6 +81,7 @@ pub(super) async fn examine((own, chain): &Certificates, wanted: &Wanted<'_>, au
         }
     }
     believed(&path, wanted, authority, report).await;
+    Some(path.root)
 }
 
 /// Whether our own bundle has the root: a certificate that we would refuse ourselves is not used.
@@ -91,7 +99,8 @@ async fn believed(path: &Path, wanted: &Wanted<'_>, authority: &Authority, repor
         Source::Dev(dir) => dir.join(DEVELOPMENT_ROOT_FILE),
     };
     let name = file.display().to_string();
-    let source = FileSource { domain: settings.domain.clone(), path: file, dns_names: Vec::new(), development: DevelopmentRoots::Accepted };
+    let source =
+        FileSource { domain: settings.domain.clone(), path: file, dns_names: Vec::new(), development: DevelopmentRoots::here(false) };
     match source.load().await {
         Ok(bundle) if bundle.roots().contains(&path.root) => {
             report.ok(GROUP, check, format!("[[trust]] of {domain} has its root, in {name}"))
@@ -104,16 +113,21 @@ async fn believed(path: &Path, wanted: &Wanted<'_>, authority: &Authority, repor
     }
 }
 
-/// Another authority that `[[trust]]` asks for its root.
+/// Another authority that `[[trust]]` asks for its root. `needed`: the root that must be it, where it speaks for our own trust domain.
 pub(super) fn other(
     got: &Result<Certificates, AwsError>,
     settings: &Settings,
     authority: &Authority,
+    needed: Option<&CertificateDer<'_>>,
     now: SystemTime,
     report: &mut Report,
 ) {
     let check = format!("trust {}", settings.domain);
     match got.as_ref().map(|(own, chain)| path(own, chain, now)) {
+        Ok(Ok(path)) if needed.is_some_and(|needed| *needed != path.root) => {
+            let found = format!("{authority} tells another root than the one above [credentials.acm_pca] authority");
+            report.broken(GROUP, check, found, "leave authority out of that [[trust]], or write the one that issues");
+        }
         Ok(Ok(path)) => report.ok(
             GROUP,
             check,

@@ -1,15 +1,17 @@
 //! Whether AWS will do what the configuration needs, and no more: asked by calls that change nothing.
 //!
 //! `way` comes first: without credentials, an endpoint and a clock there is no use in asking. `authority` and `lineage` compare what AWS says of the
-//! authority with the configuration; `role` and `keys` ask what the role may do, and what it must not be able to do.
+//! authority with the configuration; `role`, `keys` and `dry` ask what the role may do, and what it must not be able to do.
 
 mod asking;
 mod authority;
 mod dates;
+mod dry;
 mod finding;
 mod keys;
 mod lineage;
 mod role;
+mod terms;
 mod way;
 mod words;
 
@@ -20,6 +22,7 @@ use crate::credentials::{self, AcmPca, SealingKey};
 use crate::runtime::key_arn::KeyArn;
 use crate::trust::{self, Authority};
 use asking::Asking;
+use rustls::pki_types::CertificateDer;
 use std::time::SystemTime;
 
 /// What of a configuration AWS has a say in.
@@ -74,7 +77,7 @@ impl Wanted<'_> {
 pub async fn examine(aws: &Aws, wanted: Wanted<'_>, now: SystemTime) -> Option<Report> {
     let region = wanted.region()?;
     let (asking, mut report) = (Asking::new(aws), Report::default());
-    let Some(caller) = way::caller(&asking, region, now, &mut report).await else {
+    let Some(caller) = way::caller(&asking, region, &mut report).await else {
         way::clock(&asking, &mut report);
         let issuer = wanted.issuer().is_some();
         let groups = [
@@ -88,19 +91,29 @@ pub async fn examine(aws: &Aws, wanted: Wanted<'_>, now: SystemTime) -> Option<R
         }
         return Some(report);
     };
-    let mut reached = true;
-    if let Some(issuer) = wanted.issuer() {
-        reached = examine_issuer(&asking, &wanted, issuer, caller.account.as_deref(), now, &mut report).await;
-    }
-    if reached {
-        examine_believed(&asking, &wanted, now, &mut report).await;
+    let above = match wanted.issuer() {
+        Some(issuer) => examine_issuer(&asking, &wanted, issuer, caller.account.as_deref(), now, &mut report).await,
+        None => Above::Unknown,
+    };
+    if above != Above::Unreached {
+        examine_believed(&asking, &wanted, &above, now, &mut report).await;
     }
     keys::examine(&asking, &wanted, &mut report).await;
     way::clock(&asking, &mut report);
     Some(report)
 }
 
-/// The authority that issues for this workload. `false`: it cannot be asked.
+/// What is known of the root above the authority that issues.
+#[derive(PartialEq, Eq)]
+enum Above {
+    /// AWS Private CA does not answer.
+    Unreached,
+    /// The authority does not tell, or there is none.
+    Unknown,
+    Root(CertificateDer<'static>),
+}
+
+/// The authority that issues for this workload.
 async fn examine_issuer(
     asking: &Asking<'_>,
     wanted: &Wanted<'_>,
@@ -108,7 +121,7 @@ async fn examine_issuer(
     account: Option<&str>,
     now: SystemTime,
     report: &mut Report,
-) -> bool {
+) -> Above {
     let authority = &issuer.authority;
     let described = authority::describe(asking, authority).await;
     let reached = way::endpoint("acm-pca", authority.region(), described.as_ref().err(), report);
@@ -116,7 +129,7 @@ async fn examine_issuer(
         for group in [Group::Authority, Group::Needed, Group::Excess] {
             report.not_asked(group, "all of it", "AWS Private CA cannot be asked");
         }
-        return false;
+        return Above::Unreached;
     }
     let issues = match &described {
         Ok(described) => authority::examine(described, issuer, account, now, report),
@@ -127,22 +140,26 @@ async fn examine_issuer(
         let because = "the authority does not issue as it is";
         lineage::not_asked(because, report);
         role::not_asked(because, report);
-        return true;
+        return Above::Unknown;
     }
     let certificates = lineage::certificates(asking, authority).await;
-    match &certificates {
+    let root = match &certificates {
         Ok(certificates) => lineage::examine(certificates, wanted, authority, now, report).await,
-        Err(_) => lineage::not_asked("the authority does not tell its certificate", report),
-    }
+        Err(_) => {
+            lineage::not_asked("the authority does not tell its certificate", report);
+            None
+        }
+    };
     let needed = wanted.believed().any(|(_, believed)| believed == authority);
     lineage::may_ask(&certificates, authority, needed, report);
     let key = described.as_ref().ok().and_then(|described| described.certificate_authority_configuration());
     role::examine(asking, issuer, key.map(|configuration| configuration.key_algorithm()), now, report).await;
-    true
+    root.map_or(Above::Unknown, Above::Root)
 }
 
 /// Other authorities that are asked for their root.
-async fn examine_believed(asking: &Asking<'_>, wanted: &Wanted<'_>, now: SystemTime, report: &mut Report) {
+async fn examine_believed(asking: &Asking<'_>, wanted: &Wanted<'_>, above: &Above, now: SystemTime, report: &mut Report) {
+    let own = wanted.credentials.id.trust_domain();
     let issuer = wanted.issuer().map(|issuer| &issuer.authority);
     for (index, (settings, authority)) in wanted.believed().filter(|(_, authority)| Some(*authority) != issuer).enumerate() {
         let got = lineage::certificates(asking, authority).await;
@@ -153,6 +170,10 @@ async fn examine_believed(asking: &Asking<'_>, wanted: &Wanted<'_>, now: SystemT
                 return;
             }
         }
-        lineage::other(&got, settings, authority, now, report);
+        let needed = match above {
+            Above::Root(root) if settings.domain.as_str() == own => Some(root),
+            _ => None,
+        };
+        lineage::other(&got, settings, authority, needed, now, report);
     }
 }

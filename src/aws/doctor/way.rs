@@ -8,7 +8,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::credential_feature::AwsCredentialFeature;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 /// From the question for credentials to giving up: more than the SDK waits for instance metadata.
 const CREDENTIALS: Duration = Duration::from_secs(15);
@@ -25,7 +25,7 @@ pub(super) struct Caller {
 }
 
 /// Looks for credentials and asks whose they are. `None`: there is no use in asking anything else.
-pub(super) async fn caller(asking: &Asking<'_>, region: &str, now: SystemTime, report: &mut Report) -> Option<Caller> {
+pub(super) async fn caller(asking: &Asking<'_>, region: &str, report: &mut Report) -> Option<Caller> {
     let fix = "give the task a role (ECS: taskRoleArn; EKS: Pod Identity or a role for the service account); the execution role is not it";
     let credentials = match credentials(asking, region).await {
         Ok(credentials) => credentials,
@@ -34,15 +34,6 @@ pub(super) async fn caller(asking: &Asking<'_>, region: &str, now: SystemTime, r
             return None;
         }
     };
-    if credentials.expiry().is_some_and(|end| end <= now) {
-        report.broken(
-            GROUP,
-            "credentials",
-            whence(&credentials) + ", and they have ended",
-            "look at the clock, and at whoever hands them out",
-        );
-        return None;
-    }
     let identity = identity(asking, region).await;
     match &identity {
         Err(AwsError::Clock { .. }) => {
