@@ -28,6 +28,12 @@ fn called(service: &str) -> BTreeSet<String> {
     named.filter(|action| action.split(':').next() == Some(service)).map(str::to_owned).collect()
 }
 
+/// `GetCallerIdentity` is the one call that needs no permission.
+#[test]
+fn of_whom_we_are() {
+    assert_eq!(called("sts"), BTreeSet::from(["sts:GetCallerIdentity".to_owned()]));
+}
+
 #[test]
 fn of_the_private_ca() {
     const AUTHORITY: &str = "arn:aws:acm-pca:REGION:ACCOUNT:certificate-authority/AUTHORITY";
@@ -109,7 +115,7 @@ fn of_keys() {
     }
     // Also where another policy of the role allows everything.
     let everything = json!({ "Statement": [{ "Effect": "Allow", "Action": "*", "Resource": "*" }] });
-    let denied: [Request<'_>; 14] = [
+    let denied: [Request<'_>; 15] = [
         ("kms:Decrypt", SEALING, OTHER_WORKLOAD),
         ("kms:Decrypt", SEALING, OTHER_PURPOSE),
         ("kms:Decrypt", SEALING, &[]),
@@ -121,6 +127,7 @@ fn of_keys() {
         ("kms:Decrypt", SIGNING, OURS),
         ("kms:CreateGrant", SIGNING, &[]),
         ("kms:ScheduleKeyDeletion", SIGNING, &[]),
+        ("kms:Sign", SIGNING, RAW),
         ("kms:Sign", POLICY, DIGEST),
         ("kms:Sign", POLICY, RAW),
         ("kms:Sign", "arn:aws:kms:REGION:ACCOUNT:key/ANOTHER", &[]),
@@ -128,7 +135,9 @@ fn of_keys() {
     for request in denied {
         assert!(!allows(&[&sealer, &signer, &everything], request), "{request:?}");
     }
-    assert!(!allows(&both, ("kms:Sign", SIGNING, RAW)) && !allows(&both, ("kms:Decrypt", POLICY, OURS)));
+    for request in [("kms:Decrypt", POLICY, OURS), ("kms:Sign", SIGNING, &DIGEST[..1]), ("kms:DescribeKey", SEALING, &[])] {
+        assert!(!allows(&both, request), "{request:?}");
+    }
 
     // What is allowed is what the code asks for, with the names that it gives.
     let statements = both.iter().flat_map(|policy| policy["Statement"].as_array().unwrap());

@@ -175,7 +175,10 @@ async fn nothing_stops_the_start() {
             let labels = [format!("operation=\"{operation}\""), format!("result=\"{result}\"")];
             assert!(sidecar.metric("countersign_aws_calls_total", &[&labels[0], &labels[1]]).await >= 1.0, "{what}: {operation}");
         }
-        assert!(sidecar.metric("countersign_keeping_errors_total", &["what=\"certificate\""]).await >= 2.0, "{what}");
+        for action in ["open", "keep"] {
+            let labels = [format!("action=\"{action}\""), "result=\"failed\"".to_owned()];
+            assert!(sidecar.metric("countersign_certificate_cache_total", &[&labels[0], &labels[1]]).await >= 1.0, "{what}: {action}");
+        }
         sidecar.signal(rustix::process::Signal::KILL);
         sidecar.exit().await;
         let log = sidecar.log();

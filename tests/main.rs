@@ -10,6 +10,8 @@ mod app_down_is_502;
 mod app_over_h2c;
 #[cfg(feature = "aws")]
 mod authority_roots_outlive_aws;
+#[cfg(feature = "aws")]
+mod aws_doctor_names_the_fix;
 mod bad_certificate_file_keeps_old;
 mod bad_policy_keeps_old;
 mod buffered_bytes_bounds_memory;

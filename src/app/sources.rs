@@ -24,7 +24,7 @@ pub fn factories(readiness: &Readiness) -> (trust::Factory, credentials::Factory
     let _ = readiness;
     #[cfg(feature = "aws")]
     let (for_roots, for_certificates) = {
-        let aws = aws();
+        let aws = way_to_aws();
         (aws.clone(), aws)
     };
     let roots: trust::Factory = Box::new(move |settings, development| match &settings.source {
@@ -60,7 +60,7 @@ fn sealer(aws: &Aws, key: &SealingKey) -> Arc<dyn Sealer> {
 
 /// The way to AWS, which finds names as upstreams do.
 #[cfg(feature = "aws")]
-fn aws() -> Aws {
+pub fn way_to_aws() -> Aws {
     let resolver = Arc::new(Resolver::new(super::system()));
     Aws::new(Arc::new(move |name: String| {
         let resolver = Arc::clone(&resolver);

@@ -64,7 +64,7 @@ impl Aws {
     }
 
     /// What a client of any service in this region is made from.
-    async fn in_region(&self, region: &str) -> SdkConfig {
+    pub(super) async fn in_region(&self, region: &str) -> SdkConfig {
         let region = Region::new(region.to_owned());
         let base = self.base.get_or_init(|| self.loader(region.clone()).load()).await;
         base.to_builder().region(region).build()

@@ -4,6 +4,7 @@ mod acm_pca;
 mod call;
 mod chain;
 mod client;
+pub mod doctor;
 mod error;
 mod kms;
 mod pending;

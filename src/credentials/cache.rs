@@ -71,12 +71,13 @@ impl Cache {
         let kept = match self.file.load().await {
             Ok(kept) => kept?,
             Err(error) => {
-                metrics::not_kept("certificate");
+                metrics::certificate_cached("open", "failed");
                 tracing::warn!(%file, %error, "the certificate that was kept is of no use; another one is issued");
                 self.file.readiness.note(CONDITION, format!("the certificate that was kept is of no use: {error}"));
                 return None;
             }
         };
+        metrics::certificate_cached("open", "ok");
         match self.judge(kept, bundles, now) {
             Ok(issued) => {
                 tracing::info!(%file, serial = issued.leaf.serial, "a certificate that was kept is used again");
@@ -149,6 +150,7 @@ impl File {
             return true;
         }
         let stored = self.store(text, number).await;
+        metrics::certificate_cached("keep", if stored.is_ok() { "ok" } else { "failed" });
         if !self.is_latest(number) {
             return true;
         }
@@ -158,7 +160,6 @@ impl File {
                 true
             }
             Err(error) => {
-                metrics::not_kept("certificate");
                 tracing::error!(file = %self.path.display(), %error, "the certificate is not kept: a restart has another one issued");
                 self.readiness.note(CONDITION, format!("the certificate is not kept: {error}"));
                 false

@@ -46,7 +46,12 @@ impl Aws {
 
     /// Makes a root and a subordinate.
     pub async fn authority(&self, name: &str) -> Authority {
-        let made = self.post("/_authority", json!({ "name": name })).await;
+        self.authority_like(json!({ "name": name })).await
+    }
+
+    /// Makes a root and a subordinate; `tests/support/aws/authority.py` says what may be wanted of it.
+    pub async fn authority_like(&self, wanted: Value) -> Authority {
+        let made = self.post("/_authority", wanted).await;
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         Authority { arn: text(&made["subordinate"]["arn"]), root_pem: text(&made["root"]["pem"]) }
     }
@@ -102,6 +107,7 @@ impl Aws {
         let environment = [
             ("AWS_ENDPOINT_URL_ACM_PCA", endpoint.as_str()),
             ("AWS_ENDPOINT_URL_KMS", &endpoint),
+            ("AWS_ENDPOINT_URL_STS", &endpoint),
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
             ("AWS_EC2_METADATA_DISABLED", "true"),
@@ -144,6 +150,17 @@ impl Drop for Aws {
     }
 }
 
+fn post(address: SocketAddr, path: &str, body: &Value) -> Value {
+    let body = body.to_string();
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "POST {path} HTTP/1.1\r\nHost: double\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+    serde_json::from_str(body).unwrap()
+}
+
 /// Starts, is asked something, and is killed; gives the serial that it showed, its log and what it notes.
 pub async fn life(setup: &Setup) -> (String, String, String) {
     let mut sidecar = Sidecar::start(setup).await;
@@ -158,17 +175,6 @@ pub async fn life(setup: &Setup) -> (String, String, String) {
 /// The way to a double, from within the test.
 pub async fn double_of(aws: &Aws) -> countersign::aws::Aws {
     countersign::aws::Aws::to_double(&format!("http://{}", aws.address)).await
-}
-
-fn post(address: SocketAddr, path: &str, body: &Value) -> Value {
-    let body = body.to_string();
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "POST {path} HTTP/1.1\r\nHost: double\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 200"), "{path}: {answer}");
-    serde_json::from_str(body).unwrap()
 }
 
 /// The interpreter that has what the double needs. Nothing is skipped where there is none.
