@@ -177,7 +177,7 @@ async fn nothing_stops_the_start() {
         }
         for action in ["open", "keep"] {
             let labels = [format!("action=\"{action}\""), "result=\"failed\"".to_owned()];
-            assert_eq!(sidecar.metric("countersign_certificate_cache_total", &[&labels[0], &labels[1]]).await, 1.0, "{what}: {action}");
+            assert!(sidecar.metric("countersign_certificate_cache_total", &[&labels[0], &labels[1]]).await >= 1.0, "{what}: {action}");
         }
         sidecar.signal(rustix::process::Signal::KILL);
         sidecar.exit().await;
