@@ -28,6 +28,12 @@ fn called(service: &str) -> BTreeSet<String> {
     named.filter(|action| action.split(':').next() == Some(service)).map(str::to_owned).collect()
 }
 
+/// The actions that the code asks for in the hope that they are denied.
+fn hoped_to_be_denied() -> BTreeSet<String> {
+    let text = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/aws"));
+    text.split("const DENIED_ACTION: &str = \"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+}
+
 /// `GetCallerIdentity` is the one call that needs no permission.
 #[test]
 fn of_whom_we_are() {
@@ -135,6 +141,8 @@ fn of_keys() {
     for request in denied {
         assert!(!allows(&[&sealer, &signer, &everything], request), "{request:?}");
     }
+    let hoped = hoped_to_be_denied();
+    assert!(hoped.len() == 2 && hoped.iter().all(|action| denied.iter().any(|(named, ..)| named == action)), "{hoped:?}");
     for request in [("kms:Decrypt", POLICY, OURS), ("kms:Sign", SIGNING, &DIGEST[..1]), ("kms:DescribeKey", SEALING, &[])] {
         assert!(!allows(&both, request), "{request:?}");
     }

@@ -53,3 +53,16 @@ pub fn run(command: &Command) -> anyhow::Result<Outcome> {
     let Command::Doctor(Args { source, .. }) = command;
     anyhow::bail!("this build cannot ask AWS anything for {}; take one with the feature \"aws\", which is on by default", source.config)
 }
+
+#[cfg(all(test, not(feature = "aws")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_build_without_aws_says_so() {
+        let source = ConfigSource { config: "countersign.toml".to_owned() };
+        let said =
+            run(&Command::Doctor(Args { source, sign_keys: Vec::new(), policy_keys: Vec::new(), json: false })).unwrap_err().to_string();
+        assert!(said.contains("countersign.toml") && said.contains("the feature \"aws\""), "{said}");
+    }
+}
