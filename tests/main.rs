@@ -80,6 +80,7 @@ mod reload_is_named;
 mod removed_roots_cut_connections;
 mod renewal_keeps_in_flight;
 mod requests_at_random_are_decided;
+mod revocation_lists_come_from_servers;
 mod revoked_certificates_are_refused;
 mod silent_http2_peer_does_not_hold_the_drain;
 mod slow_head_times_out;

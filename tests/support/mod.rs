@@ -15,6 +15,7 @@ pub mod dns;
 pub mod expiry;
 pub mod frames;
 pub mod grpc;
+pub mod lists;
 pub mod raw;
 pub mod raw_http2;
 pub mod raw_server;
