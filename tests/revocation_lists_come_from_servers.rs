@@ -225,6 +225,27 @@ async fn where_the_list_must_be_there_nobody_is_taken_and_nothing_is_ready_befor
 }
 
 #[tokio::test]
+async fn other_settings_forget_no_list() {
+    let server = ListServer::http(status("503 Not Yet")).await;
+    let mut setup = listening_to("best_effort", &[&server.url()]);
+    let (revoked, kept) = (setup.cert(ALICE), setup.cert(BOB));
+    server.answers(Answer::List(list(&setup, 1, &[&revoked.chain[0]]), "one"));
+    let app = App::start().await;
+    let sidecar = setup.start(&app).await;
+    is_refused(&sidecar, &revoked).await;
+    server.answers(status("503 Gone"));
+    setup.write_deny_list(BOB);
+    let deny = setup.path("deny.txt").display().to_string();
+    setup.revocation(&format!("mode = 'best_effort'\ncrl = ['{}']\ndeny_list = '{deny}'", server.url()));
+    setup.write_config();
+    ask(&sidecar).await;
+    is_refused(&sidecar, &kept).await;
+    assert!(!is_taken(sidecar.inbound(), Some(&revoked)).await);
+    counted(&sidecar, "status", 1.0).await;
+    assert!(!is_taken(sidecar.inbound(), Some(&revoked)).await);
+}
+
+#[tokio::test]
 async fn without_the_list_others_are_taken_and_counted() {
     let server = ListServer::http(status("503 Not Yet")).await;
     let mut setup = listening_to("best_effort", &[&server.url()]);

@@ -16,6 +16,7 @@ pub mod expiry;
 pub mod frames;
 pub mod grpc;
 pub mod lists;
+pub mod metadata;
 pub mod raw;
 pub mod raw_http2;
 pub mod raw_server;
