@@ -72,8 +72,12 @@ async fn of_peers_that_we_call() {
     let sidecar = Sidecar::start(&setup).await;
     let [mut app, mut other] = Peer::app_both(sidecar.outbound()).await;
     let answer = within("a head", app.begin(at("payments", "/unfinished"))).await.unwrap();
+    assert_eq!(other.ask("billing", "/before").await.status, StatusCode::OK);
+    trust(&setup, &[&setup.ca, &old, &TestCa::named(DOMAIN, "next root")]);
+    reloaded(&sidecar, 2.0).await;
     let held = other.begin(at("billing", "/hold"));
     kept.got("/hold").await;
+    assert_eq!(kept.calls().len(), 1, "adding is free: the connection stays in use");
     trust(&setup, &[&setup.ca]);
     assert!(within("the end of the answer", answer.into_body().collect()).await.is_err());
     eventually("the end of the connection", async || theirs.calls().iter().all(|call| call.ended).then_some(())).await;

@@ -158,7 +158,7 @@ fn judge(
     chain: &str,
     now: SystemTime,
 ) -> Result<Issued, SourceError> {
-    let chain = assemble(certificate, chain).map_err(|problem| elsewhere(answer("GetCertificate", problem)))?;
+    let chain = assemble(certificate, chain).map_err(|problem| elsewhere(AwsError::answer("acm-pca:GetCertificate", problem)))?;
     let issued = Issued::new(id, chain, pending.request.key(), pending.since.min(now))?;
     issued.judge(bundles, now).map_err(SourceError::Refused)?;
     Ok(issued)
@@ -180,7 +180,7 @@ fn is_kept(pending: &Pending, outcome: &Result<Issued, SourceError>, now: System
 
 /// What the authority signs with: as configured, or what fits its key.
 async fn signing(client: &Client, wanted: &AcmPca, until: Instant) -> Result<Signing, AwsError> {
-    const OPERATION: &str = "DescribeCertificateAuthority";
+    const ACTION: &str = "acm-pca:DescribeCertificateAuthority";
     let arn = wanted.authority.as_str();
     Ok(match wanted.signing_algorithm {
         SigningAlgorithm::Sha256WithEcdsa => Signing::Sha256Withecdsa,
@@ -190,15 +190,16 @@ async fn signing(client: &Client, wanted: &AcmPca, until: Instant) -> Result<Sig
         SigningAlgorithm::Sha384WithRsa => Signing::Sha384Withrsa,
         SigningAlgorithm::Sha512WithRsa => Signing::Sha512Withrsa,
         SigningAlgorithm::Auto => {
-            let described = call(OPERATION, Throttled::SentAgain, until, || {
+            let described = call(ACTION, Throttled::SentAgain, until, || {
                 let sent = client.describe_certificate_authority().certificate_authority_arn(arn).send();
-                Box::pin(async move { sent.await.map_err(|error| AwsError::of(OPERATION, arn, &error)) })
+                Box::pin(async move { sent.await.map_err(|error| AwsError::of(ACTION, arn, &error)) })
             });
             let described = described.await?;
             let authority = described.certificate_authority();
             let configuration = authority.and_then(|authority| authority.certificate_authority_configuration());
-            let key =
-                configuration.map(|configuration| configuration.key_algorithm()).ok_or_else(|| answer(OPERATION, "no key algorithm"))?;
+            let key = configuration
+                .map(|configuration| configuration.key_algorithm())
+                .ok_or_else(|| AwsError::answer(ACTION, "no key algorithm"))?;
             for_key(key).ok_or_else(|| AwsError::KeyAlgorithm { authority: arn.to_owned(), algorithm: key.as_str().to_owned() })?
         }
     })
@@ -223,14 +224,14 @@ async fn issue_certificate(
     signing: Signing,
     until: Instant,
 ) -> Result<String, AwsError> {
-    const OPERATION: &str = "IssueCertificate";
+    const ACTION: &str = "acm-pca:IssueCertificate";
     let authority = wanted.authority.as_str();
     let template = format!("arn:{}:acm-pca:::template/{}", wanted.authority.partition(), wanted.template.as_str());
     let ends = pending.ends.duration_since(SystemTime::UNIX_EPOCH).map(|ends| ends.as_secs()).unwrap_or_default();
     // Hours need an absolute end: the least that DAYS can say is one.
     let validity = Validity::builder().r#type(ValidityPeriodType::Absolute).value(i64::try_from(ends).unwrap_or(i64::MAX)).build();
-    let validity = validity.map_err(|error| answer(OPERATION, error.to_string()))?;
-    let issued = call(OPERATION, Throttled::Told, until, || {
+    let validity = validity.map_err(|error| AwsError::answer(ACTION, error.to_string()))?;
+    let issued = call(ACTION, Throttled::Told, until, || {
         let request = client
             .issue_certificate()
             .certificate_authority_arn(authority)
@@ -240,24 +241,24 @@ async fn issue_certificate(
             .validity(validity.clone())
             .idempotency_token(&pending.token);
         let sent = request.send();
-        Box::pin(async move { sent.await.map_err(|error| AwsError::of(OPERATION, authority, &error)) })
+        Box::pin(async move { sent.await.map_err(|error| AwsError::of(ACTION, authority, &error)) })
     });
-    issued.await?.certificate_arn.ok_or_else(|| answer(OPERATION, "no ARN of a certificate"))
+    issued.await?.certificate_arn.ok_or_else(|| AwsError::answer(ACTION, "no ARN of a certificate"))
 }
 
 /// Asks until the certificate is there, or until `until`; gives the certificate and its chain in PEM.
 async fn poll(client: &Client, wanted: &AcmPca, arn: &str, until: Instant) -> Result<(String, String), AwsError> {
-    const OPERATION: &str = "GetCertificate";
+    const ACTION: &str = "acm-pca:GetCertificate";
     let authority = wanted.authority.as_str();
     let (mut wait, longest) = POLL;
     loop {
-        let got = call(OPERATION, Throttled::SentAgain, until, || {
+        let got = call(ACTION, Throttled::SentAgain, until, || {
             let sent = client.get_certificate().certificate_authority_arn(authority).certificate_arn(arn).send();
-            Box::pin(async move { sent.await.map_err(|error| AwsError::of(OPERATION, arn, &error)) })
+            Box::pin(async move { sent.await.map_err(|error| AwsError::of(ACTION, arn, &error)) })
         });
         match got.await {
             Ok(got) => {
-                let certificate = got.certificate.ok_or_else(|| answer(OPERATION, "no certificate"))?;
+                let certificate = got.certificate.ok_or_else(|| AwsError::answer(ACTION, "no certificate"))?;
                 return Ok((certificate, got.certificate_chain.unwrap_or_default()));
             }
             Err(AwsError::InProgress { .. }) if Instant::now() + wait < until => {}
@@ -269,15 +270,11 @@ async fn poll(client: &Client, wanted: &AcmPca, arn: &str, until: Instant) -> Re
     }
 }
 
-fn answer(operation: &str, problem: impl Into<String>) -> AwsError {
-    AwsError::Answer { action: format!("acm-pca:{operation}"), problem: problem.into() }
-}
-
 fn elsewhere(error: AwsError) -> SourceError {
     let setback = match error {
         AwsError::InProgress { .. } => Setback::Here,
         AwsError::Throttled { .. } => Setback::Throttled,
         _ => Setback::Elsewhere,
     };
-    SourceError::Authority { error: Box::new(error), setback }
+    SourceError::Authority { reason: error.reason(), error: Box::new(error), setback }
 }

@@ -21,7 +21,7 @@ pub enum Throttled {
     Told,
 }
 
-/// Sends until there is an answer, until AWS says no for good, or until `until`; waits between with full jitter.
+/// Does an IAM action, such as `kms:Decrypt`: sends until there is an answer, until AWS says no for good, or until `until`; waits between with full jitter.
 ///
 /// # Errors
 /// The last one.
@@ -29,11 +29,12 @@ pub enum Throttled {
 /// # Cancel safety
 /// A request that is dropped may have taken effect; what `send` asks for must bear being asked for twice.
 pub async fn call<'a, T>(
-    operation: &'static str,
+    action: &'static str,
     throttled: Throttled,
     until: Instant,
     send: impl Fn() -> BoxFuture<'a, Result<T, AwsError>>,
 ) -> Result<T, AwsError> {
+    let operation = operation(action);
     let (mut ceiling, mut sent) = (FIRST_WAIT, 0);
     loop {
         sent += 1;
@@ -50,8 +51,13 @@ pub async fn call<'a, T>(
         if told || sent == REQUESTS || !error.is_transient() || Instant::now() + wait >= until {
             return Err(error);
         }
-        tracing::debug!(operation, %error, "asking AWS again");
+        tracing::debug!(action, %error, "asking AWS again");
         sleep(wait).await;
         ceiling *= 2;
     }
+}
+
+/// The name of an action without its service, by which metrics call it.
+pub fn operation(action: &'static str) -> &'static str {
+    action.split_once(':').map_or(action, |(_, operation)| operation)
 }

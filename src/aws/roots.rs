@@ -68,16 +68,16 @@ impl AuthorityRoots {
     }
 
     async fn ask(&self) -> Result<CertificateDer<'static>, AwsError> {
-        const OPERATION: &str = "GetCertificateAuthorityCertificate";
+        const ACTION: &str = "acm-pca:GetCertificateAuthorityCertificate";
         let client = self.aws.acm_pca(&self.authority).await;
         let arn = self.authority.as_str();
-        let got = call(OPERATION, Throttled::SentAgain, Instant::now() + ATTEMPT, || {
+        let got = call(ACTION, Throttled::SentAgain, Instant::now() + ATTEMPT, || {
             let sent = client.get_certificate_authority_certificate().certificate_authority_arn(arn).send();
-            Box::pin(async move { sent.await.map_err(|error| AwsError::of(OPERATION, arn, &error)) })
+            Box::pin(async move { sent.await.map_err(|error| AwsError::of(ACTION, arn, &error)) })
         });
         let got = got.await?;
         let found = root(got.certificate().unwrap_or_default(), got.certificate_chain().unwrap_or_default());
-        found.map_err(|problem| AwsError::Answer { action: format!("acm-pca:{OPERATION}"), problem })
+        found.map_err(|problem| AwsError::answer(ACTION, problem))
     }
 
     fn known(&self) -> MutexGuard<'_, Option<Known>> {

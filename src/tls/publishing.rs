@@ -68,11 +68,19 @@ impl Publishing {
         let issued = self.issued.borrow_and_update().clone();
         let bundles = self.bundles.borrow_and_update().clone();
         if let (Some(issued), Some(bundles)) = (issued, bundles) {
-            let generation = self.publisher.generation().saturating_add(1);
+            let generation = self.generation(&issued, &bundles);
             let state = TlsState::build(generation, &self.settings, &issued, bundles, Arc::clone(&self.clock))?;
             self.publisher.publish(state);
             self.readiness.ready(CONDITION);
         }
         Ok(())
+    }
+
+    /// The number of the next state: the last one's where that differs in nothing but trust that is added, so that connections to peers stay in use.
+    fn generation(&self, issued: &Issued, bundles: &Bundles) -> u64 {
+        let last = self.publisher.current();
+        let adds = |last: &TlsState| last.fingerprint == issued.leaf.fingerprint && bundles.covers(last.bundles());
+        let generation = self.publisher.generation();
+        if last.is_some_and(|last| adds(&last)) { generation } else { generation.saturating_add(1) }
     }
 }

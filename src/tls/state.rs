@@ -20,7 +20,7 @@ use tokio::sync::watch;
 /// Everything a handshake needs; immutable, replaced as a whole.
 #[derive(Debug)]
 pub struct TlsState {
-    /// Counts up with every published state: a new own certificate or new trust.
+    /// Counts up with every own certificate, and with trust that is taken away; from 1. A connection to a peer is good for requests of one generation.
     pub generation: u64,
     /// The end of our own certificate's validity.
     pub not_after: SystemTime,

@@ -356,6 +356,14 @@ async fn a_new_state_is_published_for_each_certificate_and_each_bundle() {
     certificates.send_replace(Some(Arc::new(issued(SERVER, &ca.issue(SERVER)))));
     publishing.publish().unwrap();
     assert_eq!(publisher.current().unwrap().generation, 2);
+    let other = TestCa::new("b.example");
+    for (trusted, generation) in [(bundles(&[&ca, &other]), 2), (bundles(&[&ca]), 3), (bundles(&[&ca]), 3)] {
+        trust.send_replace(Some(trusted));
+        publishing.publish().unwrap();
+        let state = publisher.current().unwrap();
+        assert_eq!((state.generation, publisher.generation()), (generation, generation));
+        assert!(Arc::ptr_eq(state.bundles(), trust.borrow().as_ref().unwrap()), "added trust is in force as well");
+    }
 }
 
 /// A listener of our own that hand-shakes with whatever `shown` has in force, as many times as it is asked, and tells of what it refused.

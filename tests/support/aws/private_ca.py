@@ -119,7 +119,7 @@ def issue(ca, csr_pem, template, signing, validity):
         raise Refusal("InvalidArgsException", f"unknown template {template}")
     if ("ECDSA" in signing) != isinstance(ca.key, ec.EllipticCurvePrivateKey):
         raise Refusal("InvalidArgsException", "the signing algorithm is not of the family of the authority's key")
-    begin = dt.datetime.now(dt.timezone.utc)
+    begin = chaos.now()
     end = end_of(validity, begin)
     bound(ca, is_root, begin, end)
     certificate = build(ca, name, csr.subject, csr.public_key(), wanted_names(csr), (begin - SET_BACK, end), signing)
@@ -204,7 +204,7 @@ def given(ca, certificate, chain):
         return certificate, chain
     leaf = x509.load_pem_x509_certificate(certificate)
     key = ec.generate_private_key(ec.SECP256R1()).public_key() if fault == "other_key" else leaf.public_key()
-    now = dt.datetime.now(dt.timezone.utc)
+    now = chaos.now()
     end = now - dt.timedelta(seconds=5) if fault == "expired" else leaf.not_valid_after_utc
     names = leaf.extensions.get_extension_for_oid(ExtensionOID.SUBJECT_ALTERNATIVE_NAME)
     signing = ca.certificate_authority_configuration["SigningAlgorithm"]
