@@ -3,6 +3,7 @@
 //! Anybody on the way can put a list of their own making in place of the issuer's, or an old one of the issuer's in place of the new one. So such a list replaces
 //! another one only once its signature was seen to be its issuer's, and never one that is newer than itself.
 
+use aws_lc_rs::digest::{SHA256, digest};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use webpki::VerifiedPath;
@@ -25,15 +26,23 @@ pub enum Way {
 #[derive(Debug)]
 pub(super) struct Unconfirmed {
     confirmed: AtomicBool,
-    /// The list's DER until then.
-    der: Mutex<Option<Vec<u8>>>,
+    pending: Mutex<Option<Pending>>,
+}
+
+/// What is kept until then.
+#[derive(Debug)]
+struct Pending {
+    /// The list.
+    der: Vec<u8>,
+    /// SHA-256 of keys that it is not signed with: looking takes as long as hashing all of it, and each handshake may come with the same key.
+    strangers: Vec<Vec<u8>>,
 }
 
 impl Unconfirmed {
     /// What the operator put there is taken as it is.
     pub(super) fn new(way: Way, der: &[u8]) -> Self {
-        let der = (way == Way::Network).then(|| der.to_vec());
-        Self { confirmed: AtomicBool::new(der.is_none()), der: Mutex::new(der) }
+        let pending = (way == Way::Network).then(|| Pending { der: der.to_vec(), strangers: Vec::new() });
+        Self { confirmed: AtomicBool::new(pending.is_none()), pending: Mutex::new(pending) }
     }
 
     /// By one atomic load.
@@ -49,11 +58,27 @@ impl Unconfirmed {
         if path.anchor().subject.as_ref() == name {
             keys.push(path.anchor().subject_public_key_info.to_vec());
         }
-        let mut der = self.der.lock().unwrap_or_else(PoisonError::into_inner);
-        if der.as_ref().is_some_and(|list| keys.iter().any(|key| is_signed_by(list, key).unwrap_or(false))) {
-            *der = None;
+        let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
+        if pending.as_mut().is_some_and(|pending| keys.iter().any(|key| pending.is_signed_with(key))) {
+            *pending = None;
             self.confirmed.store(true, Ordering::Release);
         }
+    }
+}
+
+impl Pending {
+    fn is_signed_with(&mut self, key: &[u8]) -> bool {
+        /// Authorities of one name below our roots; of more, none is asked again and again.
+        const STRANGERS: usize = 16;
+        let digest = digest(&SHA256, key).as_ref().to_vec();
+        if self.strangers.contains(&digest) || self.strangers.len() >= STRANGERS {
+            return false;
+        }
+        let signed = is_signed_by(&self.der, key).unwrap_or(false);
+        if !signed {
+            self.strangers.push(digest);
+        }
+        signed
     }
 }
 

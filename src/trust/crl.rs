@@ -151,14 +151,25 @@ impl Crls {
     /// Verifies `chain`, leaf first, with `verify`, asking the lists as the mode says.
     pub(super) fn ask<'c>(
         &self,
-        chain: impl Iterator<Item = &'c [u8]>,
+        chain: impl Iterator<Item = &'c [u8]> + Clone,
         verify: impl Fn(Option<RevocationOptions<'_>>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let unconfirmed = self.unconfirmed().count();
+        let verdict = self.judge(chain.clone(), &verify);
+        // The path told that a list is good which was asked last, behind one that it replaces.
+        if verdict.is_ok() && self.unconfirmed().count() != unconfirmed { self.judge(chain, &verify) } else { verdict }
+    }
+
+    fn judge<'c>(
+        &self,
+        chain: impl Iterator<Item = &'c [u8]>,
+        verify: &impl Fn(Option<RevocationOptions<'_>>) -> Result<(), Error>,
     ) -> Result<(), Error> {
         match self.mode {
             CrlMode::Off => verify(None),
-            CrlMode::Require => self.strict(chain, &verify),
-            CrlMode::BestEffort => match self.strict(chain, &verify) {
-                Err(error) if is_unknown(&error) => self.lenient(&verify),
+            CrlMode::Require => self.strict(chain, verify),
+            CrlMode::BestEffort => match self.strict(chain, verify) {
+                Err(error) if is_unknown(&error) => self.lenient(verify),
                 verdict => verdict,
             },
         }
@@ -166,9 +177,18 @@ impl Crls {
 
     /// Tells lists that came over a network whose signature they bear, once a chain was verified that has their issuer in it.
     pub(super) fn confirm(&self, path: &VerifiedPath<'_>) {
-        for list in self.lists.iter().filter(|list| !list.is_confirmed()) {
+        for list in self.unconfirmed() {
             list.unconfirmed.confirm(list.list.issuer(), path);
         }
+    }
+
+    fn unconfirmed(&self) -> impl Iterator<Item = &Arc<Crl>> {
+        self.lists.iter().filter(|list| !list.is_confirmed())
+    }
+
+    /// Those whose issuer's signature was seen first: what somebody on the way made up costs no look while there is a good one.
+    fn in_order(&self) -> impl Iterator<Item = &Arc<Crl>> {
+        self.lists.iter().filter(|list| list.is_confirmed()).chain(self.unconfirmed())
     }
 
     /// Every certificate of the chain below the root must be on a list that is signed by its issuer and not past its time, and not revoked there.
@@ -197,11 +217,11 @@ impl Crls {
     /// distribution point, for which the library would take any one partition for the whole (RFC 5280, section 6.3.3, b 2 i).
     fn speaking_for<'c>(&self, chain: impl Iterator<Item = &'c [u8]>) -> (Vec<&List>, Vec<&List>) {
         if !self.lists.iter().any(|list| list.is_partition()) {
-            return (self.lists.iter().map(|list| &list.list).collect(), Vec::new());
+            return (self.in_order().map(|list| &list.list).collect(), Vec::new());
         }
         let unassigned: Vec<Vec<u8>> = chain.filter_map(issuer_without_distribution_point).collect();
         let speaks = |list: &&Arc<Crl>| !list.is_partition() || !unassigned.iter().any(|issuer| issuer == list.list.issuer());
-        let (speaking, others): (Vec<&Arc<Crl>>, Vec<&Arc<Crl>>) = self.lists.iter().partition(speaks);
+        let (speaking, others): (Vec<&Arc<Crl>>, Vec<&Arc<Crl>>) = self.in_order().partition(speaks);
         (speaking.into_iter().map(|list| &list.list).collect(), others.into_iter().map(|list| &list.list).collect())
     }
 

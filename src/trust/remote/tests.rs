@@ -1,6 +1,6 @@
 use super::*;
 use crate::runtime::clock::SystemClock;
-use crate::testing::pki::{CrlOptions, TestCa};
+use crate::testing::pki::{CrlOptions, TestCa, TestCert};
 use crate::trust::{Bundle, Bundles, CrlMode, Crls, DenyList, DevelopmentRoots, Revocation, Usage, verify};
 use std::collections::VecDeque;
 use tokio::sync::mpsc;
@@ -47,12 +47,18 @@ async fn after(list: &RemoteList, answers: Vec<Result<Blob, FetchError>>) -> (Ve
 
 /// Has a peer of `ca` verified against what the list has.
 fn meet(ca: &TestCa, list: &RemoteList) -> Result<(), &'static str> {
+    meet_with(&bundles(ca, list), &ca.issue(ID))
+}
+
+fn bundles(ca: &TestCa, list: &RemoteList) -> Bundles {
     let revocation = Revocation::new(DenyList::default(), Crls::new(CrlMode::Require, list.lists()));
     let domain = TrustDomain::parse("d").unwrap();
     let bundle = Bundle::from_pem(&domain, "roots", ca.root_pem().as_bytes(), DevelopmentRoots::Accepted).unwrap();
-    let bundles = Bundles::new(1, [bundle.with_revocation(Arc::new(revocation))]).unwrap();
-    let cert = ca.issue(ID);
-    verify(&bundles, &cert.chain[0], &cert.chain[1..], SystemTime::now(), Usage::Client).map(|_| ()).map_err(|refused| refused.code)
+    Bundles::new(1, [bundle.with_revocation(Arc::new(revocation))]).unwrap()
+}
+
+fn meet_with(bundles: &Bundles, cert: &TestCert) -> Result<(), &'static str> {
+    verify(bundles, &cert.chain[0], &cert.chain[1..], SystemTime::now(), Usage::Client).map(|_| ()).map_err(|refused| refused.code)
 }
 
 fn numbered(ca: &TestCa, number: u64) -> Vec<u8> {
@@ -76,6 +82,18 @@ async fn a_list_of_nobody_takes_no_other_ones_place() {
     assert_eq!(after(&list, vec![gives(&numbered(&ca, 6))]).await.0, numbers(&[6, 5]));
     assert_eq!(meet(&ca, &list), Ok(()));
     assert_eq!(after(&list, vec![]).await.0, numbers(&[6]), "seen to be good, it takes the place of the one before");
+}
+
+#[tokio::test]
+async fn a_newer_list_counts_from_the_first_handshake() {
+    let (ca, list) = (TestCa::named("d", "root"), list());
+    after(&list, vec![gives(&numbered(&ca, 5))]).await;
+    assert_eq!(meet(&ca, &list), Ok(()));
+    let revoked = ca.issue(ID);
+    let newer = ca.crl_with(&[&revoked.chain[0]], &CrlOptions { number: 6, ..CrlOptions::default() }).0;
+    after(&list, vec![gives(&newer)]).await;
+    assert_eq!(meet_with(&bundles(&ca, &list), &revoked), Err("revoked"), "though nobody had seen whose list it is");
+    assert_eq!(meet_with(&bundles(&ca, &list), &ca.issue(ID)), Ok(()));
 }
 
 #[tokio::test]
