@@ -58,7 +58,8 @@
 //! | [`telemetry`] | metrics, process log | |
 //! | [`document`] | reads TOML with every problem and its place | |
 //! | [`runtime`] | shards, drain, readiness, limits, listeners, file watches, clock, who seals and who signs | `telemetry` |
-//! | [`trust`] | bundles by trust domain, the chain verifier | `identity`, `runtime`, `telemetry` |
+//! | [`fetch`] | the HTTP client of the control runtime: no proxy, no redirects, no metadata addresses | `runtime`, `telemetry` |
+//! | [`trust`] | bundles by trust domain, revocation, the chain verifier | `identity`, `runtime`, `telemetry`, `fetch` |
 //! | [`credentials`] | our own certificate: sources, schedule, renewal | `trust`, `identity`, `runtime`, `telemetry` |
 //! | [`tls`] | handshakes, and the state that they use | `credentials`, `trust`, `identity`, `runtime`, `telemetry` |
 //! | [`policy`] | the table: parser, decision, publisher | `identity`, `request`, `runtime`, `telemetry`, `document` |
@@ -96,6 +97,7 @@ pub mod cli;
 pub mod config;
 pub mod credentials;
 pub mod document;
+pub mod fetch;
 pub mod identity;
 pub mod policy;
 pub mod proxy;
