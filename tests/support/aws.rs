@@ -7,6 +7,7 @@ use super::{ALICE, Peer, Setup, Sidecar};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -24,6 +25,7 @@ pub struct Authority {
     pub arn: String,
     /// The root in PEM.
     pub root_pem: String,
+    root_arn: String,
 }
 
 impl Aws {
@@ -49,11 +51,17 @@ impl Aws {
         self.authority_like(json!({ "name": name })).await
     }
 
+    /// Makes another subordinate below the root of `authority`.
+    pub async fn authority_beside(&self, authority: &Authority, name: &str) -> Authority {
+        self.authority_like(json!({ "name": name, "root": authority.root_arn })).await
+    }
+
     /// Makes a root and a subordinate; `tests/support/aws/authority.py` says what may be wanted of it.
     pub async fn authority_like(&self, wanted: Value) -> Authority {
         let made = self.post("/_authority", wanted).await;
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        Authority { arn: text(&made["subordinate"]["arn"]), root_pem: text(&made["root"]["pem"]) }
+        let (root, below) = (&made["root"], &made["subordinate"]);
+        Authority { arn: text(&below["arn"]), root_pem: text(&root["pem"]), root_arn: text(&root["arn"]) }
     }
 
     /// Does to an authority what an operator does, such as `DISABLED`.
@@ -147,6 +155,16 @@ impl Drop for Aws {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Keeps certificates and the count of them in `dir`, sealed under a key of its own.
+pub fn keep(setup: &mut Setup, dir: &Path) {
+    let key = setup.path("sealing.key");
+    std::fs::write(&key, "7b".repeat(32)).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    for (name, path) in [("dir", dir), ("sealing_key_file", &*key)] {
+        setup.set(&format!("credentials.cache.{name}"), &format!("'{}'", path.display()));
     }
 }
 
