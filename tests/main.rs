@@ -9,6 +9,8 @@ mod app_check_rules_readiness;
 mod app_down_is_502;
 mod app_over_h2c;
 #[cfg(feature = "aws")]
+mod authority_rolls_over_without_a_drop;
+#[cfg(feature = "aws")]
 mod authority_roots_outlive_aws;
 #[cfg(feature = "aws")]
 mod aws_doctor_names_the_fix;
