@@ -97,6 +97,8 @@ mod silent_http2_peer_does_not_hold_the_drain;
 mod slow_head_times_out;
 mod spoofed_identity_headers_replaced;
 mod stalled_readers_are_cut;
+#[cfg(feature = "aws")]
+mod stock_moto_issues;
 mod support;
 #[cfg(feature = "aws")]
 mod task_credentials_reach_aws;

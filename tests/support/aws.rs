@@ -4,6 +4,7 @@
 
 use super::sidecar::blocking;
 use super::{ALICE, Peer, Setup, Sidecar};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -31,19 +32,32 @@ pub struct Authority {
 impl Aws {
     /// Starts one.
     pub async fn start() -> Self {
+        blocking(|| Self::run("double.py", &["0"]).0).await
+    }
+
+    /// Starts moto as it is, which has no knobs and counts nothing, with a root of its own.
+    pub async fn stock() -> (Self, Authority) {
         blocking(|| {
-            let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/aws");
-            let python = environment(&home);
-            let mut command = Command::new(&python);
-            // Without compiled files in the source tree.
-            command.args(["-B".as_ref(), home.join("double.py").as_os_str(), "0".as_ref()]);
-            let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-            let mut line = String::new();
-            BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-            let port = line.trim().strip_prefix("READY ").unwrap_or_else(|| panic!("the double says {line:?}")).parse().unwrap();
-            Self { child, address: SocketAddr::from(([127, 0, 0, 1], port)) }
+            let (moto, said) = Self::run("stock.py", &[]);
+            let [arn, root] = said.as_slice() else { panic!("stock moto says {said:?}") };
+            let root_pem = String::from_utf8(BASE64_STANDARD.decode(root).unwrap()).unwrap();
+            (moto, Authority { arn: arn.clone(), root_pem, root_arn: arn.clone() })
         })
         .await
+    }
+
+    /// Runs one of our scripts; gives what it says behind its port.
+    fn run(script: &str, arguments: &[&str]) -> (Self, Vec<String>) {
+        let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/aws");
+        let mut command = Command::new(environment(&home));
+        // Without compiled files in the source tree.
+        command.arg("-B").arg(home.join(script)).args(arguments);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut words = line.strip_prefix("READY ").unwrap_or_else(|| panic!("{script} says {line:?}")).split_whitespace();
+        let port = words.next().unwrap().parse().unwrap();
+        (Self { child, address: SocketAddr::from(([127, 0, 0, 1], port)) }, words.map(str::to_owned).collect())
     }
 
     /// Makes a root and a subordinate.
