@@ -149,7 +149,8 @@ impl Sidecar {
         let (trusting, renewal) = {
             let _inside = control.enter();
             let (authorities, certificates) = sources::factories(&readiness);
-            let trusting = Trusting::new(&config.trust, authorities, options.development, readiness.clone());
+            let fetcher = sources::fetcher();
+            let trusting = Trusting::new(&config.trust, authorities, fetcher, options.development, Arc::clone(&clock), readiness.clone());
             let renewal = Renewal::new(&config.credentials, certificates, trusting.bundles(), Arc::clone(&clock), readiness.clone());
             (trusting, renewal)
         };
@@ -198,8 +199,8 @@ impl Sidecar {
         let handles = admin::Handles {
             readiness: readiness.clone(),
             metrics: options.metrics,
-            status: status::reporter(&plan, &readiness, &reloader, &routing, app.clone(), Arc::clone(&bound)),
-            trust: trust_report::reporter(&plan),
+            status: status::reporter(&plan, &readiness, &reloader, &routing, app.clone(), trusting.remote_lists(), Arc::clone(&bound)),
+            trust: trust_report::reporter(&plan, trusting.remote_lists()),
             drain: Arc::new({
                 let drain = drain.clone();
                 move || drain.request()

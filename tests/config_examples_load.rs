@@ -1,11 +1,23 @@
 //! Every file in `config/` is one that `countersign check` takes, and `countersign run` too once what it names is there.
 
+use crate::support::metadata::{METADATA, Metadata, task};
 use crate::support::sidecar::{run, run_with};
 use countersign::testing::pki::TestCa;
 use std::path::{Path, PathBuf};
 
 /// What the examples take from their environment.
-const ENVIRONMENT: [(&str, &str); 2] = [("CLUSTER", "blue"), ("SERVICE", "orders")];
+const SERVICE: (&str, &str) = ("SERVICE", "orders");
+
+/// The metadata endpoint of a task, for the example that is for one.
+async fn metadata() -> Metadata {
+    Metadata::start(Some(&task("blue", "orders"))).await
+}
+
+/// A variable that says that this is a task, where the configuration asks for what the task is called.
+fn surroundings<'m>(path: &Path, metadata: &'m Metadata) -> (&'static str, &'m str) {
+    let text = std::fs::read_to_string(path).unwrap();
+    if text.contains("\nid = \"spiffe://prod.example/ecs/${ecs.") { (METADATA, &metadata.url) } else { ("NOTHING", "") }
+}
 
 fn configurations() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
@@ -45,9 +57,10 @@ fn at_home(text: &str, home: &Path) -> String {
 #[tokio::test]
 async fn each_is_well_formed_where_its_files_are_missing() {
     let home = tempfile::tempdir().unwrap();
+    let metadata = metadata().await;
     for path in configurations() {
         let arguments = ["check", "--config", path.to_str().unwrap()];
-        let (code, said) = run_with(&arguments, home.path(), &ENVIRONMENT).await;
+        let (code, said) = run_with(&arguments, home.path(), &[SERVICE, surroundings(&path, &metadata)]).await;
         assert_eq!(code, 1, "{}: {said}", path.display());
         for line in said.lines().filter(|line| !line.starts_with("warning: ")) {
             assert!(line.contains("cannot be read (No such file") || line.contains("is not set"), "{}: {line}", path.display());
@@ -57,11 +70,12 @@ async fn each_is_well_formed_where_its_files_are_missing() {
 
 #[tokio::test]
 async fn each_is_fine_where_its_files_are_there() {
-    let table = policy();
+    let (table, metadata) = (policy(), metadata().await);
     for path in configurations() {
         let home = tempfile::tempdir().unwrap();
         let text = at_home(&std::fs::read_to_string(&path).unwrap(), home.path());
-        let environment = [ENVIRONMENT[0], ENVIRONMENT[1], ("COUNTERSIGN_POLICY", table.as_str()), ("COUNTERSIGN_CONFIG", text.as_str())];
+        let environment =
+            [SERVICE, surroundings(&path, &metadata), ("COUNTERSIGN_POLICY", table.as_str()), ("COUNTERSIGN_CONFIG", text.as_str())];
         std::fs::write(home.path().join("countersign.toml"), &text).unwrap();
         for arguments in [&["check"][..], &["check", "--config", "env:COUNTERSIGN_CONFIG"], &["check", "--effective"]] {
             let (code, said) = run_with(arguments, home.path(), &environment).await;
@@ -73,11 +87,12 @@ async fn each_is_fine_where_its_files_are_there() {
 
 #[tokio::test]
 async fn a_mistake_in_any_of_them_is_found() {
+    let metadata = metadata().await;
     for path in configurations() {
         let home = tempfile::tempdir().unwrap();
         let text = at_home(&std::fs::read_to_string(&path).unwrap(), home.path());
         std::fs::write(home.path().join("countersign.toml"), format!("filee = \"x\"\n{text}")).unwrap();
-        let (code, said) = run_with(&["check"], home.path(), &ENVIRONMENT).await;
+        let (code, said) = run_with(&["check"], home.path(), &[SERVICE, surroundings(&path, &metadata)]).await;
         assert_eq!(code, 2, "{}: {said}", path.display());
         assert!(said.contains("countersign.toml:") && said.contains("filee"), "names file, line and key: {said}");
     }

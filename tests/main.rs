@@ -54,6 +54,7 @@ mod http2_header_blocks;
 mod http2_messages;
 mod http2_streams;
 mod iam_policies_allow_what_is_called;
+mod identity_comes_from_the_surroundings;
 mod in_flight_limits_shed;
 #[cfg(feature = "aws")]
 mod issuing_budget_stops_loudly;
@@ -81,6 +82,7 @@ mod peer_refuses_us;
 mod policy_reload_reaches_open_connections;
 mod pool_never_crosses_identity;
 mod pooled_connections_are_replaced;
+mod post_quantum_groups_can_be_required;
 mod rapid_reset_is_bounded;
 mod readers_that_stop_stop_nobody_else;
 mod records_are_complete;
@@ -90,6 +92,7 @@ mod reload_is_named;
 mod removed_roots_cut_connections;
 mod renewal_keeps_in_flight;
 mod requests_at_random_are_decided;
+mod revocation_lists_come_from_servers;
 mod revoked_certificates_are_refused;
 #[cfg(feature = "aws")]
 mod signatures_of_kms_are_verified;

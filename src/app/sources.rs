@@ -6,15 +6,16 @@ use crate::credentials::dev::DevSource;
 use crate::credentials::{self, FilePair};
 #[cfg(feature = "aws")]
 use crate::credentials::{Cache, Issuing, SealingKey};
+use crate::fetch::Fetcher;
 use crate::runtime::readiness::Readiness;
 #[cfg(feature = "aws")]
 use crate::runtime::sealer::{KeyFile, Sealer};
 use crate::trust::{self, DEVELOPMENT_ROOT_FILE, DevelopmentRoots, FileSource, TrustSource};
-#[cfg(feature = "aws")]
 use crate::upstream::Resolver;
 use std::path::PathBuf;
+use std::sync::Arc;
 #[cfg(feature = "aws")]
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
 /// What makes the sources of roots, and of our own certificate.
 pub fn factories(readiness: &Readiness) -> (trust::Factory, credentials::Factory) {
@@ -53,6 +54,15 @@ pub fn factories(readiness: &Readiness) -> (trust::Factory, credentials::Factory
         }
     });
     (roots, certificates)
+}
+
+/// What fetches documents from elsewhere; it finds names as upstreams do.
+pub fn fetcher() -> Fetcher {
+    let resolver = Arc::new(Resolver::new(super::system()));
+    Fetcher::new(Arc::new(move |name: String| {
+        let resolver = Arc::clone(&resolver);
+        Box::pin(async move { resolver.ask(&name).await.map(|answer| answer.addresses).map_err(|error| error.to_string()) })
+    }))
 }
 
 /// Who keeps the key that a kept certificate is sealed under.

@@ -1,10 +1,11 @@
 //! What `countersign status` shows, and the figures that nobody counts on the request path.
 
-use super::{Addresses, AppWatch, Reloader, Routing};
+use super::{Addresses, AppWatch, Reloader, Routing, trust_report};
 use crate::audit::Journal;
 use crate::proxy::Plan;
 use crate::runtime::readiness::Readiness;
 use crate::telemetry::metrics::{buffered_bytes, in_flight};
+use crate::trust::RemoteLists;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
@@ -17,6 +18,7 @@ pub fn reporter(
     reloader: &Arc<Reloader>,
     routing: &Arc<Routing>,
     app: AppWatch,
+    remote_lists: RemoteLists,
     bound: Arc<OnceLock<Addresses>>,
 ) -> Arc<dyn Fn() -> Value + Send + Sync> {
     let (plan, readiness, reloader, routing) = (Arc::clone(plan), readiness.clone(), Arc::clone(reloader), Arc::clone(routing));
@@ -48,6 +50,7 @@ pub fn reporter(
             "metrics": addresses.metrics.map(|address| address.to_string()),
             "certificate": certificate,
             "policy": table,
+            "revocation_lists": trust_report::lists(&plan, &remote_lists),
             "app": app.status(),
             "upstreams": routing.status(),
             "connections": { "inbound": count(&live.inbound_connections), "outbound": count(&live.outbound_connections) },

@@ -1,6 +1,6 @@
 //! The record: what the request's thread fills in, by value and by reference count, and nothing formatted.
 
-use crate::identity::PeerIdentity;
+use crate::identity::{Group, PeerIdentity};
 use crate::policy::{Caller, Facts, TableFacts, Verdict};
 use crate::request::CanonicalRequest;
 use std::net::SocketAddr;
@@ -62,6 +62,8 @@ pub struct Outcome {
     pub total_us: u64,
     /// Why it was cut or failed, such as `app_unreachable`, `peer_identity_mismatch`, `client_closed`, `body_idle`; `None` when it ended well.
     pub close_reason: Option<&'static str>,
+    /// Outbound: the key exchange group of the connection to the peer; `None` when there was none.
+    pub group: Option<Group>,
     /// Which of its two records this is, for a request recorded twice.
     pub phase: Option<Phase>,
 }

@@ -4,7 +4,7 @@ use super::entry::{Aggregate, Entry, Event, Gap, Key, Span, What};
 use super::json::{Line, key};
 use super::time::{Stamps, whole_second};
 use super::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, TrustEvent};
-use crate::identity::{Channel, PeerIdentity};
+use crate::identity::{Channel, Group, PeerIdentity};
 use crate::policy::{Caller, Looked, Rendered, RuleFacts, TableFacts};
 use crate::request::Framing;
 use std::collections::BTreeMap;
@@ -181,7 +181,7 @@ fn render_channel(line: &mut Line<'_>, channel: &Channel) {
     line.open(key!("tls"));
     line.label(key!("version"), channel.version);
     line.label(key!("cipher"), channel.cipher);
-    line.label(key!("group"), channel.group);
+    line.optional(key!("group"), channel.group.map(Group::as_str));
     line.optional(key!("alpn"), Some(channel.alpn).filter(|alpn| !alpn.is_empty()));
     line.optional(key!("sni"), channel.sni.as_deref());
     line.close();
@@ -247,6 +247,12 @@ fn render_outcome(line: &mut Line<'_>, decide_ns: u32, outcome: &Outcome) {
     line.number(key!("bytes_in"), outcome.bytes_in);
     line.number(key!("bytes_out"), outcome.bytes_out);
     line.number(key!("decide_ns"), u64::from(decide_ns));
+    if let Some(group) = outcome.group {
+        // The caller is the app, without TLS: this is the channel to the peer.
+        line.open(key!("tls"));
+        line.label(key!("group"), group.as_str());
+        line.close();
+    }
     if let Some(upstream_us) = outcome.upstream_us {
         line.number(key!("upstream_us"), upstream_us);
     }

@@ -29,8 +29,13 @@ pub(super) fn caller(id: &str) -> Arc<Caller> {
         not_after: UNIX_EPOCH + Duration::from_secs(3_600),
         not_before: UNIX_EPOCH,
     };
-    let channel =
-        Channel { version: "1.3", cipher: "TLS13_AES_128_GCM_SHA256", group: "X25519MLKEM768", alpn: "h2", sni: Some("orders".into()) };
+    let channel = Channel {
+        version: "1.3",
+        cipher: "TLS13_AES_128_GCM_SHA256",
+        group: Some(crate::identity::Group::X25519MlKem768),
+        alpn: "h2",
+        sni: Some("orders".into()),
+    };
     let source = SocketAddr::from(([0, 0, 0, 0, 0, 0xffff, 0x0a00, 0x0001], 40_000));
     Arc::new(Caller::new(Some(Arc::new(identity)), source, 8_443, Some(channel)))
 }

@@ -8,7 +8,7 @@ use crate::identity::SpiffeId;
 use crate::policy::{self, LoadError};
 use crate::trust::{
     self, BadLine, Bundle, Bundles, Crl, Crls, DEVELOPMENT_ROOT_FILE, DenyList, DevelopmentRoots, MAX_CRL_BYTES, Revocation, TrustError,
-    certificates,
+    Way, certificates,
 };
 use crate::upstream::Protocol;
 use rustls::pki_types::pem::PemObject as _;
@@ -87,8 +87,13 @@ impl Referenced {
             None => DenyList::default(),
         };
         let mut lists = Vec::new();
-        for path in &settings.crls {
-            lists.extend(self.crls(&format!("trust[{index}].revocation.crl"), path)?);
+        for source in &settings.crls {
+            match source {
+                trust::CrlSource::File(path) => lists.extend(self.crls(&format!("trust[{index}].revocation.crl"), path)?),
+                // What a server would say is not asked here, and so nobody can be judged.
+                trust::CrlSource::Url(_) if settings.crl_mode == trust::CrlMode::Require => return None,
+                trust::CrlSource::Url(_) => {}
+            }
         }
         Some(Arc::new(Revocation::new(deny, Crls::new(settings.crl_mode, lists))))
     }
@@ -97,7 +102,7 @@ impl Referenced {
         let bytes = self.bytes_up_to(MAX_CRL_BYTES, key, path)?;
         let file = path.display().to_string();
         let instead = "give a file with CRLs in DER or PEM and nothing else";
-        Crl::read(&bytes).map_err(|error| self.malformed.push(problem(key, &file, &error.to_string(), instead))).ok()
+        Crl::read(&file, Way::File, &bytes).map_err(|error| self.malformed.push(problem(key, &file, &error.to_string(), instead))).ok()
     }
 
     fn deny_list(&mut self, key: &str, settings: &trust::Settings, path: &Path) -> Option<DenyList> {

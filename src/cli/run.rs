@@ -27,6 +27,8 @@ pub struct Args {
 /// It cannot be started; nothing is left running.
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let development = DevelopmentRoots::here(args.allow_development_roots);
+    // First: who counts before there is a recorder counts in vain for ever, and the check verifies our own chain.
+    let metrics = metrics::install()?;
     let loaded = match check::usable(&args.source.config, development) {
         // What is pending is said by whoever waits for it.
         Ok((loaded, _)) => loaded,
@@ -38,8 +40,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         tracing::warn!("{warning}");
     }
     process::prepare(loaded.config.limits.connections);
-    let options =
-        Options { development, tap: None, source: Some(args.source.config.clone()), log: Some(log), metrics: metrics::install()? };
+    let options = Options { development, tap: None, source: Some(args.source.config.clone()), log: Some(log), metrics };
     let sidecar = match Sidecar::start(loaded, options) {
         Ok(sidecar) => sidecar,
         Err(StartError::Unusable(problems)) => return Ok(check::unusable(&problems.into_vec())),

@@ -59,8 +59,36 @@ fn readable(status: &Value) -> String {
     for upstream in status["upstreams"].as_array().into_iter().flatten() {
         line("upstream", upstream_line(upstream));
     }
+    for list in status["revocation_lists"].as_array().into_iter().flatten() {
+        line("crl", crl_line(list));
+    }
     line("health", show(&status["health"]));
     line("process", format!("{}, version {}, {} shards", show(&status["pid"]), show(&status["version"]), show(&status["shards"])));
+    text
+}
+
+/// Where a revocation list comes from, whose it is, and how old.
+pub(super) fn crl_line(list: &Value) -> String {
+    let mut text = format!("{}: ", show(&list["from"]));
+    // Writing into a String cannot fail.
+    let _ = match list["issuer"].as_str() {
+        None => write!(text, "NOT THERE"),
+        Some(_) => {
+            let number = list["number"].as_str().map(|number| format!(", number {number}")).unwrap_or_default();
+            write!(text, "{}{number}, of {}, next {}", show(&list["issuer"]), show(&list["this_update"]), show(&list["next_update"]))
+        }
+    };
+    match list["age_s"].as_u64() {
+        Some(age) => drop(write!(text, ", fetched {age} s ago")),
+        None if list["issuer"].is_null() => text.push_str(", never fetched"),
+        None => {}
+    }
+    if list["confirmed"] == Value::Bool(false) {
+        text.push_str(", signature not seen yet");
+    }
+    if list["problem"].is_string() {
+        let _ = write!(text, ", now: {}", show(&list["problem"]));
+    }
     text
 }
 

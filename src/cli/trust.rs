@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use super::control::Document;
-use super::status::show;
+use super::status::{crl_line, show};
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -35,7 +35,13 @@ fn readable(report: &Value) -> String {
             side(&mut text, direction, &root[direction]);
         }
     }
-    if text.is_empty() { "no trust bundle is in force yet\n".into() } else { text }
+    if text.is_empty() {
+        text.push_str("no trust bundle is in force yet\n");
+    }
+    for list in report["revocation_lists"].as_array().into_iter().flatten() {
+        let _ = writeln!(text, "{}  crl {}", show(&list["domain"]), crl_line(list));
+    }
+    text
 }
 
 fn side(text: &mut String, direction: &str, side: &Value) {
@@ -77,6 +83,19 @@ mod tests {
              and 5 more peers\n  \
              outbound  nobody\n"
         );
-        assert_eq!(readable(&json!({ "roots": [] })), "no trust bundle is in force yet\n");
+        let lists = json!([
+            { "domain": "d", "from": "/etc/a.crl", "issuer": "CN=a", "number": "7", "confirmed": true,
+              "this_update": "2027-01-01T00:00:00Z", "next_update": "2027-01-08T00:00:00Z", "age_s": null, "problem": null },
+            { "domain": "d", "from": "http://c/b.crl", "issuer": "CN=b", "number": null, "confirmed": false,
+              "this_update": "2027-01-01T00:00:00Z", "next_update": "2027-01-08T00:00:00Z", "age_s": 7, "problem": null },
+            { "domain": "d", "from": "http://c/c.crl", "age_s": null, "problem": "the server answers 404" },
+        ]);
+        assert_eq!(
+            readable(&json!({ "roots": [], "revocation_lists": lists })),
+            "no trust bundle is in force yet\n\
+             d  crl /etc/a.crl: CN=a, number 7, of 2027-01-01T00:00:00Z, next 2027-01-08T00:00:00Z\n\
+             d  crl http://c/b.crl: CN=b, of 2027-01-01T00:00:00Z, next 2027-01-08T00:00:00Z, fetched 7 s ago, signature not seen yet\n\
+             d  crl http://c/c.crl: NOT THERE, never fetched, now: the server answers 404\n"
+        );
     }
 }

@@ -3,7 +3,7 @@
 use super::schedule::Life;
 use crate::identity::SpiffeId;
 use crate::identity::x509::{Leaf, LeafError, UriError};
-use crate::trust::{Bundles, RefusedPeer, Usage, verify};
+use crate::trust::{Bundles, REVOCATION_UNKNOWN, RefusedPeer, Usage, verify};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use std::sync::Arc;
@@ -93,15 +93,18 @@ impl Issued {
         Ok(Self { id: id.clone(), certified: Arc::new(certified), issued_at, leaf })
     }
 
-    /// Whether peers that trust `bundles` accept it, as a server and as a client.
+    /// Whether peers that trust `bundles` accept it, as a server and as a client. Where no revocation list can tell, that is for each of them to know: a
+    /// list that is late must not cost us a certificate, which another one would not replace.
     ///
     /// # Errors
     /// Why they would not.
     pub fn judge(&self, bundles: &Bundles, now: SystemTime) -> Result<(), Arc<RefusedPeer>> {
-        if let Some((leaf, intermediates)) = self.chain().split_first() {
-            for usage in [Usage::Server, Usage::Client] {
-                verify(bundles, leaf, intermediates, now, usage)?;
-            }
+        let Some((leaf, intermediates)) = self.chain().split_first() else { return Ok(()) };
+        for usage in [Usage::Server, Usage::Client] {
+            match verify(bundles, leaf, intermediates, now, usage) {
+                Err(refused) if refused.code == REVOCATION_UNKNOWN => verify(&bundles.without_crls(), leaf, intermediates, now, usage),
+                verdict => verdict,
+            }?;
         }
         Ok(())
     }

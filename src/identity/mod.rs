@@ -5,7 +5,7 @@ pub mod pattern;
 mod spiffe;
 pub mod x509;
 
-pub use channel::Channel;
+pub use channel::{Channel, Group};
 pub use spiffe::{SpiffeId, SpiffeIdError, TrustDomain};
 
 use std::fmt;

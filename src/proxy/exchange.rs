@@ -5,6 +5,7 @@ use super::buffers::{self, SEND_BUFFER};
 use super::downstream::Begun;
 use super::grpc::{self, Speech};
 use crate::audit::{Decision, Phase};
+use crate::identity::Group;
 use crate::runtime::limits::Timeouts;
 use http::HeaderMap;
 use hyper::body::Incoming;
@@ -222,6 +223,13 @@ impl Exchange {
     /// Whether the whole request was handed on.
     pub fn is_uploaded(&self) -> bool {
         self.upload_done.get() != 0
+    }
+
+    /// The request goes to a peer whose connection has this key exchange group.
+    pub fn reaches(&self, group: Option<Group>) {
+        if let Some(decision) = self.decision.borrow_mut().as_mut() {
+            decision.outcome.group = group;
+        }
     }
 
     /// The response head came from the other side and goes to the client.

@@ -129,6 +129,7 @@ pub async fn to_peer(
             }
             Err(ended) => return Err((ended, guard)),
         };
+        guard.exchange.reaches(lease.group());
         if !lease.reused {
             shard.outbound_metrics.dials.increment(1);
             shard.outbound_metrics.handshakes_ok.increment(1);

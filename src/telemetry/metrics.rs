@@ -78,6 +78,8 @@ names! {
     counter TRUST_WITHDRAWN = "countersign_trust_withdrawn_total", (Unit::Count), "Certificates with open connections that are not trusted any more, by reason (denied_id, denied_serial, revoked, revocation_unknown, trust_revoked, expired).";
     counter REVOCATION_UNKNOWN = "countersign_revocation_unknown_total", (Unit::Count), "Peers that were accepted although no usable CRL said whether they are revoked, as `mode = best_effort` allows.";
     gauge CRL_NEXT_UPDATE = "countersign_crl_next_update_seconds", (Unit::Seconds), "Until the first CRL is past its nextUpdate; negative: since then. Absent without CRLs.";
+    counter CRL_FETCHES = "countersign_crl_fetches_total", (Unit::Count), "Questions for CRLs at URLs by result (ok, unchanged, older, unusable, unresolved, forbidden, unreachable, tls, timeout, redirect, status, malformed, too_large).";
+    gauge CRL_FETCHED = "countersign_crl_fetched_timestamp_seconds", (Unit::Seconds), "When the CRL that was fetched longest ago was fetched, in seconds since 1970; 0: one never was. Absent without URLs.";
     counter AUDIT_RECORDS = "countersign_audit_records_total", (Unit::Count), "Records written to the sink, by kind.";
     counter AUDIT_LOST = "countersign_audit_lost_total", (Unit::Count), "Records that did not reach the sink, by cause (ring_full, sink_error). Each episode leaves a gap record.";
     counter AUDIT_SAMPLED = "countersign_audit_sampled_out_total", (Unit::Count), "Plain allows left out by sampling.";
@@ -301,6 +303,16 @@ pub fn in_flight(direction: &'static str) -> Gauge {
 /// [`CRL_NEXT_UPDATE`], where there are CRLs.
 pub fn crl_next_update() -> Gauge {
     gauge!(CRL_NEXT_UPDATE)
+}
+
+/// [`CRL_FETCHED`], where CRLs come from URLs.
+pub fn crl_fetched() -> Gauge {
+    gauge!(CRL_FETCHED)
+}
+
+/// Counts a question for a CRL at a URL; `result` is a closed label.
+pub fn crl_fetch(result: &'static str) {
+    counter!(CRL_FETCHES, "result" => result).increment(1);
 }
 
 /// Counts a certificate with open connections that is not trusted any more; `reason` is a closed label.

@@ -2,9 +2,9 @@
 
 use crate::identity::x509::DEVELOPMENT_EXTENSION;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertificateSigningRequestParams, CustomExtension,
-    DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
-    NameConstraints, RevokedCertParams, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertificateSigningRequestParams, CrlDistributionPoint,
+    CrlIssuingDistributionPoint, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, NameConstraints, RevokedCertParams, SanType, SerialNumber,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::{Path, PathBuf};
@@ -39,6 +39,29 @@ pub struct LeafOptions {
     pub client: bool,
     /// The content of a subject alternative name extension of its own making, instead of `uris` and `dns_names`: (context tag, bytes).
     pub raw_names: Vec<(u8, Vec<u8>)>,
+    /// Where its issuer's revocation list is; default: it does not say.
+    pub crl_url: Option<String>,
+}
+
+/// What a revocation list says; everything has a good default.
+#[derive(Debug, Clone)]
+pub struct CrlOptions {
+    /// Its number; default: 1.
+    pub number: u64,
+    /// When it was made; default: a minute ago.
+    pub this_update: SystemTime,
+    /// When the next one is due; default: in an hour.
+    pub next_update: SystemTime,
+    /// The URL whose certificates alone it speaks for; default: it speaks for all of its issuer's.
+    pub partition: Option<String>,
+}
+
+impl Default for CrlOptions {
+    fn default() -> Self {
+        let now = SystemTime::now();
+        let (this_update, next_update) = (now - Duration::from_secs(60), now + Duration::from_secs(3_600));
+        Self { number: 1, this_update, next_update, partition: None }
+    }
 }
 
 /// What a test authority below another one says; everything has a good default.
@@ -100,6 +123,7 @@ impl LeafOptions {
             server: true,
             client: true,
             raw_names: Vec::new(),
+            crl_url: None,
         }
     }
 }
@@ -172,17 +196,25 @@ impl TestCa {
     /// The same, DER and PEM.
     pub fn crl_pem(&self, revoked: &[&CertificateDer<'_>], next_update: SystemTime) -> (Vec<u8>, String) {
         let this_update = next_update.min(SystemTime::now()) - Duration::from_secs(60);
+        self.crl_with(revoked, &CrlOptions { this_update, next_update, ..CrlOptions::default() })
+    }
+
+    /// A list that is as `options` say, DER and PEM.
+    pub fn crl_with(&self, revoked: &[&CertificateDer<'_>], options: &CrlOptions) -> (Vec<u8>, String) {
         let entry = |der: &&CertificateDer<'_>| RevokedCertParams {
             serial_number: SerialNumber::from_slice(&raw_serial(der)),
-            revocation_time: this_update.into(),
+            revocation_time: options.this_update.into(),
             reason_code: None,
             invalidity_date: None,
         };
         let params = CertificateRevocationListParams {
-            this_update: this_update.into(),
-            next_update: next_update.into(),
-            crl_number: SerialNumber::from(1_u64),
-            issuing_distribution_point: None,
+            this_update: options.this_update.into(),
+            next_update: options.next_update.into(),
+            crl_number: SerialNumber::from(options.number),
+            issuing_distribution_point: options.partition.as_ref().map(|url| CrlIssuingDistributionPoint {
+                distribution_point: CrlDistributionPoint { uris: vec![url.clone()] },
+                scope: None,
+            }),
             revoked_certs: revoked.iter().map(entry).collect(),
             key_identifier_method: KeyIdMethod::Sha256,
         };
@@ -225,6 +257,7 @@ impl TestCa {
         if options.client {
             params.extended_key_usages.push(ExtendedKeyUsagePurpose::ClientAuth);
         }
+        params.crl_distribution_points = options.crl_url.iter().map(|url| CrlDistributionPoint { uris: vec![url.clone()] }).collect();
         if options.raw_names.is_empty() {
             let uris = options.uris.iter().map(|uri| SanType::URI(uri.as_str().try_into().unwrap()));
             let names = options.dns_names.iter().map(|name| SanType::DnsName(name.as_str().try_into().unwrap()));

@@ -1,6 +1,6 @@
 //! What was negotiated, as the decision log names it.
 
-use crate::identity::Channel;
+use crate::identity::{Channel, Group};
 use rustls::{CommonState, NamedGroup, ProtocolVersion};
 
 /// The facts of a finished handshake; `sni` is the server name that the client asked for.
@@ -12,7 +12,7 @@ pub(super) fn channel(connection: &CommonState, sni: Option<&str>) -> Channel {
             _ => "",
         },
         cipher: connection.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str()).unwrap_or_default(),
-        group: connection.negotiated_key_exchange_group().map(|group| group_name(group.name())).unwrap_or_default(),
+        group: connection.negotiated_key_exchange_group().and_then(|group| named(group.name())),
         alpn: match connection.alpn_protocol() {
             Some(b"h2") => "h2",
             Some(b"http/1.1") => "http/1.1",
@@ -22,11 +22,12 @@ pub(super) fn channel(connection: &CommonState, sni: Option<&str>) -> Channel {
     }
 }
 
-fn group_name(group: NamedGroup) -> &'static str {
+/// Others are not offered.
+fn named(group: NamedGroup) -> Option<Group> {
     match group {
-        NamedGroup::X25519MLKEM768 => "X25519MLKEM768",
-        NamedGroup::X25519 => "X25519",
-        NamedGroup::secp256r1 => "P-256",
-        other => other.as_str().unwrap_or_default(),
+        NamedGroup::X25519MLKEM768 => Some(Group::X25519MlKem768),
+        NamedGroup::X25519 => Some(Group::X25519),
+        NamedGroup::secp256r1 => Some(Group::P256),
+        _ => None,
     }
 }

@@ -7,8 +7,8 @@ use super::verifier::{IDENTITY_MISMATCH, ServerVerifier, refusal};
 use crate::identity::pattern::PrincipalPattern;
 use crate::identity::{Channel, PeerIdentity};
 use crate::trust::{DENIED_ID, DENIED_SERIAL, REVOCATION_UNKNOWN, REVOKED, RefusedPeer};
-use rustls::Error;
 use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{AlertDescription as Alert, Error};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use tokio::net::TcpStream;
@@ -52,6 +52,9 @@ pub enum ConnectError {
     /// The peer refused ours (an alert during the handshake).
     #[error("the peer refused the handshake: {0:?}")]
     PeerRefusedUs(rustls::AlertDescription),
+    /// The peer and we have no version, group or cipher in common, such as a group where one that is post-quantum is required.
+    #[error("the peer and we have nothing in common: {0}")]
+    NothingInCommon(rustls::Error),
     /// The socket failed.
     #[error("the connection ended during the handshake: {0}")]
     Io(std::io::Error),
@@ -62,7 +65,7 @@ pub enum ConnectError {
 
 impl ConnectError {
     /// The stable reason: `peer_identity_mismatch`, `peer_denied`, `peer_revoked`, `peer_revocation_unknown`, `peer_certificate_refused`,
-    /// `peer_refused_us`, `peer_unreachable`, `peer_tls`.
+    /// `peer_refused_us`, `peer_nothing_in_common`, `peer_unreachable`, `peer_tls`.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::IdentityMismatch { .. } => "peer_identity_mismatch",
@@ -73,6 +76,7 @@ impl ConnectError {
                 _ => "peer_certificate_refused",
             },
             Self::PeerRefusedUs(_) => "peer_refused_us",
+            Self::NothingInCommon(_) => "peer_nothing_in_common",
             Self::Io(_) => "peer_unreachable",
             Self::Tls(_) => "peer_tls",
         }
@@ -145,6 +149,12 @@ fn failed(error: std::io::Error, expected: &ExpectedPeer) -> ConnectError {
             ConnectError::IdentityMismatch { expected: expected.0.as_str().to_owned(), refused }
         }
         (Some(refused), _) => ConnectError::Refused(refused),
+        // RFC 8446, section 6.2: no acceptable set of security parameters; no version.
+        (
+            None,
+            Error::AlertReceived(Alert::HandshakeFailure | Alert::InsufficientSecurity | Alert::ProtocolVersion)
+            | Error::PeerIncompatible(_),
+        ) => ConnectError::NothingInCommon(tls.clone()),
         (None, Error::AlertReceived(alert)) => ConnectError::PeerRefusedUs(*alert),
         (None, other) => ConnectError::Tls(other.clone()),
     }

@@ -145,7 +145,7 @@ async fn each_side_knows_the_other_and_the_channel() {
         assert_eq!(accepted.channel, connected.channel);
         assert_eq!((accepted.channel.alpn, accepted.channel.version), (alpn, "1.3"));
         assert_eq!(accepted.channel.cipher, "TLS13_AES_128_GCM_SHA256");
-        assert_eq!(accepted.channel.group, "X25519MLKEM768");
+        assert_eq!(accepted.channel.group, Some(crate::identity::Group::X25519MlKem768));
         assert_eq!(accepted.channel.sni.as_deref(), Some("server.example"));
     }
 }
@@ -257,7 +257,7 @@ async fn classical_groups_are_refused_where_post_quantum_is_required() {
     let strict = Settings { require_post_quantum: true, ..Settings::default() };
     let server = state_with(&strict, &ca, SERVER, Arc::new(SystemClock));
     let (accepted, _) = shake(&server, &state(&ca, CLIENT), Offer::Auto).await;
-    assert_eq!(accepted.unwrap().channel.group, "X25519MLKEM768");
+    assert_eq!(accepted.unwrap().channel.group, Some(crate::identity::Group::X25519MlKem768));
     let classical = Settings { groups: vec![Group::X25519, Group::P256], ..Settings::default() };
     let client = state_with(&classical, &ca, CLIENT, Arc::new(SystemClock));
     let (accepted, _) = shake(&server, &client, Offer::Auto).await;

@@ -1,6 +1,6 @@
 //! Trust bundles: the roots of each trust domain, as one immutable snapshot.
 
-use super::crl::CrlError;
+use super::crl::{CrlError, Crls};
 use super::deny::BadLine;
 use super::pem::{PemError, certificates};
 use super::revocation::Revocation;
@@ -301,6 +301,16 @@ impl Bundles {
     /// All bundles, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Bundle>> {
         self.by_domain.values()
+    }
+
+    /// The same bundles, asking no revocation list.
+    pub fn without_crls(&self) -> Self {
+        let without = |bundle: &Arc<Bundle>| {
+            let revocation = Revocation::new(bundle.revocation.deny().clone(), Crls::default());
+            Arc::new((**bundle).clone().with_revocation(Arc::new(revocation)))
+        };
+        let by_domain = self.by_domain.iter().map(|(domain, bundle)| (domain.clone(), without(bundle)));
+        Self { generation: self.generation, by_domain: by_domain.collect() }
     }
 
     /// Whether both say the same of every peer.

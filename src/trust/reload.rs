@@ -1,9 +1,13 @@
 //! Keeps the published bundles as the sources are; a bad source keeps the old ones.
 
 use super::bundle::{Bundle, Bundles, DevelopmentRoots, TrustError};
-use super::revocation::RevocationFiles;
+use super::fetching::Fetches;
+use super::remote::RemoteLists;
+use super::revocation::RevocationSources;
 use super::settings::Settings;
 use super::source::{Factory, TrustSource};
+use crate::fetch::Fetcher;
+use crate::runtime::clock::Clock;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::watch::FileWatch;
 use crate::telemetry::metrics::Process;
@@ -17,13 +21,14 @@ const CONDITION: &str = "trust";
 /// a refusal, nor the other way round.
 struct Domain {
     roots: Box<dyn TrustSource>,
-    revocation: RevocationFiles,
+    revocation: RevocationSources,
     last_roots: Option<Bundle>,
 }
 
 impl Domain {
-    fn new(settings: &Settings, factory: &Factory, development: DevelopmentRoots) -> Self {
-        Self { roots: factory(settings, development), revocation: RevocationFiles::new(settings), last_roots: None }
+    fn new(settings: &Settings, factory: &Factory, development: DevelopmentRoots, fetches: &mut Fetches) -> Self {
+        let revocation = RevocationSources::new(settings, |url| fetches.list(settings, url));
+        Self { roots: factory(settings, development), revocation, last_roots: None }
     }
 
     /// What is good now, or was last; `None` where something never was. What failed goes to `failed`.
@@ -47,6 +52,7 @@ pub struct Trusting {
     settings: watch::Sender<Vec<Settings>>,
     factory: Factory,
     development: DevelopmentRoots,
+    fetches: Fetches,
     published: watch::Sender<Option<Arc<Bundles>>>,
     trigger: Arc<Notify>,
     readiness: Readiness,
@@ -54,12 +60,27 @@ pub struct Trusting {
 }
 
 impl Trusting {
-    /// Reads from the sources that `factory` makes of the settings; not ready (`trust`) until they were loaded once.
-    pub fn new(settings: &[Settings], factory: Factory, development: DevelopmentRoots, readiness: Readiness) -> Self {
+    /// Reads from the sources that `factory` makes of the settings, and fetches revocation lists by `fetcher`; not ready (`trust`) until they were loaded
+    /// once. Fetching begins at once, inside of the control runtime.
+    pub fn new(
+        settings: &[Settings],
+        factory: Factory,
+        fetcher: Fetcher,
+        development: DevelopmentRoots,
+        clock: Arc<dyn Clock>,
+        readiness: Readiness,
+    ) -> Self {
         readiness.pending(CONDITION, "no trust bundle was loaded yet");
-        let domains = settings.iter().map(|one| Domain::new(one, &factory, development)).collect();
+        let mut fetches = Fetches::new(fetcher, clock, readiness.clone());
+        let domains = fetches.renew(|fetches| settings.iter().map(|one| Domain::new(one, &factory, development, fetches)).collect());
         let (published, settings) = (watch::Sender::new(None), watch::Sender::new(Vec::new()));
-        Self { domains, settings, factory, development, published, trigger: Arc::new(Notify::new()), readiness, complaint: None }
+        let trigger = Arc::new(Notify::new());
+        Self { domains, settings, factory, development, fetches, published, trigger, readiness, complaint: None }
+    }
+
+    /// The revocation lists that are fetched.
+    pub fn remote_lists(&self) -> RemoteLists {
+        self.fetches.lists()
     }
 
     /// The bundles in force; `None` until all sources were good once.
@@ -123,29 +144,40 @@ impl Trusting {
         Ok(())
     }
 
-    /// Loads, then again after each change of a file, each trigger, and every 30 s.
+    /// Loads, then again after each change of a file, each list that was fetched, each trigger, and every 30 s.
     ///
     /// # Cancel safety
     /// Nothing is half published when it is dropped.
     pub async fn run(mut self) {
         let mut changes = self.settings.subscribe();
         let mut watch = self.watch();
+        let arrived = self.fetches.arrived();
         loop {
             self.refuse().await;
+            self.fetches.report();
             let loaded = tokio::select! {
                 loaded = self.load() => loaded,
                 // A refusal may have come meanwhile.
                 () = watch.changed() => continue,
+                () = arrived.notified() => continue,
             };
+            self.fetches.report();
             match loaded {
                 Ok(()) => self.complaint = None,
                 Err(error) => self.complain(&error),
             }
             tokio::select! {
-                () = self.trigger.notified() => self.domains.iter().for_each(|domain| domain.roots.forget()),
+                () = self.trigger.notified() => {
+                    self.domains.iter().for_each(|domain| domain.roots.forget());
+                    self.fetches.ask();
+                }
                 () = watch.changed() => {}
+                () = arrived.notified() => {}
                 Ok(()) = changes.changed() => {
-                    self.domains = changes.borrow_and_update().iter().map(|one| Domain::new(one, &self.factory, self.development)).collect();
+                    let settings = changes.borrow_and_update().clone();
+                    let (factory, development) = (&self.factory, self.development);
+                    let make = |fetches: &mut Fetches| settings.iter().map(|one| Domain::new(one, factory, development, fetches)).collect();
+                    self.domains = self.fetches.renew(make);
                     watch = self.watch();
                 }
             }

@@ -1,9 +1,12 @@
 //! What is refused although a root vouches for it, in one trust domain.
 
 use super::bundle::TrustError;
+use super::confirm::Way;
 use super::crl::{Crl, Crls};
 use super::deny::DenyList;
-use super::settings::{CrlMode, Settings};
+use super::remote::RemoteList;
+use super::settings::{CrlMode, CrlSource, Settings};
+use crate::fetch::Url;
 use crate::identity::{Principal, TrustDomain};
 use crate::runtime::watch::read_capped;
 use std::path::PathBuf;
@@ -12,7 +15,7 @@ use std::sync::Arc;
 /// The most bytes that are read of a deny list: some ten thousand ids.
 const MAX_DENY_LIST_BYTES: u64 = 1 << 20;
 
-/// The most bytes that are read of a file of revocation lists: some two hundred thousand certificates.
+/// The most bytes that are read of a file of revocation lists, or of a server's answer: some two hundred thousand certificates.
 pub const MAX_CRL_BYTES: u64 = 8 << 20;
 
 /// The refusals of one trust domain.
@@ -49,14 +52,14 @@ impl Revocation {
     }
 }
 
-/// Where they are read from, and what each file said when it was good last.
-#[derive(Debug)]
-pub(super) struct RevocationFiles {
+/// Where they are read from, and what each said when it was good last.
+pub(super) struct RevocationSources {
     domain: TrustDomain,
     deny_list: Option<PathBuf>,
     deny: Option<DenyList>,
     mode: CrlMode,
     crls: Vec<CrlFile>,
+    remote: Vec<Arc<RemoteList>>,
 }
 
 #[derive(Debug)]
@@ -66,15 +69,23 @@ struct CrlFile {
     lists: Vec<Arc<Crl>>,
 }
 
-impl RevocationFiles {
-    pub(super) fn new(settings: &Settings) -> Self {
+impl RevocationSources {
+    /// `remote` gives the list at a URL.
+    pub(super) fn new(settings: &Settings, mut remote: impl FnMut(&Url) -> Arc<RemoteList>) -> Self {
         let deny = settings.deny_list.is_none().then(DenyList::default);
-        let crls = settings.crls.iter().map(|path| CrlFile { path: path.clone(), bytes: Vec::new(), lists: Vec::new() }).collect();
-        Self { domain: settings.domain.clone(), deny_list: settings.deny_list.clone(), deny, mode: settings.crl_mode, crls }
+        let (mut files, mut lists) = (Vec::new(), Vec::new());
+        for source in &settings.crls {
+            match source {
+                CrlSource::File(path) => files.push(CrlFile { path: path.clone(), bytes: Vec::new(), lists: Vec::new() }),
+                CrlSource::Url(url) => lists.push(remote(url)),
+            }
+        }
+        let (domain, deny_list) = (settings.domain.clone(), settings.deny_list.clone());
+        Self { domain, deny_list, deny, mode: settings.crl_mode, crls: files, remote: lists }
     }
 
-    /// Reads them as they are now; of a file that fails, what it said last. `None`: the deny list never was good. A revocation list that never was is
-    /// missing, and the mode says what that means.
+    /// Reads the files as they are now, and takes what was fetched; of a file that fails, what it said last. `None`: the deny list never was good. A
+    /// revocation list that never was is missing, and the mode says what that means.
     pub(super) async fn load(&mut self, failed: &mut Vec<TrustError>) -> Option<Arc<Revocation>> {
         if let Some(path) = &self.deny_list {
             let (domain, file) = (self.domain.clone(), path.clone());
@@ -93,6 +104,7 @@ impl RevocationFiles {
             }
             lists.extend(crl.lists.iter().cloned());
         }
+        lists.extend(self.remote.iter().flat_map(|remote| remote.lists()));
         let deny = self.deny.clone()?;
         Some(Arc::new(Revocation::new(deny, Crls::new(self.mode, lists))))
     }
@@ -110,8 +122,9 @@ impl CrlFile {
             Ok(bytes) => bytes,
             Err(error) => return Err(TrustError::Unavailable { domain, path, error }),
         };
+        let origin = path.display().to_string();
         // A large list takes a while: not on the runtime that answers health checks.
-        let read = tokio::task::spawn_blocking(move || (Crl::read(&bytes), bytes)).await;
+        let read = tokio::task::spawn_blocking(move || (Crl::read(&origin, Way::File, &bytes), bytes)).await;
         let (lists, bytes) = read.map_err(|_| TrustError::Unavailable { domain: domain.clone(), path: path.clone(), error: panicked() })?;
         self.lists = lists.map_err(|error| TrustError::Crl { domain, path, error })?;
         self.bytes = bytes;

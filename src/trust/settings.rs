@@ -2,7 +2,9 @@
 
 #[cfg(feature = "aws")]
 use super::authority::Authority;
+use crate::fetch::Url;
 use crate::identity::TrustDomain;
+use std::fmt;
 use std::path::PathBuf;
 
 /// One trust domain and where its roots come from.
@@ -18,8 +20,42 @@ pub struct Settings {
     pub deny_list: Option<PathBuf>,
     /// What is made of revocation lists.
     pub crl_mode: CrlMode,
-    /// Files with revocation lists, watched.
-    pub crls: Vec<PathBuf>,
+    /// Where revocation lists come from.
+    pub crls: Vec<CrlSource>,
+}
+
+/// Where a revocation list comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CrlSource {
+    /// A file, watched.
+    File(PathBuf),
+    /// A server, asked again before the list ends and at least once an hour. A list is signed, so plain http will do.
+    Url(Url),
+}
+
+impl CrlSource {
+    /// Reads a path or a URL.
+    ///
+    /// # Errors
+    /// What is wrong with it, as a predicate, and what to write instead.
+    pub fn parse(text: &str) -> Result<Self, (&'static str, &'static str)> {
+        match text.split_once("://") {
+            None if text.is_empty() => Err(("is empty", "write a path or a URL")),
+            None => Ok(Self::File(PathBuf::from(text))),
+            Some(("s3", _)) => Err(("is no http or https URL", "write https://<bucket>.s3.<region>.amazonaws.com/<key>")),
+            Some(_) => Url::parse(text).map(Self::Url).map_err(|what| (what, "write http://<host>/<path>, the same with https, or a path")),
+        }
+    }
+}
+
+/// As it was written.
+impl fmt::Display for CrlSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => path.display().fmt(f),
+            Self::Url(url) => f.write_str(url.as_str()),
+        }
+    }
 }
 
 /// What is made of certificate revocation lists.

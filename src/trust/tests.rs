@@ -1,5 +1,7 @@
 use super::*;
+use crate::fetch::Fetcher;
 use crate::identity::{Principal, TrustDomain};
+use crate::runtime::clock::SystemClock;
 use crate::runtime::readiness::Readiness;
 use crate::testing::pki::{LeafOptions, TestCa, TestCert};
 use std::path::{Path, PathBuf};
@@ -11,6 +13,11 @@ const ID: &str = "spiffe://a.example/sa/web";
 
 fn domain(name: &str) -> TrustDomain {
     TrustDomain::parse(name).unwrap()
+}
+
+/// Fetches nothing.
+fn nowhere() -> Fetcher {
+    Fetcher::new(Arc::new(|_| Box::pin(async { Err("no names here".into()) })))
 }
 
 fn read(ca: &TestCa, pem: &str) -> Result<Bundle, TrustError> {
@@ -114,7 +121,7 @@ fn trusting(path: &Path, readiness: &Readiness) -> Trusting {
         }
         other => panic!("{other:?}"),
     });
-    Trusting::new(&[settings], factory, DevelopmentRoots::Accepted, readiness.clone())
+    Trusting::new(&[settings], factory, nowhere(), DevelopmentRoots::Accepted, Arc::new(SystemClock), readiness.clone())
 }
 
 #[tokio::test]
@@ -180,7 +187,7 @@ async fn a_source_of_roots_that_hangs_holds_up_no_refusal() {
     };
     let roots = read(&ca, &ca.root_pem()).unwrap();
     let factory: Factory = Box::new(move |_, _| Box::new(Hanging { roots: roots.clone(), asked: AtomicUsize::new(0) }));
-    let trusting = Trusting::new(&[settings], factory, DevelopmentRoots::Accepted, Readiness::default());
+    let trusting = Trusting::new(&[settings], factory, nowhere(), DevelopmentRoots::Accepted, Arc::new(SystemClock), Readiness::default());
     let mut bundles = trusting.bundles();
     let task = tokio::spawn(trusting.run());
     for denied in 0..3 {

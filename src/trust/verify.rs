@@ -169,8 +169,12 @@ fn check_chain(
     let (now, usage) = (seconds(now), key_usage(usage));
     let algorithms = webpki::ALL_VERIFICATION_ALGS;
     let verified = EndEntityCert::try_from(end_entity).and_then(|certificate| {
-        bundle.revocation().crls().ask(|revocation| {
-            certificate.verify_for_usage(algorithms, bundle.anchors(), intermediates, now, usage, revocation, None).map(|_| ())
+        let crls = bundle.revocation().crls();
+        let chain = std::iter::once(end_entity).chain(intermediates).map(AsRef::as_ref);
+        crls.ask(chain, |revocation| {
+            let path = certificate.verify_for_usage(algorithms, bundle.anchors(), intermediates, now, usage, revocation, None)?;
+            crls.confirm(&path);
+            Ok(())
         })
     });
     verified.map_err(|error| {

@@ -169,7 +169,7 @@ impl Dialer {
         let live = self.live.admit(Usage::Server, &connected.peer, connected.chain(), tls.bundles().generation);
         let Connected { stream, peer, channel } = connected;
         let ends = peer.not_after.min(tls.not_after);
-        let vitals = Rc::default();
+        let vitals = Vitals::of(channel.group);
         let stream = Mortal::new(stream, &self.connections, ends, live, &vitals);
         if channel.alpn == "h2" {
             let retire = self.oldest().min(self.retire(ends, timeouts));

@@ -3,6 +3,7 @@
 use super::Switched;
 use super::mortal::Vitals;
 use super::pool::Pool;
+use crate::identity::Group;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -157,6 +158,11 @@ impl<B> Lease<B> {
     /// Why we ended the connection: a certificate has ended, or its peer is not trusted any more.
     pub fn cut(&self) -> Option<&'static str> {
         self.vitals().and_then(Vitals::cut)
+    }
+
+    /// The key exchange group of a peer's connection; none towards the app.
+    pub fn group(&self) -> Option<Group> {
+        self.vitals().and_then(Vitals::group)
     }
 
     fn vitals(&self) -> Option<&Vitals> {

@@ -1,5 +1,6 @@
 //! A connection to a peer: why it ended, and when we end it.
 
+use crate::identity::Group;
 use crate::tls::peer_alert;
 use crate::trust::Live;
 use std::cell::{Cell, RefCell};
@@ -20,9 +21,21 @@ pub(super) struct Vitals {
     cut: Cell<Option<&'static str>>,
     /// The task that drives it.
     waker: Cell<Option<Waker>>,
+    /// Its key exchange group; none without TLS.
+    group: Option<Group>,
 }
 
 impl Vitals {
+    /// Those of a connection whose keys were agreed on in this group.
+    pub(super) fn of(group: Option<Group>) -> Rc<Self> {
+        Rc::new(Self { group, ..Self::default() })
+    }
+
+    /// The key exchange group; none without TLS.
+    pub(super) fn group(&self) -> Option<Group> {
+        self.group
+    }
+
     /// The TLS alert with which the peer ended it.
     pub(super) fn alert(&self) -> Option<&'static str> {
         self.alert.get()

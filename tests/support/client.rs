@@ -177,7 +177,11 @@ pub fn post(path: &str, text: impl Into<Bytes>) -> Request<Full<Bytes>> {
 ///
 /// TLS 1.3 lets a client finish before the server has judged its certificate: a refusal comes with the first read.
 pub async fn tls(address: SocketAddr, cert: Option<&TestCert>, alpn: &[&str]) -> std::io::Result<TlsStream<TcpStream>> {
-    let config = tls_config(cert, alpn);
+    shake(address, tls_config(cert, alpn)).await
+}
+
+/// Shakes hands as `config` says.
+pub async fn shake(address: SocketAddr, config: ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from("orders").unwrap();
     let shake = async {
         let stream = TcpStream::connect(address).await?;
@@ -281,7 +285,12 @@ pub fn at(host: &str, path: &str) -> Request<Full<Bytes>> {
 
 /// What [`tls`] shakes hands with.
 pub fn tls_config(cert: Option<&TestCert>, alpn: &[&str]) -> ClientConfig {
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    tls_config_by(aws_lc_rs::default_provider(), cert, alpn)
+}
+
+/// The same with other groups or ciphers.
+pub fn tls_config_by(provider: CryptoProvider, cert: Option<&TestCert>, alpn: &[&str]) -> ClientConfig {
+    let provider = Arc::new(provider);
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
     let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyServer(provider)));
     let mut config = match cert {

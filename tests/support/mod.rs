@@ -18,6 +18,8 @@ pub mod expiry;
 pub mod faults;
 pub mod frames;
 pub mod grpc;
+pub mod lists;
+pub mod metadata;
 pub mod raw;
 pub mod raw_http2;
 pub mod raw_server;

@@ -153,7 +153,12 @@ impl Drop for Remote {
 
 /// What a peer that speaks for itself shakes hands with: it shows `cert` and takes every client.
 pub fn acceptor(cert: &TestCert, alpn: &[&str]) -> TlsAcceptor {
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    acceptor_by(aws_lc_rs::default_provider(), cert, alpn)
+}
+
+/// The same with other groups or ciphers.
+pub fn acceptor_by(provider: CryptoProvider, cert: &TestCert, alpn: &[&str]) -> TlsAcceptor {
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_client_cert_verifier(Arc::new(AnyClient(aws_lc_rs::default_provider())))

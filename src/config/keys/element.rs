@@ -6,7 +6,7 @@ use crate::document::{Item, Section};
 use crate::identity::pattern::PrincipalPattern;
 use crate::identity::{SpiffeId, TrustDomain};
 use crate::runtime::key_arn::KeyArn;
-use crate::trust::Authority;
+use crate::trust::{Authority, CrlSource};
 use http::HeaderName;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -235,6 +235,16 @@ impl Element for PathBuf {
 
     fn show(&self) -> String {
         self.display().to_string()
+    }
+}
+
+impl Element for CrlSource {
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        Self::parse(text).map_err(|(what, instead)| Wrong::new(format!("{text:?} {what}"), instead))
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
     }
 }
 

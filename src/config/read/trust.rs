@@ -3,7 +3,7 @@
 use super::credentials::{Issuers, Kind};
 use crate::config::keys::{DnsPattern, Element as _, Keys};
 use crate::identity::TrustDomain;
-use crate::trust::{Authority, CrlMode, Settings, Source};
+use crate::trust::{Authority, CrlMode, CrlSource, Settings, Source};
 use std::path::PathBuf;
 
 pub(super) fn read(root: &Keys<'_>, issuers: &Issuers) -> Vec<Option<Settings>> {
@@ -48,18 +48,17 @@ fn entry(keys: Keys<'_>, issuers: &Issuers) -> Option<Settings> {
     Some(Settings { domain: domain?, source, dns_names, deny_list, crl_mode, crls })
 }
 
-fn crls(keys: &Keys<'_>) -> (CrlMode, Vec<PathBuf>) {
+fn crls(keys: &Keys<'_>) -> (CrlMode, Vec<CrlSource>) {
     let mode = keys.or("mode", CrlMode::Off);
-    let crls: Vec<PathBuf> = keys.or("crl", Vec::new());
+    let crls: Vec<CrlSource> = keys.or("crl", Vec::new());
     match (mode, crls.is_empty()) {
         (CrlMode::Off, false) => keys.problem("crl", "is of no use while mode is \"off\"", "write mode = \"best_effort\" or \"require\""),
-        (CrlMode::BestEffort | CrlMode::Require, true) => {
-            keys.problem("crl", "is missing, and mode is not \"off\"", "write crl = [\"/path/to/list.crl\"], the files of the lists")
-        }
+        (CrlMode::BestEffort | CrlMode::Require, true) => keys.problem(
+            "crl",
+            "is missing, and mode is not \"off\"",
+            "write crl = [\"/path/to/list.crl\"], the paths or URLs of the lists",
+        ),
         _ => {}
-    }
-    if let Some(url) = crls.iter().find(|path| path.to_string_lossy().contains("://")) {
-        keys.problem("crl", format!("{:?} is a URL, which is not built yet", url.display().to_string()), "write the path of a file");
     }
     (mode, crls)
 }

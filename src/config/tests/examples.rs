@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 fn read(path: &Path) -> (String, Loaded) {
     let text = std::fs::read_to_string(path).unwrap();
-    let environment = Environment::fixed(&[("CLUSTER", "blue"), ("SERVICE", "orders")]);
+    let environment = Environment::fixed(&[("SERVICE", "orders")]).in_surroundings(|fact| format!("of-{fact}"));
     let loaded = parse(&path.display().to_string(), &text, &environment).unwrap_or_else(|problems| panic!("{problems}"));
     (text, loaded)
 }

@@ -102,26 +102,32 @@ fn what_is_not_built_yet_is_refused_by_name() {
         assert_eq!(load(text).unwrap_err(), [format!("{key}: is not built yet; leave it out")], "{text}");
     }
     expect(&[
-        (
-            "[[trust]]\ndomain = 'd'\n[trust.revocation]\nmode = 'require'\ncrl = ['https://a/b.crl']",
-            "trust[0].revocation.crl: \"https://a/b.crl\" is a URL, which is not built yet; write the path of a file",
-        ),
-        (
-            "[[trust]]\ndomain = 'd'\n[trust.revocation]\nmode = 'require'",
-            "trust[0].revocation.crl: is missing, and mode is not \"off\"; write crl = [\"/path/to/list.crl\"], the files of the lists",
-        ),
-        (
-            "[[trust]]\ndomain = 'd'\n[trust.revocation]\ncrl = ['a']",
-            "trust[0].revocation.crl: is of no use while mode is \"off\"; write mode = \"best_effort\" or \"require\"",
-        ),
         ("[audit]\nformat = 'ocsf'", "audit.format: \"ocsf\" is not built yet; write \"countersign\""),
         (
             "[policy]\nfile = 's3://b/p'",
             "policy.file: \"s3://b/p\": sources elsewhere are not built yet; write a path such as \"policy.toml\", or \"env:NAME\"",
         ),
+    ]);
+}
+
+#[test]
+fn what_is_wrong_with_revocation_lists_is_said() {
+    expect(&[
         (
-            "[workload]\nid = 'spiffe://d/${ecs.family}'",
-            "workload.id: cannot be expanded; ${ecs.family} is not built yet: write the value, or pass it in an environment variable",
+            "[[trust]]\ndomain = 'd'\n[trust.revocation]\nmode = 'require'",
+            "trust[0].revocation.crl: is missing, and mode is not \"off\"; write crl = [\"/path/to/list.crl\"], the paths or URLs of the lists",
+        ),
+        (
+            "[[trust]]\ndomain = 'd'\n[trust.revocation]\ncrl = ['a']",
+            "trust[0].revocation.crl: is of no use while mode is \"off\"; write mode = \"best_effort\" or \"require\"",
+        ),
+        (
+            "[[trust]]\ndomain = 'd'\n[trust.revocation]\ncrl = ['https://a/b.crl', 's3://a/b.crl']",
+            "trust[0].revocation.crl[1]: \"s3://a/b.crl\" is no http or https URL; write https://<bucket>.s3.<region>.amazonaws.com/<key>",
+        ),
+        (
+            "[[trust]]\ndomain = 'd'\n[trust.revocation]\ncrl = ['http://169.254.169.254/a.crl']",
+            "trust[0].revocation.crl[0]: \"http://169.254.169.254/a.crl\" is link-local, where metadata services are; write http://<host>/<path>, the same with https, or a path",
         ),
     ]);
 }
