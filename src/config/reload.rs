@@ -91,13 +91,12 @@ fn changes(old: &Config, new: &Config) -> Changes {
         Source::AcmPca(pca) => Some((pca.authority.clone(), pca.template.clone(), pca.signing_algorithm)),
         _ => None,
     };
-    #[cfg(not(feature = "aws"))]
-    let authority = |_: &Config| ();
     let parts = [
         (Part::Policy, old.policy != new.policy),
         (Part::Trust, old.trust != new.trust),
         (Part::Upstreams, old.upstreams != new.upstreams),
         (Part::CredentialFiles, files(old) != files(new)),
+        #[cfg(feature = "aws")]
         (Part::Authority, authority(old) != authority(new)),
         (Part::Timeouts, old.timeouts != new.timeouts),
         (Part::AuditSample, old.audit.sample != new.audit.sample),
