@@ -1,13 +1,12 @@
 //! A full disk under the decision log costs no request. It is said and counted, and once there is room the log says itself what it lacks.
 
+use crate::support::disk::{can_mount, fill};
 use crate::support::sidecar::run;
 use crate::support::{ALICE, App, BOB, Peer, Setup, Sidecar, eventually, get, within};
 use http::StatusCode;
 use serde_json::Value;
 use std::fs::{File, remove_file};
-use std::io::{ErrorKind, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use tokio::task::JoinSet;
 
 /// More requests than ring and writer hold together.
@@ -85,28 +84,6 @@ async fn a_directory_that_cannot_be_made_ends_the_start() {
     let config = setup.write_config();
     let (code, said) = run(&["run", "--config", config.to_str().unwrap()], setup.dir.path()).await;
     assert!(code != 0 && said.contains("audit"), "{code}: {said}");
-}
-
-fn can_mount() -> bool {
-    let dir = tempfile::tempdir().unwrap();
-    let mount = format!("mount -t tmpfs none '{}'", dir.path().display());
-    Command::new("unshare").args(["--mount", "sh", "-c", &mount]).status().is_ok_and(|status| status.success())
-}
-
-/// Takes every byte that is left.
-fn fill(disk: &Path) -> PathBuf {
-    let path = disk.join("filler");
-    let mut file = File::create(&path).unwrap();
-    for size in [1 << 20, 1 << 12, 1] {
-        loop {
-            match file.write(&vec![0; size]) {
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::StorageFull => break,
-                Err(error) => panic!("{error}"),
-            }
-        }
-    }
-    path
 }
 
 /// Asks until the sink's refusal is counted and said.

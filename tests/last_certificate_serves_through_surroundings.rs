@@ -1,8 +1,10 @@
 //! Whatever goes wrong between a sidecar and AWS, the last certificate serves, the cause is said in log, status and metrics, and all is well again by itself.
 
+use crate::support::aws::keep;
+use crate::support::disk::{can_mount, fill};
 use crate::support::dns::Zone;
 use crate::support::faults::Renewing;
-use crate::support::{Dns, eventually};
+use crate::support::{Dns, Setup, eventually};
 use serde_json::{Value, json};
 
 /// Two hours either way: AWS takes no signature, and nothing is issued that this clock would not take for valid.
@@ -78,4 +80,52 @@ async fn names_that_are_gone() {
         issued == rotations || issued == rotations + 1.0,
         "{issued} issued for {rotations}: what was asked for before a cut is asked for once"
     );
+}
+
+/// Where nothing can be kept, certificates rotate all the same; what is not kept is said, and is kept once there is room.
+#[tokio::test]
+async fn a_disk_that_is_full() {
+    if !can_mount() {
+        // As root this is a fault of the machine; for others there is no disk that could be filled.
+        assert!(!rustix::process::geteuid().is_root(), "root cannot mount a tmpfs here: nothing proves what a full disk does");
+        eprintln!("SKIPPED: only root can mount the disk that this test fills");
+        return;
+    }
+    let mount = |setup: &Setup| {
+        let disk = setup.path("disk");
+        std::fs::create_dir(&disk).unwrap();
+        let script = format!("mount -t tmpfs -o size=64k none '{}' && exec \"$@\"", disk.display());
+        ["unshare", "--mount", "sh", "-c", &script, "sh"].map(str::to_owned).to_vec()
+    };
+    let renewing = Renewing::start_through(mount, "40s", |_, setup| {
+        let disk = setup.path("disk");
+        keep(setup, &disk);
+    })
+    .await;
+    let sidecar = &renewing.sidecar;
+    // The disk as the process sees it.
+    let disk = sidecar.proc("root").join(renewing.setup.path("disk").strip_prefix("/").unwrap());
+    let kept = eventually("a certificate that is kept", async || std::fs::read(disk.join("certificate.sealed")).ok()).await;
+    let filler = fill(&disk);
+    sidecar.metric_reaches("countersign_certificate_cache_total", &["action=\"keep\"", "result=\"failed\""], 1.0).await;
+    sidecar.metric_reaches("countersign_issue_count_errors_total", &[], 1.0).await;
+    renewing.recovers("a rotation on a full disk").await;
+    let status = sidecar.status().await.unwrap();
+    for (note, words) in [("certificate_cache", "not kept"), ("issuing_budget", "cannot be written")] {
+        let said = status["notes"][note].as_str().unwrap_or_default();
+        assert!(said.contains(words) && said.contains("No space left on device"), "{note}: {status}");
+    }
+    assert_eq!((status["ready"].as_bool(), renewing.failures("budget").await), (Some(true), 0.0), "{status}");
+    let log = sidecar.log();
+    assert!(log.contains("is not kept") && log.contains("No space left on device"));
+    assert_eq!(std::fs::read(disk.join("certificate.sealed")).unwrap(), kept, "what was kept is whole");
+
+    std::fs::remove_file(filler).unwrap();
+    eventually("nothing left to say", async || {
+        let status = sidecar.status().await?;
+        (status["notes"]["certificate_cache"].is_null() && status["notes"]["issuing_budget"].is_null()).then_some(())
+    })
+    .await;
+    eventually("a newer certificate that is kept", async || std::fs::read(disk.join("certificate.sealed")).ok().filter(|now| *now != kept))
+        .await;
 }

@@ -9,6 +9,8 @@ mod app_check_rules_readiness;
 mod app_down_is_502;
 mod app_over_h2c;
 #[cfg(feature = "aws")]
+mod authority_rolls_over_without_a_drop;
+#[cfg(feature = "aws")]
 mod authority_roots_outlive_aws;
 #[cfg(feature = "aws")]
 mod aws_doctor_names_the_fix;
@@ -98,6 +100,8 @@ mod silent_http2_peer_does_not_hold_the_drain;
 mod slow_head_times_out;
 mod spoofed_identity_headers_replaced;
 mod stalled_readers_are_cut;
+#[cfg(feature = "aws")]
+mod stock_moto_issues;
 mod support;
 #[cfg(feature = "aws")]
 mod task_credentials_reach_aws;

@@ -39,6 +39,8 @@ pub struct Sidecar {
     lines: Arc<Mutex<Vec<Line>>>,
     /// Where peers connect.
     pub inbound: SocketAddr,
+    /// Where the app connects.
+    pub outbound: SocketAddr,
     health: SocketAddr,
     metrics: SocketAddr,
 }
@@ -59,7 +61,7 @@ impl Sidecar {
             }
         })?;
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let mut sidecar = Self { child, lines, inbound: nowhere, health: nowhere, metrics: nowhere };
+        let mut sidecar = Self { child, lines, inbound: nowhere, outbound: nowhere, health: nowhere, metrics: nowhere };
         match tokio::time::timeout(patience, sidecar.becomes_ready()).await {
             Ok(ready) => ready?,
             Err(_) => anyhow::bail!("the sidecar is not ready after {patience:?}"),
@@ -72,7 +74,9 @@ impl Sidecar {
             if let Some(serves) = self.lines().into_iter().find(|line| line.text("message").ends_with("serves")) {
                 let address =
                     |field| serves.text(field).parse::<SocketAddr>().map(here).with_context(|| format!("{field} in {:?}", serves.fields));
-                (self.inbound, self.health, self.metrics) = (address("inbound")?, address("health")?, address("metrics")?);
+                let listener = |field| if serves.text(field).is_empty() { Ok(self.inbound) } else { address(field) };
+                (self.inbound, self.outbound) = (listener("inbound")?, listener("outbound")?);
+                (self.health, self.metrics) = (address("health")?, address("metrics")?);
                 break;
             }
             self.still_runs()?;

@@ -37,6 +37,8 @@ struct Current {
 /// What a client shows and believes.
 pub struct Wallet {
     issuer: Option<(DevCa, Request)>,
+    /// Whom it believes beside its own CA.
+    roots: Vec<CertificateDer<'static>>,
     offer: Offer,
     current: RefCell<Current>,
 }
@@ -47,11 +49,23 @@ impl Wallet {
     /// # Errors
     /// The CA cannot be opened or does not issue.
     pub fn open(dir: &Path, id: &str, validity: Duration, offer: Offer) -> anyhow::Result<Rc<Self>> {
+        Self::issued(dir, id, validity, offer, Vec::new())
+    }
+
+    /// The same, which also believes the roots in a file.
+    ///
+    /// # Errors
+    /// The CA cannot be opened or does not issue, or the file is not what it should be.
+    pub fn open_believing(dir: &Path, id: &str, validity: Duration, roots: &Path) -> anyhow::Result<Rc<Self>> {
+        Self::issued(dir, id, validity, Offer::All, certificates(roots)?)
+    }
+
+    fn issued(dir: &Path, id: &str, validity: Duration, offer: Offer, roots: Vec<CertificateDer<'static>>) -> anyhow::Result<Rc<Self>> {
         let ca = DevCa::open(dir)?;
         let request =
             Request { id: SpiffeId::parse(id).map_err(|error| anyhow::anyhow!("{id}: {error}"))?, dns_names: Vec::new(), validity };
-        let current = RefCell::new(issue(&ca, &request, offer)?);
-        Ok(Rc::new(Self { issuer: Some((ca, request)), offer, current }))
+        let current = RefCell::new(issue(&ca, &request, offer, &roots)?);
+        Ok(Rc::new(Self { issuer: Some((ca, request)), roots, offer, current }))
     }
 
     /// PEM files: roots, and a chain with its key where the client shows a certificate.
@@ -59,10 +73,6 @@ impl Wallet {
     /// # Errors
     /// A file cannot be read, or is not what it should be.
     pub fn read(roots: &Path, own: Option<(&Path, &Path)>) -> anyhow::Result<Rc<Self>> {
-        let certificates = |path: &Path| -> anyhow::Result<Vec<CertificateDer<'static>>> {
-            let text = CertificateDer::pem_file_iter(path).with_context(|| path.display().to_string())?;
-            text.collect::<Result<_, _>>().with_context(|| path.display().to_string())
-        };
         let own = match own {
             Some((chain, key)) => {
                 Some((certificates(chain)?, PrivateKeyDer::from_pem_file(key).with_context(|| key.display().to_string())?))
@@ -70,7 +80,7 @@ impl Wallet {
             None => None,
         };
         let current = RefCell::new(configurations(certificates(roots)?, own, Offer::All)?);
-        Ok(Rc::new(Self { issuer: None, offer: Offer::All, current }))
+        Ok(Rc::new(Self { issuer: None, roots: Vec::new(), offer: Offer::All, current }))
     }
 
     /// What the next handshake offers, and when our certificate in it ends.
@@ -87,16 +97,21 @@ impl Wallet {
         let Some((ca, request)) = &self.issuer else { return std::future::pending().await };
         loop {
             tokio::time::sleep(request.validity / 3).await;
-            let next = issue(ca, request, self.offer)?;
+            let next = issue(ca, request, self.offer, &self.roots)?;
             self.current.replace(next);
         }
     }
 }
 
 /// The configurations with one new certificate.
-fn issue(ca: &DevCa, request: &Request, offer: Offer) -> anyhow::Result<Current> {
+fn issue(ca: &DevCa, request: &Request, offer: Offer, roots: &[CertificateDer<'static>]) -> anyhow::Result<Current> {
     let own = ca.issue(request, SystemTime::now()).context("the client's certificate")?;
-    configurations(vec![ca.root().clone()], Some(own), offer)
+    configurations(roots.iter().chain([ca.root()]).cloned().collect(), Some(own), offer)
+}
+
+fn certificates(path: &Path) -> anyhow::Result<Vec<CertificateDer<'static>>> {
+    let text = CertificateDer::pem_file_iter(path).with_context(|| path.display().to_string())?;
+    text.collect::<Result<_, _>>().with_context(|| path.display().to_string())
 }
 
 /// The configurations for HTTP/1.1 and HTTP/2.

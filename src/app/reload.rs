@@ -132,6 +132,10 @@ impl Reloader {
                 credentials.send_replace(Some(new.config.credentials.clone()));
                 return "[credentials.file]";
             }
+            Part::Authority => {
+                credentials.send_replace(Some(new.config.credentials.clone()));
+                return "[credentials.acm_pca]";
+            }
             Part::Timeouts => plan.timeouts.store(Arc::new(new.config.timeouts.clone())),
             Part::AuditSample => {
                 journal.set_sample(new.config.audit.sample);

@@ -14,6 +14,8 @@ use crate::trust::{self, DEVELOPMENT_ROOT_FILE, DevelopmentRoots, FileSource, Tr
 use crate::upstream::Resolver;
 use std::path::PathBuf;
 use std::sync::Arc;
+#[cfg(feature = "aws")]
+use std::sync::OnceLock;
 
 /// What makes the sources of roots, and of our own certificate.
 pub fn factories(readiness: &Readiness) -> (trust::Factory, credentials::Factory) {
@@ -32,6 +34,9 @@ pub fn factories(readiness: &Readiness) -> (trust::Factory, credentials::Factory
         #[cfg(feature = "aws")]
         trust::Source::AcmPca(authority) => Box::new(AuthorityRoots::new(for_roots.clone(), authority.clone(), settings, development)),
     });
+    // One for all sources that follow each other.
+    #[cfg(feature = "aws")]
+    let budget = OnceLock::<Issuing>::new();
     let certificates: credentials::Factory = Box::new(move |settings, clock, bundles| match &settings.source {
         credentials::Source::Dev { dir, validity } => Box::new(DevSource::new(settings, dir.clone(), *validity, clock)),
         credentials::Source::File { chain, key } => {
@@ -39,10 +44,13 @@ pub fn factories(readiness: &Readiness) -> (trust::Factory, credentials::Factory
         }
         #[cfg(feature = "aws")]
         credentials::Source::AcmPca(pca) => {
-            let issuing = Issuing::new(pca.ceilings, settings.id.clone(), pca.cache.as_deref(), Arc::clone(&clock), readiness.clone());
+            let is_first = budget.get().is_none();
+            let new = || Issuing::new(pca.ceilings, settings.id.clone(), pca.cache.as_deref(), Arc::clone(&clock), readiness.clone());
+            let issuing = budget.get_or_init(new).clone();
             let cache = pca.cache.as_deref().zip(pca.sealing_key.as_ref());
             let cache = cache.map(|(dir, key)| Cache::new(dir, sealer(&for_certificates, key), settings, readiness.clone()));
-            Box::new(AcmPcaSource::new(for_certificates.clone(), settings, pca.clone(), issuing, cache, clock, bundles))
+            let source = AcmPcaSource::new(for_certificates.clone(), settings, pca.clone(), issuing, cache, clock, bundles);
+            Box::new(if is_first { source } else { source.anew() })
         }
     });
     (roots, certificates)

@@ -71,6 +71,11 @@ impl AcmPcaSource {
         }
     }
 
+    /// Does not look for a certificate that was kept: it was issued for other settings.
+    pub fn anew(self) -> Self {
+        Self { recalled: true, ..self }
+    }
+
     /// Goes on where the last attempt stopped.
     async fn issue(&mut self) -> Result<Issued, SourceError> {
         // Nothing is paid for that cannot be judged.

@@ -70,6 +70,15 @@ impl Aws {
         base.to_builder().region(region).build()
     }
 
+    /// A way over an HTTP client of a test's own, with credentials that are worth nothing.
+    #[cfg(test)]
+    pub(super) async fn over(http: SharedHttpClient) -> Self {
+        let aws = Self { http, base: Arc::default() };
+        let credentials = aws_sdk_acmpca::config::Credentials::new("test", "test", None, None, "test");
+        let base = aws.loader(Region::from_static("eu-west-1")).credentials_provider(credentials).load().await;
+        Self { base: Arc::new(OnceCell::new_with(Some(base))), ..aws }
+    }
+
     fn loader(&self, region: Region) -> ConfigLoader {
         let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).operation_timeout(OPERATION);
         aws_config::defaults(BehaviorVersion::latest())

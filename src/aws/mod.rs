@@ -6,6 +6,8 @@ mod chain;
 mod client;
 pub mod doctor;
 mod error;
+#[cfg(all(test, feature = "testing"))]
+mod hours_tests;
 mod kms;
 mod pending;
 mod remedy;

@@ -16,6 +16,8 @@ pub enum Part {
     Upstreams,
     /// The paths of `[credentials.file]`.
     CredentialFiles,
+    /// `authority`, `template` and `signing_algorithm` of `[credentials.acm_pca]`.
+    Authority,
     /// `[timeouts]`.
     Timeouts,
     /// `[audit] sample`.
@@ -60,7 +62,14 @@ pub fn compare(old: &Loaded, new: &Loaded) -> Result<Changes, Problems> {
 
 fn is_reloadable(key: &str) -> bool {
     let sections = ["policy.", "trust[", "upstream[", "credentials.file.", "timeouts."];
-    sections.iter().any(|section| key.starts_with(section)) || ["audit.sample", "log.level"].contains(&key)
+    let keys = [
+        "audit.sample",
+        "log.level",
+        "credentials.acm_pca.authority",
+        "credentials.acm_pca.template",
+        "credentials.acm_pca.signing_algorithm",
+    ];
+    sections.iter().any(|section| key.starts_with(section)) || keys.contains(&key)
 }
 
 fn refusal(file: &str, before: &Entry, entry: &Entry) -> Problem {
@@ -77,11 +86,18 @@ fn changes(old: &Config, new: &Config) -> Changes {
         Source::File { chain, key } => Some((chain.clone(), key.clone())),
         _ => None,
     };
+    #[cfg(feature = "aws")]
+    let authority = |config: &Config| match &config.credentials.source {
+        Source::AcmPca(pca) => Some((pca.authority.clone(), pca.template.clone(), pca.signing_algorithm)),
+        _ => None,
+    };
     let parts = [
         (Part::Policy, old.policy != new.policy),
         (Part::Trust, old.trust != new.trust),
         (Part::Upstreams, old.upstreams != new.upstreams),
         (Part::CredentialFiles, files(old) != files(new)),
+        #[cfg(feature = "aws")]
+        (Part::Authority, authority(old) != authority(new)),
         (Part::Timeouts, old.timeouts != new.timeouts),
         (Part::AuditSample, old.audit.sample != new.audit.sample),
         (Part::LogLevel, old.log.level != new.log.level),

@@ -9,7 +9,7 @@ use crate::runtime::watch::read_capped;
 use crate::telemetry::metrics::{self, Process};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What readiness calls a count that is not kept.
@@ -21,7 +21,8 @@ const FILE: &str = "issues";
 /// The most bytes that are read of it: what a day's ceiling can be fits.
 const MAX_FILE_BYTES: u64 = 4 << 20;
 
-/// Asked by a source before each request to a CA that is paid for.
+/// Asked by a source before each request to a CA that is paid for. Clones share one budget: a source that takes another's place does not begin anew.
+#[derive(Clone)]
 pub struct Issuing {
     ceilings: Ceilings,
     id: SpiffeId,
@@ -30,32 +31,27 @@ pub struct Issuing {
     clock: Arc<dyn Clock>,
     readiness: Readiness,
     /// `None` until the first request: then the file is read.
-    budget: Option<Budget>,
+    budget: Arc<Mutex<Option<Budget>>>,
 }
 
 impl Issuing {
     /// The budget of the workload `id`, kept in `dir`, which belongs to this sidecar alone.
     pub fn new(ceilings: Ceilings, id: SpiffeId, dir: Option<&Path>, clock: Arc<dyn Clock>, readiness: Readiness) -> Self {
-        Self { ceilings, id, file: dir.map(|dir| dir.join(FILE)), clock, readiness, budget: None }
+        Self { ceilings, id, file: dir.map(|dir| dir.join(FILE)), clock, readiness, budget: Arc::default() }
     }
 
     /// Takes one issue, see [`Budget::take`]; it is on disk when this returns, so that a process that dies while it asks has spent it.
     ///
     /// # Errors
     /// A ceiling is reached: nothing may be asked for.
-    pub async fn take(&mut self) -> Result<(), Exhausted> {
+    pub async fn take(&self) -> Result<(), Exhausted> {
         let now = self.clock.now();
-        let budget = match &mut self.budget {
-            Some(budget) => budget,
-            None => {
-                let before = match &self.file {
-                    Some(file) => before(file, &self.id, self.ceilings, now).await,
-                    None => Vec::new(),
-                };
-                self.budget.insert(Budget::new(self.ceilings, before))
-            }
+        let begins = self.budget().is_none();
+        let before = match &self.file {
+            Some(file) if begins => before(file, &self.id, self.ceilings, now).await,
+            _ => Vec::new(),
         };
-        let taken = budget.take(now);
+        let taken = self.budget().get_or_insert_with(|| Budget::new(self.ceilings, before)).take(now);
         Process::handles().issuing_stopped.set(if taken.is_err() { 1.0 } else { 0.0 });
         taken?;
         self.keep().await;
@@ -63,18 +59,22 @@ impl Issuing {
     }
 
     /// The CA has issued what was taken.
-    pub async fn issued(&mut self) {
+    pub async fn issued(&self) {
         Process::handles().issues.increment(1);
-        if let Some(budget) = &mut self.budget {
+        if let Some(budget) = self.budget().as_mut() {
             budget.spent(self.clock.now());
         }
         self.keep().await;
     }
 
+    fn budget(&self) -> MutexGuard<'_, Option<Budget>> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Writes the count. A disk that does not take it is told of and stops nothing: what this process issues is still counted.
     async fn keep(&self) {
-        let (Some(file), Some(budget)) = (self.file.clone(), &self.budget) else { return };
-        let text = text(&self.id, budget);
+        let Some(file) = self.file.clone() else { return };
+        let Some(text) = self.budget().as_ref().map(|budget| text(&self.id, budget)) else { return };
         let shown = file.display().to_string();
         let written = tokio::task::spawn_blocking(move || {
             if let Some(dir) = file.parent() {

@@ -29,7 +29,7 @@ pub struct Renewal {
     standing: Standing,
     trigger: Arc<Notify>,
     attempts: Attempts,
-    /// From the start to the first attempt: up to this.
+    /// From the start, or from other settings, to the first attempt: up to this.
     spread: Duration,
 }
 
@@ -59,7 +59,7 @@ impl Renewal {
         self.standing.published.subscribe()
     }
 
-    /// Takes other files, of a reloaded configuration; a bad pair leaves the old certificate in force.
+    /// Takes other files or another authority, of a reloaded configuration; the old certificate stays in force until there is a new one.
     pub fn settings(&self) -> watch::Sender<Option<Settings>> {
         self.settings.clone()
     }
@@ -89,8 +89,10 @@ impl Renewal {
                 Ok(()) = changes.changed() => {
                     if let (Some(settings), Some((factory, bundles))) = (changes.borrow_and_update().as_ref(), &self.making) {
                         self.source = factory(settings, Arc::clone(&self.clock), bundles.clone());
+                        self.spread = settings.source.start_spread();
                     }
-                    due = Due::NOW;
+                    // A fleet may be told at once.
+                    due = Due::After(Instant::now() + Attempts::first(self.spread, fastrand::f64()));
                 }
             }
         }

@@ -2,9 +2,9 @@
 
 use crate::identity::x509::DEVELOPMENT_EXTENSION;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint, CrlIssuingDistributionPoint,
-    CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer, KeyIdMethod, KeyPair,
-    KeyUsagePurpose, NameConstraints, RevokedCertParams, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertificateSigningRequestParams, CrlDistributionPoint,
+    CrlIssuingDistributionPoint, CustomExtension, DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree, IsCa, Issuer,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, NameConstraints, RevokedCertParams, SanType, SerialNumber,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::path::{Path, PathBuf};
@@ -268,6 +268,17 @@ impl TestCa {
         let leaf = params.signed_by(&key, &self.issuer).unwrap();
         let chain: Vec<_> = std::iter::once(leaf.der().clone()).chain(self.above.iter().cloned()).collect();
         TestCert { chain_pem: pem(&chain), chain, key_der: key.serialize_der(), key_pem: key.serialize_pem() }
+    }
+
+    /// Issues what a request in PEM asks for, for servers and clients; the leaf alone, in PEM.
+    pub fn sign(&self, request_pem: &str, not_before: SystemTime, not_after: SystemTime) -> String {
+        let mut request = CertificateSigningRequestParams::from_pem(request_pem).unwrap();
+        request.params.not_before = not_before.into();
+        request.params.not_after = not_after.into();
+        request.params.is_ca = IsCa::ExplicitNoCa;
+        request.params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        request.params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        request.signed_by(&self.issuer).unwrap().pem()
     }
 
     /// Writes the root to `dir/name` as PEM.

@@ -4,9 +4,11 @@
 
 use super::sidecar::blocking;
 use super::{ALICE, Peer, Setup, Sidecar};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -24,24 +26,38 @@ pub struct Authority {
     pub arn: String,
     /// The root in PEM.
     pub root_pem: String,
+    root_arn: String,
 }
 
 impl Aws {
     /// Starts one.
     pub async fn start() -> Self {
+        blocking(|| Self::run("double.py", &["0"]).0).await
+    }
+
+    /// Starts moto as it is, which has no knobs and counts nothing, with a root of its own.
+    pub async fn stock() -> (Self, Authority) {
         blocking(|| {
-            let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/aws");
-            let python = environment(&home);
-            let mut command = Command::new(&python);
-            // Without compiled files in the source tree.
-            command.args(["-B".as_ref(), home.join("double.py").as_os_str(), "0".as_ref()]);
-            let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-            let mut line = String::new();
-            BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-            let port = line.trim().strip_prefix("READY ").unwrap_or_else(|| panic!("the double says {line:?}")).parse().unwrap();
-            Self { child, address: SocketAddr::from(([127, 0, 0, 1], port)) }
+            let (moto, said) = Self::run("stock.py", &[]);
+            let [arn, root] = said.as_slice() else { panic!("stock moto says {said:?}") };
+            let root_pem = String::from_utf8(BASE64_STANDARD.decode(root).unwrap()).unwrap();
+            (moto, Authority { arn: arn.clone(), root_pem, root_arn: arn.clone() })
         })
         .await
+    }
+
+    /// Runs one of our scripts; gives what it says behind its port.
+    fn run(script: &str, arguments: &[&str]) -> (Self, Vec<String>) {
+        let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/aws");
+        let mut command = Command::new(environment(&home));
+        // Without compiled files in the source tree.
+        command.arg("-B").arg(home.join(script)).args(arguments);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut words = line.strip_prefix("READY ").unwrap_or_else(|| panic!("{script} says {line:?}")).split_whitespace();
+        let port = words.next().unwrap().parse().unwrap();
+        (Self { child, address: SocketAddr::from(([127, 0, 0, 1], port)) }, words.map(str::to_owned).collect())
     }
 
     /// Makes a root and a subordinate.
@@ -49,11 +65,17 @@ impl Aws {
         self.authority_like(json!({ "name": name })).await
     }
 
+    /// Makes another subordinate below the root of `authority`.
+    pub async fn authority_beside(&self, authority: &Authority, name: &str) -> Authority {
+        self.authority_like(json!({ "name": name, "root": authority.root_arn })).await
+    }
+
     /// Makes a root and a subordinate; `tests/support/aws/authority.py` says what may be wanted of it.
     pub async fn authority_like(&self, wanted: Value) -> Authority {
         let made = self.post("/_authority", wanted).await;
         let text = |value: &Value| value.as_str().unwrap().to_owned();
-        Authority { arn: text(&made["subordinate"]["arn"]), root_pem: text(&made["root"]["pem"]) }
+        let (root, below) = (&made["root"], &made["subordinate"]);
+        Authority { arn: text(&below["arn"]), root_pem: text(&root["pem"]), root_arn: text(&root["arn"]) }
     }
 
     /// Does to an authority what an operator does, such as `DISABLED`.
@@ -152,6 +174,16 @@ impl Drop for Aws {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Keeps certificates and the count of them in `dir`, sealed under a key of its own.
+pub fn keep(setup: &mut Setup, dir: &Path) {
+    let key = setup.path("sealing.key");
+    std::fs::write(&key, "7b".repeat(32)).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+    for (name, path) in [("dir", dir), ("sealing_key_file", &*key)] {
+        setup.set(&format!("credentials.cache.{name}"), &format!("'{}'", path.display()));
     }
 }
 

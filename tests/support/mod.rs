@@ -11,6 +11,7 @@ pub mod bystander;
 pub mod client;
 pub mod conformance;
 pub mod curl;
+pub mod disk;
 pub mod dns;
 pub mod expiry;
 #[cfg(feature = "aws")]

@@ -47,7 +47,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 async fn processes_share_one_budget() {
     let host = Host::new();
     for process in 0..3 {
-        let mut issuing = host.process(ID);
+        let issuing = host.process(ID);
         issuing.take().await.unwrap();
         // The second one dies before it knows what became of its request.
         if process != 1 {
@@ -66,7 +66,7 @@ async fn processes_share_one_budget() {
 async fn without_a_directory_each_process_counts_for_itself() {
     for _ in 0..2 {
         let host = Host::new();
-        let mut issuing = Issuing { file: None, ..host.process(ID) };
+        let issuing = Issuing { file: None, ..host.process(ID) };
         for _ in 0..CEILINGS.per_hour {
             issuing.take().await.unwrap();
             issuing.issued().await;
@@ -74,6 +74,17 @@ async fn without_a_directory_each_process_counts_for_itself() {
         assert!(issuing.take().await.is_err());
         assert!(!host.file().exists());
     }
+}
+
+#[tokio::test]
+async fn who_takes_another_source_goes_on_with_its_budget() {
+    let host = Host::new();
+    let first = Issuing { file: None, ..host.process(ID) };
+    for issuing in [first.clone(), first.clone(), first.clone()] {
+        issuing.take().await.unwrap();
+        issuing.issued().await;
+    }
+    assert!(first.take().await.is_err());
 }
 
 #[tokio::test]
@@ -90,7 +101,7 @@ async fn what_cannot_be_read_counts_as_an_hour_from_its_last_change() {
         let stop = host.process(ID).take().await.unwrap_err();
         assert_eq!(stop.until, written + HOUR, "{text:.40}");
         host.clock.go_on(HOUR / 2);
-        let mut issuing = host.process(ID);
+        let issuing = host.process(ID);
         issuing.take().await.unwrap();
         issuing.issued().await;
         // It is whole again, and counts what was issued.
@@ -103,7 +114,7 @@ async fn what_cannot_be_read_counts_as_an_hour_from_its_last_change() {
 async fn a_count_that_cannot_be_written_is_told_of_and_stops_nothing() {
     let host = Host::new();
     std::fs::write(host.dir.path().join("cache"), "a file where the directory should be").unwrap();
-    let mut issuing = host.process(ID);
+    let issuing = host.process(ID);
     issuing.take().await.unwrap();
     issuing.issued().await;
     assert!(host.readiness.notes()[0].1.contains("cannot be written"), "{:?}", host.readiness.notes());
