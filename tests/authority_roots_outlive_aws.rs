@@ -1,8 +1,8 @@
 //! The root above an authority stays while AWS does not give it; a reload asks for it again, and costs no certificate.
 
 use crate::support::aws::Aws;
-use crate::support::setup::DOMAIN;
-use crate::support::{App, Peer, Setup, policy};
+use crate::support::setup::{DOMAIN, replace};
+use crate::support::{App, Peer, Setup, eventually, policy};
 use countersign::testing::pki::TestCa;
 use rustix::process::Signal;
 use serde_json::json;
@@ -42,4 +42,32 @@ async fn over_reloads() {
     sidecar.metric_reaches("countersign_aws_calls_total", &labels, 2.0).await;
     assert_eq!(aws.calls("GetCertificateAuthorityCertificate").await, asked + 1);
     assert_eq!(aws.issued().await, 1, "a reload costs no certificate");
+}
+
+/// What changes beside does not make a question that is under way be asked anew.
+#[tokio::test]
+async fn over_changes_beside() {
+    let (aws, app, mut setup) = (Aws::start().await, App::start().await, Setup::new());
+    let authority = aws.authority("roots").await;
+    aws.certify(&mut setup, &authority, "1h");
+    let denied = setup.path("denied");
+    std::fs::write(&denied, "").unwrap();
+    setup
+        .without_tables()
+        .table("trust", &format!("domain = '{DOMAIN}'\nsource = 'acm-pca'\nrevocation.deny_list = '{}'", denied.display()));
+    let sidecar = setup.start(&app).await;
+    let operation = "GetCertificateAuthorityCertificate";
+    let asked = aws.calls(operation).await;
+
+    aws.turn(json!({ "hang": { operation: true } })).await;
+    sidecar.signal(Signal::HUP);
+    eventually("a question", async || (aws.calls(operation).await > asked).then_some(())).await;
+    for (count, list) in [(2.0, "aa\n"), (3.0, "aa\nbb\n"), (4.0, "cc\n")] {
+        replace(&denied, list);
+        sidecar.metric_reaches("countersign_trust_reloads_total", &["result=\"ok\""], count).await;
+    }
+    aws.turn(json!({ "hang": {} })).await;
+    let labels = [format!("operation=\"{operation}\""), "result=\"ok\"".to_owned()];
+    sidecar.metric_reaches("countersign_aws_calls_total", &[&labels[0], &labels[1]], 2.0).await;
+    assert_eq!(aws.calls(operation).await, asked + 1);
 }

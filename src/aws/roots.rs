@@ -29,7 +29,11 @@ pub struct AuthorityRoots {
     dns_names: Vec<String>,
     development: DevelopmentRoots,
     known: Mutex<Option<Known>>,
+    asking: tokio::sync::Mutex<Option<Question>>,
 }
+
+/// A question under way: whoever asks again meanwhile gets its answer.
+type Question = BoxFuture<'static, Result<CertificateDer<'static>, AwsError>>;
 
 #[derive(Clone)]
 struct Known {
@@ -41,7 +45,8 @@ impl AuthorityRoots {
     /// Speaks for the trust domain of `settings` with the root above `authority`.
     pub fn new(aws: Aws, authority: Authority, settings: &Settings, development: DevelopmentRoots) -> Self {
         let (domain, dns_names) = (settings.domain.clone(), settings.dns_names.clone());
-        Self { aws, authority, domain, dns_names, development, known: Mutex::default() }
+        let (known, asking) = (Mutex::default(), tokio::sync::Mutex::default());
+        Self { aws, authority, domain, dns_names, development, known, asking }
     }
 
     async fn read(&self) -> Result<Bundle, TrustError> {
@@ -67,22 +72,31 @@ impl AuthorityRoots {
         Ok(root)
     }
 
+    /// Goes on with the question that somebody began and did not wait for: a file beside may change at any moment.
     async fn ask(&self) -> Result<CertificateDer<'static>, AwsError> {
-        const ACTION: &str = "acm-pca:GetCertificateAuthorityCertificate";
-        let client = self.aws.acm_pca(&self.authority).await;
-        let arn = self.authority.as_str();
-        let got = call(ACTION, Throttled::SentAgain, Instant::now() + ATTEMPT, || {
-            let sent = client.get_certificate_authority_certificate().certificate_authority_arn(arn).send();
-            Box::pin(async move { sent.await.map_err(|error| AwsError::of(ACTION, arn, &error)) })
-        });
-        let got = got.await?;
-        let found = root(got.certificate().unwrap_or_default(), got.certificate_chain().unwrap_or_default());
-        found.map_err(|problem| AwsError::answer(ACTION, problem))
+        let mut asking = self.asking.lock().await;
+        let question = asking.get_or_insert_with(|| Box::pin(ask(self.aws.clone(), self.authority.clone())));
+        let answer = question.as_mut().await;
+        *asking = None;
+        answer
     }
 
     fn known(&self) -> MutexGuard<'_, Option<Known>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+async fn ask(aws: Aws, authority: Authority) -> Result<CertificateDer<'static>, AwsError> {
+    const ACTION: &str = "acm-pca:GetCertificateAuthorityCertificate";
+    let client = aws.acm_pca(&authority).await;
+    let arn = authority.as_str();
+    let got = call(ACTION, Throttled::SentAgain, Instant::now() + ATTEMPT, || {
+        let sent = client.get_certificate_authority_certificate().certificate_authority_arn(arn).send();
+        Box::pin(async move { sent.await.map_err(|error| AwsError::of(ACTION, arn, &error)) })
+    });
+    let got = got.await?;
+    let found = root(got.certificate().unwrap_or_default(), got.certificate_chain().unwrap_or_default());
+    found.map_err(|problem| AwsError::answer(ACTION, problem))
 }
 
 impl TrustSource for AuthorityRoots {
