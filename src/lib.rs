@@ -57,7 +57,7 @@
 //! | [`request`] | the canonical request, reserved names; pure | |
 //! | [`telemetry`] | metrics, process log | |
 //! | [`document`] | reads TOML with every problem and its place | |
-//! | [`runtime`] | shards, drain, readiness, limits, listeners, file watches, clock | `telemetry` |
+//! | [`runtime`] | shards, drain, readiness, limits, listeners, file watches, clock, who seals and who signs | `telemetry` |
 //! | [`fetch`] | the HTTP client of the control runtime: no proxy, no redirects, no metadata addresses | `runtime`, `telemetry` |
 //! | [`trust`] | bundles by trust domain, revocation, the chain verifier | `identity`, `runtime`, `telemetry`, `fetch` |
 //! | [`credentials`] | our own certificate: sources, schedule, renewal | `trust`, `identity`, `runtime`, `telemetry` |
@@ -66,7 +66,7 @@
 //! | [`audit`] | the decision log: rings, writer, sinks | `policy`, `identity`, `request`, `runtime`, `telemetry` |
 //! | [`upstream`] | where to: routes, pools, dialling | `tls`, `identity`, `request`, `runtime`, `telemetry` |
 //! | [`proxy`] | the request's way, both directions | `upstream`, `tls`, `trust`, `policy`, `audit`, `identity`, `request`, `runtime`, `telemetry` |
-//! | `aws` | what asks AWS: our certificate from a private CA, the root above it; behind the feature of that name | `credentials`, `trust`, `telemetry` |
+//! | `aws` | what asks AWS: our certificate from a private CA, the root above it, keys of KMS that seal and sign; behind the feature of that name | `credentials`, `trust`, `identity`, `runtime`, `telemetry` |
 //! | [`config`] | text to typed settings, all problems at once | each room's settings |
 //! | [`admin`] | health and metrics ports, control socket and its client | `runtime`, `telemetry` |
 //! | [`app`] | the only wiring: starts, reloads and ends a sidecar | all |

@@ -1,6 +1,6 @@
 //! The policies in `deploy/iam` allow what the sidecar asks of AWS, on one resource, and nothing else.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -55,4 +55,98 @@ fn of_the_private_ca() {
     assert_eq!((allowed, denied), (called("acm-pca"), 1));
     let page = read("docs/aws.md");
     assert!(called("acm-pca").iter().all(|action| page.contains(&format!("`{action}`"))));
+}
+
+/// What is asked of IAM: an action, on a resource, with what conditions look at.
+type Request<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
+
+/// As IAM evaluates statements, as far as these go: what is denied is denied, and the rest needs an allowance.
+fn allows(policies: &[&Value], (action, resource, context): Request<'_>) -> bool {
+    let named = |statement: &Value, name: &str, value: &str| {
+        let is = |pattern: &String| pattern == "*" || pattern == value;
+        match (statement.get(name), statement.get(format!("Not{name}"))) {
+            (Some(listed), None) => strings(listed).iter().any(is),
+            (None, Some(listed)) => !strings(listed).iter().any(is),
+            _ => panic!("{statement}"),
+        }
+    };
+    let holds = |statement: &Value| {
+        let operators = statement.get("Condition").and_then(Value::as_object).into_iter().flatten();
+        let tests = operators.flat_map(|(operator, tests)| tests.as_object().unwrap().iter().map(move |test| (operator.as_str(), test)));
+        tests.into_iter().all(|(operator, (key, value))| {
+            let equals = context.iter().any(|(known, is)| known == key && Some(*is) == value.as_str());
+            match operator {
+                "StringEquals" => equals,
+                "StringNotEquals" => !equals,
+                _ => panic!("{operator}"),
+            }
+        })
+    };
+    let matching = |effect: &str| {
+        let statements = policies.iter().flat_map(|policy| policy["Statement"].as_array().unwrap());
+        let mut of_effect = statements.filter(|statement| statement["Effect"] == effect);
+        of_effect.any(|statement| named(statement, "Action", action) && named(statement, "Resource", resource) && holds(statement))
+    };
+    matching("Allow") && !matching("Deny")
+}
+
+#[test]
+fn of_keys() {
+    const SEALING: &str = "arn:aws:kms:REGION:ACCOUNT:key/SEALING_KEY";
+    const SIGNING: &str = "arn:aws:kms:REGION:ACCOUNT:key/SIGNING_KEY";
+    const POLICY: &str = "arn:aws:kms:REGION:ACCOUNT:key/POLICY_KEY";
+    const OURS: &[(&str, &str)] =
+        &[("kms:EncryptionContext:workload", "spiffe://TRUST_DOMAIN/WORKLOAD"), ("kms:EncryptionContext:purpose", "certificate")];
+    const OTHER_WORKLOAD: &[(&str, &str)] = &[("kms:EncryptionContext:workload", "spiffe://TRUST_DOMAIN/OTHER"), OURS[1]];
+    const OTHER_PURPOSE: &[(&str, &str)] = &[OURS[0], ("kms:EncryptionContext:purpose", "policy")];
+    const DIGEST: &[(&str, &str)] = &[("kms:MessageType", "DIGEST"), ("kms:SigningAlgorithm", "ECDSA_SHA_256")];
+    const RAW: &[(&str, &str)] = &[("kms:MessageType", "RAW"), DIGEST[1]];
+
+    let [sealer, signer] = ["sealer", "signer"].map(|name| read(&format!("deploy/iam/kms-{name}.json")));
+    let [sealer, signer]: [Value; 2] = [sealer, signer].map(|text| serde_json::from_str(&text).unwrap());
+    let both = [&sealer, &signer];
+    for request in [
+        ("kms:GenerateDataKey", SEALING, OURS),
+        ("kms:Decrypt", SEALING, OURS),
+        ("kms:Sign", SIGNING, DIGEST),
+        ("kms:GetPublicKey", SIGNING, &[]),
+    ] {
+        assert!(allows(&both, request), "{request:?}");
+    }
+    // Also where another policy of the role allows everything.
+    let everything = json!({ "Statement": [{ "Effect": "Allow", "Action": "*", "Resource": "*" }] });
+    let denied: [Request<'_>; 15] = [
+        ("kms:Decrypt", SEALING, OTHER_WORKLOAD),
+        ("kms:Decrypt", SEALING, OTHER_PURPOSE),
+        ("kms:Decrypt", SEALING, &[]),
+        ("kms:GenerateDataKey", SEALING, OTHER_WORKLOAD),
+        ("kms:Encrypt", SEALING, OURS),
+        ("kms:ReEncryptFrom", SEALING, OURS),
+        ("kms:CreateGrant", SEALING, &[]),
+        ("kms:Sign", SEALING, DIGEST),
+        ("kms:Decrypt", SIGNING, OURS),
+        ("kms:CreateGrant", SIGNING, &[]),
+        ("kms:ScheduleKeyDeletion", SIGNING, &[]),
+        ("kms:Sign", SIGNING, RAW),
+        ("kms:Sign", POLICY, DIGEST),
+        ("kms:Sign", POLICY, RAW),
+        ("kms:Sign", "arn:aws:kms:REGION:ACCOUNT:key/ANOTHER", &[]),
+    ];
+    for request in denied {
+        assert!(!allows(&[&sealer, &signer, &everything], request), "{request:?}");
+    }
+    for request in [("kms:Decrypt", POLICY, OURS), ("kms:Sign", SIGNING, &DIGEST[..1]), ("kms:DescribeKey", SEALING, &[])] {
+        assert!(!allows(&both, request), "{request:?}");
+    }
+
+    // What is allowed is what the code asks for, with the names that it gives.
+    let statements = both.iter().flat_map(|policy| policy["Statement"].as_array().unwrap());
+    let allowed = statements.filter(|statement| statement["Effect"] == "Allow").flat_map(|statement| strings(&statement["Action"]));
+    assert_eq!(allowed.collect::<BTreeSet<_>>(), called("kms"));
+    let code = sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src/aws"));
+    for (name, _) in OURS {
+        assert!(code.contains(&format!("(\"{}\".to_owned(), context.", name.rsplit(':').next().unwrap())), "{name}");
+    }
+    let page = read("docs/aws.md");
+    assert!(called("kms").iter().all(|action| page.contains(&format!("`{action}`"))));
 }

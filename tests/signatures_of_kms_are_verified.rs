@@ -100,7 +100,7 @@ async fn a_key_that_is_away_is_told_of_and_comes_back() {
     for (code, words) in [
         ("AccessDeniedException", "the role may not kms:Sign on"),
         ("ThrottlingException", "AWS throttles kms:Sign"),
-        ("KMSInternalException", "AWS refuses kms:Sign"),
+        ("KMSInternalException", "AWS fails at kms:Sign"),
     ] {
         aws.turn(json!({ "refuse": { "Sign": { "name": code, "times": 1_000 } } })).await;
         let error = signer.sign(&sha256()).await.unwrap_err().to_string();

@@ -21,12 +21,12 @@ pub use signer::KmsSigner;
 const LIMIT: Duration = Duration::from_secs(5);
 
 /// One key, and the way to it.
-struct Key {
+struct KmsKey {
     aws: Aws,
     arn: KeyArn,
 }
 
-impl Key {
+impl KmsKey {
     /// Asks within [`LIMIT`].
     async fn ask<'a, T>(&self, action: &'static str, send: impl Fn(&Client) -> BoxFuture<'a, Result<T, AwsError>>) -> Result<T, AwsError> {
         let asked = async {

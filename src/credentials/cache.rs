@@ -151,15 +151,20 @@ impl File {
         }
         let stored = self.store(text, number).await;
         metrics::certificate_cached("keep", if stored.is_ok() { "ok" } else { "failed" });
+        if !self.is_latest(number) {
+            return true;
+        }
         match stored {
-            _ if !self.is_latest(number) => return true,
-            Ok(()) => self.readiness.unnote(CONDITION),
-            Err(ref error) => {
+            Ok(()) => {
+                self.readiness.unnote(CONDITION);
+                true
+            }
+            Err(error) => {
                 tracing::error!(file = %self.path.display(), %error, "the certificate is not kept: a restart has another one issued");
                 self.readiness.note(CONDITION, format!("the certificate is not kept: {error}"));
+                false
             }
         }
-        stored.is_ok()
     }
 
     /// What was kept before stays where it cannot be sealed or written; so does what is to be kept instead of this.

@@ -41,7 +41,7 @@ pub struct DataKey {
     pub wrapped: Vec<u8>,
 }
 
-/// Makes data keys and opens wrapped ones, each for one [`Context`] alone.
+/// Makes data keys and opens wrapped ones, each for one [`Context`] alone. An answer, or an error, is there within seconds: a start waits for it.
 pub trait Sealer: Send + Sync {
     /// Its name in sealed files and messages, such as `kms`.
     fn name(&self) -> &'static str;

@@ -1,10 +1,10 @@
 //! Data keys from KMS: made and wrapped there, used here, and unwrapped there alone.
 
-use super::Key;
+use super::KmsKey;
 use crate::aws::client::Aws;
 use crate::aws::error::AwsError;
 use crate::runtime::key_arn::KeyArn;
-use crate::runtime::sealer::{Context, DataKey, KEY_BYTES, Key as DataKeyBytes, SealError, Sealer, Sealing};
+use crate::runtime::sealer::{Context, DataKey, KEY_BYTES, Key, SealError, Sealer, Sealing};
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::DataKeySpec;
 use std::collections::HashMap;
@@ -20,13 +20,13 @@ const MAX_WRAPPED: usize = 6_144;
 /// `Decrypt` is always told which key: a ciphertext of another key that the role may use is refused by KMS. Data keys are wiped here when they are dropped;
 /// the SDK's own buffers of an answer are freed, not wiped.
 pub struct KmsSealer {
-    key: Key,
+    key: KmsKey,
 }
 
 impl KmsSealer {
     /// Wraps under the key that `arn` names.
     pub fn new(aws: Aws, arn: KeyArn) -> Self {
-        Self { key: Key { aws, arn } }
+        Self { key: KmsKey { aws, arn } }
     }
 
     async fn generate(&self, context: &Context) -> Result<DataKey, AwsError> {
@@ -47,7 +47,7 @@ impl KmsSealer {
         }
     }
 
-    async fn decrypt(&self, context: &Context, wrapped: &[u8]) -> Result<DataKeyBytes, AwsError> {
+    async fn decrypt(&self, context: &Context, wrapped: &[u8]) -> Result<Key, AwsError> {
         const ACTION: &str = "kms:Decrypt";
         let arn = self.key.arn.as_str();
         let opened = self.key.ask(ACTION, |client| {
@@ -71,7 +71,7 @@ impl Sealer for KmsSealer {
         Box::pin(async move { self.generate(context).await.map_err(|error| SealError::Service(Box::new(error))) })
     }
 
-    fn unwrap<'a>(&'a self, context: &'a Context, wrapped: &'a [u8]) -> Sealing<'a, DataKeyBytes> {
+    fn unwrap<'a>(&'a self, context: &'a Context, wrapped: &'a [u8]) -> Sealing<'a, Key> {
         Box::pin(async move {
             if !(1..=MAX_WRAPPED).contains(&wrapped.len()) {
                 return Err(SealError::Damaged);
@@ -86,9 +86,9 @@ fn named(context: &Context) -> HashMap<String, String> {
 }
 
 /// Takes a plaintext over; wiped whatever it is.
-fn key(action: &'static str, plaintext: Option<Blob>) -> Result<DataKeyBytes, AwsError> {
+fn key(action: &'static str, plaintext: Option<Blob>) -> Result<Key, AwsError> {
     let plaintext = Zeroizing::new(plaintext.map(Blob::into_inner).unwrap_or_default());
-    let mut key = DataKeyBytes::default();
+    let mut key = Key::default();
     if plaintext.len() != KEY_BYTES {
         return Err(AwsError::answer(action, format!("a key of {} bytes, and {KEY_BYTES} were asked for", plaintext.len())));
     }

@@ -1,6 +1,6 @@
 //! Signatures by a key of KMS.
 
-use super::Key;
+use super::KmsKey;
 use crate::aws::client::Aws;
 use crate::aws::error::AwsError;
 use crate::runtime::key_arn::KeyArn;
@@ -15,14 +15,14 @@ const ALGORITHM: SigningAlgorithmSpec = SigningAlgorithmSpec::EcdsaSha256;
 /// Signs digests with one key of KMS: ECC_NIST_P256, ECDSA_SHA_256, `MessageType=DIGEST`. The public key is asked for once, and each signature is verified under
 /// it before it is handed out: what KMS, or whoever answers in its place, gives is not believed.
 pub struct KmsSigner {
-    key: Key,
+    key: KmsKey,
     public: OnceCell<PublicKey>,
 }
 
 impl KmsSigner {
     /// Signs with the key that `arn` names.
     pub fn new(aws: Aws, arn: KeyArn) -> Self {
-        Self { key: Key { aws, arn }, public: OnceCell::new() }
+        Self { key: KmsKey { aws, arn }, public: OnceCell::new() }
     }
 
     async fn ask_public_key(&self) -> Result<PublicKey, SignError> {

@@ -52,6 +52,31 @@ fn everything_else_needs_a_restart() {
     }
 }
 
+/// A certificate that was sealed under one key does not open under another: nothing changes half-way.
+#[cfg(feature = "aws")]
+#[test]
+fn the_key_that_seals_stays() {
+    let cache = |key: &str| load(&format!("[credentials]\nsource = 'dev'\n[credentials.cache]\ndir = 'c'\n{key}\n")).unwrap();
+    let arn = |id: char| format!("arn:aws:kms:eu-west-1:123456789012:key/{id}");
+    let kms = |id| cache(&format!("kms_key = '{}'", arn(id)));
+    for (old, new, expected) in [
+        (kms('a'), kms('b'), vec![format!("kms_key: cannot change while running (it is {:?})", arn('a'))]),
+        (
+            cache("sealing_key_file = 'k'"),
+            kms('a'),
+            vec![
+                "sealing_key_file: cannot change while running (it is \"k\")".to_owned(),
+                "kms_key: cannot change while running (it is unset)".to_owned(),
+            ],
+        ),
+    ] {
+        let problems = compare(&old, &new).unwrap_err();
+        let actual: Vec<String> = problems.iter().map(|problem| super::strip_line(&problem.to_string())).collect();
+        let whole = |what: String| format!("credentials.cache.{what}; restart, or put the old value back");
+        assert_eq!(actual, expected.into_iter().map(whole).collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn a_section_that_appears_needs_a_restart() {
     let new = "[outbound]\n[[upstream]]\nhosts = ['p']\naddress = 'p:1'\nid = 'spiffe://d/p'\n";

@@ -160,7 +160,7 @@ def refused(refusal, asked, start_response):
         code, said = (xml.sax.saxutils.escape(text) for text in (refusal.kind, refusal.said))
         kind, body = "text/xml", f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{said}</Message></Error></ErrorResponse>"
     body = body.encode()
-    status = "500 Internal Server Error" if refusal.kind == "InternalFailure" else "400 Bad Request"
+    status = "500 Internal Server Error" if refusal.kind in ("InternalFailure", "KMSInternalException") else "400 Bad Request"
     headers = [("content-type", kind), ("content-length", str(len(body)))]
     start_response(status, headers)
     return [body]
