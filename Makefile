@@ -1,4 +1,4 @@
-.PHONY: test lint doc dev bench compare compare-emulated guard soak soak-aws fuzz fuzz-briefly image fleet
+.PHONY: test lint doc dev fips bench compare compare-emulated guard soak soak-aws fuzz fuzz-briefly image fleet
 
 target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 
@@ -74,3 +74,7 @@ image:
 # What a hundred thousand sidecars ask of the authority, in virtual time; draws docs/fleet.svg.
 fleet:
 	FLEET_SVG=$(CURDIR)/docs/fleet.svg cargo bench --locked --profile dev --no-default-features --features testing --bench fleet
+
+# With the FIPS module of AWS-LC: built, started, and asked which module it uses. Brings cmake and Go from PyPI, under target/; takes some minutes.
+fips:
+	.ci/fips $(target)/fips

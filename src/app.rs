@@ -17,7 +17,8 @@ use crate::runtime::readiness::Readiness;
 use crate::runtime::shards::Shards;
 use crate::runtime::tasks::spawn;
 use crate::telemetry::log::LogLevel;
-use crate::tls::{OwnProbe, Publishing, SelfProbe, TlsPublisher};
+use crate::telemetry::metrics::crypto_module;
+use crate::tls::{BuildError, Module, OwnProbe, Publishing, SelfProbe, TlsPublisher, approve};
 use crate::trust::{DevelopmentRoots, Judging, LivePeers, Trusting, Usage, Withdrawn};
 use crate::upstream::{Names, OwnListeners, Resolver, Snapshot, System};
 use arc_swap::ArcSwap;
@@ -78,6 +79,9 @@ pub enum StartError {
     /// The decision log cannot be written.
     #[error("[audit]: {0}; nothing is forwarded without a decision log")]
     Audit(io::Error),
+    /// A FIPS build does not do what it is built for.
+    #[error("[tls]: {0}")]
+    NotApproved(#[from] BuildError),
     /// The kernel gives no threads.
     #[error("a thread or its runtime cannot be made: {0}")]
     Threads(io::Error),
@@ -121,6 +125,9 @@ impl Sidecar {
     /// See [`StartError`]; nothing is left running.
     pub fn start(loaded: Loaded, options: Options) -> Result<Self, StartError> {
         let config = loaded.config.clone();
+        let module = Module::linked();
+        crypto_module(module.version, module.fips.is_some());
+        approve(&config.tls)?;
         let readiness = Readiness::default();
         let inbound = config.inbound.as_ref().map(|inbound| bind("inbound.listen", inbound.listen)).transpose()?;
         let outbound = config.outbound.as_ref().map(|outbound| bind("outbound.listen", outbound.listen)).transpose()?;
@@ -266,6 +273,7 @@ impl Sidecar {
             health = %admin.health,
             metrics = %admin.metrics,
             shards = config.runtime.shards,
+            crypto = %module,
             "countersign {} serves",
             env!("CARGO_PKG_VERSION")
         );

@@ -24,6 +24,7 @@ mod check_forecasts_costs;
 mod config_examples_load;
 mod configuration_problems_all_at_once;
 mod connection_cap_recovers;
+mod crypto_module_is_named;
 #[cfg(feature = "aws")]
 mod data_keys_of_kms_open_for_their_context_alone;
 mod declined_streams_are_tried_again;

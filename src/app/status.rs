@@ -5,6 +5,7 @@ use crate::audit::Journal;
 use crate::proxy::Plan;
 use crate::runtime::readiness::Readiness;
 use crate::telemetry::metrics::{buffered_bytes, in_flight};
+use crate::tls::Module;
 use crate::trust::RemoteLists;
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
@@ -40,6 +41,7 @@ pub fn reporter(
         json!({
             "id": config.credentials.id.as_str(),
             "version": env!("CARGO_PKG_VERSION"),
+            "crypto": Module::linked().to_string(),
             "pid": std::process::id(),
             "ready": missing.is_empty(),
             "pending": missing,

@@ -23,6 +23,13 @@ const ATTEMPT: Duration = Duration::from_secs(5);
 /// From the beginning of a request to its end, the credentials for it included.
 const OPERATION: Duration = Duration::from_secs(20);
 
+/// The crypto module of this build.
+#[cfg(not(feature = "fips"))]
+const CRYPTO: CryptoMode = CryptoMode::AwsLc;
+/// The crypto module of this build.
+#[cfg(feature = "fips")]
+const CRYPTO: CryptoMode = CryptoMode::AwsLcFips;
+
 /// Asks for the addresses of a name, without the C library.
 pub type Names = Arc<dyn Fn(String) -> BoxFuture<'static, Result<Vec<IpAddr>, Box<dyn std::error::Error + Send + Sync>>> + Send + Sync>;
 
@@ -37,9 +44,7 @@ impl Aws {
     /// A way that finds hosts by `names`. The proxy variables of the environment do not count, which the SDK's own default client reads: they point
     /// the app at this very process.
     pub fn new(names: Names) -> Self {
-        let http = aws_smithy_http_client::Builder::new()
-            .tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc))
-            .build_with_resolver(Resolver(names));
+        let http = aws_smithy_http_client::Builder::new().tls_provider(tls::Provider::Rustls(CRYPTO)).build_with_resolver(Resolver(names));
         Self { http, base: Arc::default() }
     }
 

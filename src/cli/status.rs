@@ -63,6 +63,7 @@ fn readable(status: &Value) -> String {
         line("crl", crl_line(list));
     }
     line("health", show(&status["health"]));
+    line("crypto", show(&status["crypto"]));
     line("process", format!("{}, version {}, {} shards", show(&status["pid"]), show(&status["version"]), show(&status["shards"])));
     text
 }
@@ -126,7 +127,7 @@ mod tests {
     #[test]
     fn a_ready_sidecar_is_described() {
         let status = json!({
-            "id": "spiffe://d/a", "version": "0.1.0", "pid": 7, "ready": true, "pending": {},
+            "id": "spiffe://d/a", "version": "0.1.0", "crypto": "AWS-LC FIPS 4, version 5.0.0", "pid": 7, "ready": true, "pending": {},
             "inbound": "[::]:8443", "outbound": null, "health": "[::]:9900",
             "certificate": { "serial": "0a", "sha256": "ff", "not_after": "2026-11-21T10:00:00Z", "generation": 3 },
             "policy": { "name": "orders", "version": "7", "sha256": "0123456789abcdef", "generation": 2 },
@@ -140,6 +141,7 @@ mod tests {
              policy       orders 7, sha256 0123456789ab, generation 2\n\
              inbound      [::]:8443, 4 connections, 1 requests under way\n\
              health       [::]:9900\n\
+             crypto       AWS-LC FIPS 4, version 5.0.0\n\
              process      7, version 0.1.0, 2 shards\n"
         );
     }

@@ -69,6 +69,7 @@ names! {
     counter APP_CHECKS = "countersign_app_checks_total", (Unit::Count), "Questions whether the app is well, by result (ok, failed).";
     gauge APP_WELL = "countersign_app_well", (Unit::Count), "1 while the app answers its check, where one is configured.";
     counter AWS_CALLS = "countersign_aws_calls_total", (Unit::Count), "Calls of AWS by operation and result (ok, throttled, denied, inactive, in_progress, timeout, unreachable, ...).";
+    gauge CRYPTO_MODULE = "countersign_crypto_module_info", (Unit::Count), "1, with the crypto module in use, its version, and whether it runs as a FIPS module.";
     gauge SVID_EXPIRES = "countersign_svid_expires_seconds", (Unit::Seconds), "Until our own certificate ends.";
     counter POLICY_RELOADS = "countersign_policy_reloads_total", (Unit::Count), "Policy table reloads by result (ok, failed, unchanged).";
     gauge POLICY_GENERATION = "countersign_policy_generation", (Unit::Count), "The generation of the table in force.";
@@ -298,6 +299,12 @@ pub fn buffered_bytes() -> Gauge {
 /// [`IN_FLIGHT`] of one direction, set once a second from the counters of the data path.
 pub fn in_flight(direction: &'static str) -> Gauge {
     gauge!(IN_FLIGHT, "direction" => direction)
+}
+
+/// Says which crypto module is in use.
+pub fn crypto_module(version: &'static str, fips: bool) {
+    let fips = if fips { "true" } else { "false" };
+    gauge!(CRYPTO_MODULE, "module" => "AWS-LC", "version" => version, "fips" => fips).set(1.0);
 }
 
 /// [`CRL_NEXT_UPDATE`], where there are CRLs.

@@ -45,13 +45,26 @@ pub enum MinVersion {
     Tls12,
 }
 
+impl Group {
+    /// Those of this build, best first. A FIPS build has no X25519 alone, which is not approved; with ML-KEM it is.
+    #[cfg(not(feature = "fips"))]
+    pub const ALL: &'static [Self] = &[Self::X25519MlKem768, Self::X25519, Self::P256];
+    /// Those of this build, best first. A FIPS build has no X25519 alone, which is not approved; with ML-KEM it is.
+    #[cfg(feature = "fips")]
+    pub const ALL: &'static [Self] = &[Self::X25519MlKem768, Self::P256];
+}
+
+impl Cipher {
+    /// Those of this build, best first. A FIPS build has no ChaCha20-Poly1305, which is not approved.
+    #[cfg(not(feature = "fips"))]
+    pub const ALL: &'static [Self] = &[Self::Aes128Gcm, Self::Aes256Gcm, Self::Chacha20Poly1305];
+    /// Those of this build, best first. A FIPS build has no ChaCha20-Poly1305, which is not approved.
+    #[cfg(feature = "fips")]
+    pub const ALL: &'static [Self] = &[Self::Aes128Gcm, Self::Aes256Gcm];
+}
+
 impl Default for Settings {
     fn default() -> Self {
-        Self {
-            groups: vec![Group::X25519MlKem768, Group::X25519, Group::P256],
-            ciphers: vec![Cipher::Aes128Gcm, Cipher::Aes256Gcm, Cipher::Chacha20Poly1305],
-            min: MinVersion::Tls13,
-            require_post_quantum: false,
-        }
+        Self { groups: Group::ALL.to_vec(), ciphers: Cipher::ALL.to_vec(), min: MinVersion::Tls13, require_post_quantum: false }
     }
 }

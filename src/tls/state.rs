@@ -51,6 +51,9 @@ pub enum BuildError {
     /// No cipher is left.
     #[error("tls.ciphers leaves no cipher to offer")]
     NoCipher,
+    /// In a FIPS build: something that is offered is not approved, or the module does not run as a FIPS module.
+    #[error("this is a FIPS build, and the crypto module or something that [tls] offers is not approved")]
+    NotApproved,
     /// The library refuses groups, ciphers and versions together.
     #[error("TLS: {0}")]
     Tls(#[from] rustls::Error),
@@ -71,14 +74,18 @@ impl TlsState {
         let provider = provider(settings)?;
         let own = Arc::new(SingleCertAndKey::from(Arc::clone(&issued.certified)));
         let time = Arc::new(WallClock(clock));
+        let (server, client) = (server(settings, &provider, &own, &bundles, &time)?, client(settings, &provider, &own, &bundles, &time)?);
+        if cfg!(feature = "fips") && !(server.fips() && client.fips()) {
+            return Err(BuildError::NotApproved);
+        }
         Ok(Self {
             generation,
             not_after: issued.not_after(),
             id: issued.id.clone(),
             serial: issued.leaf.serial.clone(),
             fingerprint: issued.leaf.fingerprint.clone(),
-            server: Arc::new(server(settings, &provider, &own, &bundles, &time)?),
-            client: client(settings, &provider, &own, &bundles, &time)?,
+            server: Arc::new(server),
+            client,
             bundles,
         })
     }

@@ -1,7 +1,7 @@
 //! `[tls]`.
 
-use crate::config::keys::Keys;
-use crate::tls::{Group, MinVersion, Settings};
+use crate::config::keys::{Element as _, Keys};
+use crate::tls::{Cipher, Group, MinVersion, Settings};
 
 pub(super) fn read(root: &Keys<'_>) -> Settings {
     let keys = root.table("tls");
@@ -12,6 +12,12 @@ pub(super) fn read(root: &Keys<'_>) -> Settings {
         min: keys.or("min", default.min),
         require_post_quantum: keys.or("require_post_quantum", default.require_post_quantum),
     };
+    for group in settings.groups.iter().filter(|group| !Group::ALL.contains(group)) {
+        keys.problem("groups", format!("has {:?}, which is not approved, and this is a FIPS build", group.show()), "leave it out");
+    }
+    for cipher in settings.ciphers.iter().filter(|cipher| !Cipher::ALL.contains(cipher)) {
+        keys.problem("ciphers", format!("has {:?}, which is not approved, and this is a FIPS build", cipher.show()), "leave it out");
+    }
     if settings.groups.is_empty() {
         keys.problem("groups", "is empty", "write at least one of X25519MLKEM768, X25519 and P-256, or leave it out");
     }
