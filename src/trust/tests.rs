@@ -223,6 +223,39 @@ async fn the_task_sees_a_renamed_file() {
     task.abort();
 }
 
+/// Bundles that come while peers are being judged, and take nothing away from those before, excuse nobody.
+#[tokio::test]
+async fn who_was_not_judged_yet_is_judged_by_the_next_bundles() {
+    let [old, new, next] = ["old", "new", "next"].map(|name| TestCa::named("a.example", name));
+    let (live, withdrawn) = (Arc::<LivePeers>::default(), Arc::new(AtomicUsize::new(0)));
+    let admit = |number: usize| {
+        let cert = old.issue(&format!("spiffe://a.example/sa/{number}"));
+        live.admit(Usage::Client, &Arc::new(identify(&cert.chain[0]).unwrap()), &cert.chain, 1)
+    };
+    let open: Vec<Live> = (0..40).map(admit).collect();
+    let trusting = |generation, cas: &[&TestCa]| {
+        let roots: String = cas.iter().map(|ca| ca.root_pem()).collect();
+        Some(Arc::new(Bundles::new(generation, [read(&new, &roots).unwrap()]).unwrap()))
+    };
+    let (published, counted) = (tokio::sync::watch::Sender::new(trusting(1, &[&old, &new])), Arc::clone(&withdrawn));
+    let told = move |_| drop(counted.fetch_add(1, Ordering::Relaxed));
+    let judging = Judging::new(Arc::clone(&live), published.subscribe(), Arc::new(SystemClock), Readiness::default(), told);
+    let task = tokio::spawn(judging.run());
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    published.send_replace(trusting(2, &[&new]));
+    // Until it lets others have their turn.
+    tokio::task::yield_now().await;
+    assert!(withdrawn.load(Ordering::Relaxed) < open.len(), "all at once: there is nothing to interrupt");
+    published.send_replace(trusting(3, &[&new, &next]));
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(withdrawn.load(Ordering::Relaxed), open.len());
+    task.abort();
+}
+
 proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig::with_cases(512))]
     #[test]
