@@ -76,7 +76,7 @@ impl Aws {
     }
 
     /// A way over an HTTP client of a test's own, with credentials that are worth nothing.
-    #[cfg(test)]
+    #[cfg(all(test, feature = "testing"))]
     pub(super) async fn over(http: SharedHttpClient) -> Self {
         let aws = Self { http, base: Arc::default() };
         let credentials = aws_sdk_acmpca::config::Credentials::new("test", "test", None, None, "test");
