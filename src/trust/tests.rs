@@ -238,7 +238,9 @@ async fn who_was_not_judged_yet_is_judged_by_the_next_bundles() {
         Some(Arc::new(Bundles::new(generation, [read(&new, &roots).unwrap()]).unwrap()))
     };
     let (published, counted) = (tokio::sync::watch::Sender::new(trusting(1, &[&old, &new])), Arc::clone(&withdrawn));
-    let told = move |_| drop(counted.fetch_add(1, Ordering::Relaxed));
+    let told = move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+    };
     let judging = Judging::new(Arc::clone(&live), published.subscribe(), Arc::new(SystemClock), Readiness::default(), told);
     let task = tokio::spawn(judging.run());
     for _ in 0..50 {
