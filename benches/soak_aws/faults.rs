@@ -1,4 +1,5 @@
-//! What goes wrong at AWS, by turns: one fault a rotation of the first sidecar.
+//! What goes wrong at AWS, by turns: one fault until both sidecars have rotated, so that nobody meets one after the other in one rotation: there is not life enough
+//! in twenty seconds for all of them.
 
 use crate::double::Double;
 use crate::load::Sidecar;
@@ -74,17 +75,17 @@ impl Fault {
 pub struct Faults([Cell<u32>; 5]);
 
 impl Faults {
-    /// One after the other until `end`, each for one rotation of the first sidecar; then all is well at AWS.
+    /// One after the other until `end`, each until both have rotated; then all is well at AWS.
     ///
     /// # Errors
     /// A rotation takes too long, or somebody does not answer.
     pub async fn by_turns(&self, double: &Double, sidecars: [&Sidecar; 2], end: Instant) -> anyhow::Result<()> {
         for (fault, survived) in Fault::ALL.iter().zip(&self.0).cycle() {
-            let (rotated, met) = (rotations(sidecars[0]).await?, calls(sidecars, *fault).await?);
+            let (rotated, met) = (each(sidecars).await?, calls(sidecars, *fault).await?);
             double.turn(&fault.knobs()).await?;
             let mut patience = Instant::now() + PATIENCE;
             let mut throttled = (*fault == Fault::LongThrottle).then_some(());
-            while rotations(sidecars[0]).await? <= rotated {
+            while each(sidecars).await?.iter().zip(&rotated).any(|(now, before)| now <= before) {
                 if Instant::now() >= end {
                     return double.turn(&json!({ "in_progress_ms": 100, "refuse": {}, "reset": {} })).await;
                 }
@@ -103,11 +104,15 @@ impl Faults {
         Ok(())
     }
 
-    /// How often each was met, before a rotation of the first sidecar that came to a good end.
+    /// How often each was met, before rotations of both that came to a good end.
     pub fn survived(&self) -> [(Fault, u32); 5] {
         let mut counts = Fault::ALL.iter().zip(&self.0).map(|(fault, count)| (*fault, count.get()));
         std::array::from_fn(|index| counts.next().unwrap_or((Fault::ALL[index], 0)))
     }
+}
+
+async fn each(sidecars: [&Sidecar; 2]) -> anyhow::Result<[f64; 2]> {
+    Ok([rotations(sidecars[0]).await?, rotations(sidecars[1]).await?])
 }
 
 /// The certificates that were in force.
