@@ -44,6 +44,20 @@ broken: 0, warnings: 0, unknown or not asked: 0; no certificate was issued
 /// What the role of a sound set-up may not do.
 const DENIED: [&str; 2] = ["IssueCertificate:*Passthrough/V1", "IssueCertificate:*CACertificate*"];
 
+/// What is left where AWS accepts no credentials.
+const NOTHING_ELSE: &str = "\
+The authority
+  not asked  all of it    there are no credentials that AWS accepts
+
+What the role needs
+  not asked  all of it    there are no credentials that AWS accepts
+
+What the role must not do
+  not asked  all of it    there are no credentials that AWS accepts
+
+broken: 1, warnings: 0, unknown or not asked: 4; no certificate was issued
+";
+
 #[tokio::test]
 async fn nothing_is_wrong_and_nothing_is_issued() {
     let aws = Aws::start().await;
@@ -295,18 +309,8 @@ The way to AWS
              fix: give the task a role (ECS: taskRoleArn; EKS: Pod Identity or a role for the service account); the execution role is not it
   not asked  clock        nobody answered who knows the time
 
-The authority
-  not asked  all of it    there are no credentials that AWS accepts
-
-What the role needs
-  not asked  all of it    there are no credentials that AWS accepts
-
-What the role must not do
-  not asked  all of it    there are no credentials that AWS accepts
-
-broken: 1, warnings: 0, unknown or not asked: 4; no certificate was issued
 ";
-    says(&setup, &authority, 1, credentials).await;
+    says(&setup, &authority, 1, &(credentials.to_owned() + NOTHING_ELSE)).await;
 }
 
 #[tokio::test]
@@ -323,18 +327,8 @@ The way to AWS
   BROKEN     clock        10 min behind AWS's; AWS takes no signature that is 5 min off, and certificates are judged by this clock
              fix: set this machine's clock by NTP (on EC2: chrony with 169.254.169.123)
 
-The authority
-  not asked  all of it    there are no credentials that AWS accepts
-
-What the role needs
-  not asked  all of it    there are no credentials that AWS accepts
-
-What the role must not do
-  not asked  all of it    there are no credentials that AWS accepts
-
-broken: 1, warnings: 0, unknown or not asked: 4; no certificate was issued
 ";
-    says(&setup, &authority, 1, off).await;
+    says(&setup, &authority, 1, &(off.to_owned() + NOTHING_ELSE)).await;
 
     aws.turn(json!({ "clock_skew_s": -160 })).await;
     let clock = "  warning    clock        3 min ahead of AWS's

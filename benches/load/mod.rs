@@ -27,6 +27,22 @@ pub fn block_on<T>(future: impl Future<Output = anyhow::Result<T>>) -> anyhow::R
     tokio::task::LocalSet::new().block_on(&runtime, future)
 }
 
+/// Runs a bench that holds or does not; nothing where this is no benchmark run.
+pub fn verdict(name: &str, bench: impl Future<Output = anyhow::Result<bool>>) -> std::process::ExitCode {
+    use std::process::ExitCode;
+    if !is_asked_for() {
+        return ExitCode::SUCCESS;
+    }
+    match block_on(bench) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{name}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Whether this is a benchmark run; `cargo test --all-targets` starts benches as well, and must not wait for them.
 pub fn is_asked_for() -> bool {
     std::env::args().any(|argument| argument == "--bench")

@@ -57,3 +57,32 @@ impl Tally {
         self.latencies.borrow().percentile(share)
     }
 }
+
+/// Prints what several loads saw in so many seconds, as a table with their first failures.
+pub fn print(loads: &[(&str, &Tally)], seconds: f64) {
+    println!(
+        "\n{:<22}{:>10}{:>9}{:>8}{:>8}{:>12}{:>10}{:>9}{:>9}",
+        "", "right", "per s", "failed", "closed", "found ended", "misused", "p50", "p99"
+    );
+    for (name, tally) in loads {
+        let micros = |share| format!("{} µs", tally.percentile(share).as_micros());
+        let right = tally.right.get();
+        println!(
+            "{name:<22}{right:>10}{:>9.0}{:>8}{:>8}{:>12}{:>10}{:>9}{:>9}",
+            right as f64 / seconds,
+            tally.failed.get(),
+            tally.told.get(),
+            tally.not_sent.get(),
+            tally.after_told.get(),
+            micros(0.5),
+            micros(0.99),
+        );
+        for failure in tally.failures.borrow().iter() {
+            println!("    {failure}");
+        }
+    }
+    println!(
+        "closed: connections that the sidecar told to close and that were replaced. found ended: of these, noticed by a request before a byte"
+    );
+    println!("of it was written. misused: requests on a connection that was told to close, the client's own fault.");
+}

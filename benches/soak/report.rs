@@ -1,6 +1,7 @@
 //! The figures, and whether they are good enough.
 
 use crate::load::Tally;
+use crate::load::tally;
 use crate::{Counters, Memory, certificates, flips, streams};
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -45,7 +46,7 @@ pub struct Report<'a> {
 impl Report<'_> {
     /// Prints the figures and the verdict; whether it is a pass.
     pub fn print(&self) -> bool {
-        self.loads();
+        tally::print(&self.tallies(), self.seconds);
         self.rest();
         println!();
         let mut pass = true;
@@ -59,34 +60,6 @@ impl Report<'_> {
 
     fn tallies(&self) -> [(&'static str, &Tally); 4] {
         [("HTTP/1.1", self.http1), ("HTTP/2", self.http2), ("flipping path", self.flipping), ("new connections", self.probes)]
-    }
-
-    fn loads(&self) {
-        println!(
-            "\n{:<16}{:>10}{:>9}{:>8}{:>8}{:>12}{:>10}{:>9}{:>9}",
-            "", "right", "per s", "failed", "closed", "found ended", "misused", "p50", "p99"
-        );
-        for (name, tally) in self.tallies() {
-            let micros = |share| format!("{} µs", tally.percentile(share).as_micros());
-            let right = tally.right.get();
-            println!(
-                "{name:<16}{right:>10}{:>9.0}{:>8}{:>8}{:>12}{:>10}{:>9}{:>9}",
-                right as f64 / self.seconds,
-                tally.failed.get(),
-                tally.told.get(),
-                tally.not_sent.get(),
-                tally.after_told.get(),
-                micros(0.5),
-                micros(0.99),
-            );
-            for failure in tally.failures.borrow().iter() {
-                println!("    {failure}");
-            }
-        }
-        println!(
-            "closed: connections that the sidecar told to close and that were replaced. found ended: of these, noticed by a request before a byte"
-        );
-        println!("of it was written. misused: requests on a connection that was told to close, the client's own fault.");
     }
 
     fn rest(&self) {

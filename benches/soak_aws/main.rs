@@ -38,17 +38,7 @@ const HTTP1: usize = 8;
 const HTTP2: (usize, usize) = (2, 8);
 
 fn main() -> ExitCode {
-    if !load::is_asked_for() {
-        return ExitCode::SUCCESS;
-    }
-    match load::block_on(soak()) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("soak-aws: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    load::verdict("soak-aws", soak())
 }
 
 async fn soak() -> anyhow::Result<bool> {

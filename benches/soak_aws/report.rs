@@ -3,6 +3,7 @@
 use crate::certificates;
 use crate::faults::Fault;
 use crate::load::Tally;
+use crate::load::tally;
 use std::process::ExitStatus;
 
 /// What each sidecar must reach in ten minutes; less in a shorter run.
@@ -53,22 +54,7 @@ pub struct Report<'a> {
 impl Report<'_> {
     /// Prints the figures and the verdict; whether it is a pass.
     pub fn print(&self) -> bool {
-        println!("\n{:<24}{:>10}{:>9}{:>8}{:>8}{:>12}{:>9}{:>9}", "", "right", "per s", "failed", "closed", "found ended", "p50", "p99");
-        for (name, tally) in &self.loads {
-            let right = tally.right.get();
-            println!(
-                "{name:<24}{right:>10}{:>9.0}{:>8}{:>8}{:>12}{:>9}{:>9}",
-                right as f64 / self.seconds,
-                tally.failed.get(),
-                tally.told.get(),
-                tally.not_sent.get(),
-                format!("{} µs", tally.percentile(0.5).as_micros()),
-                format!("{} µs", tally.percentile(0.99).as_micros()),
-            );
-            for failure in tally.failures.borrow().iter() {
-                println!("    {failure}");
-            }
-        }
+        tally::print(&self.loads, self.seconds);
         let survived: Vec<_> = self.survived.iter().map(|(fault, count)| format!("{} {count}", fault.name())).collect();
         println!("\nrotations that met a fault: {}", survived.join(", "));
         for Sidecar { name, rotations, failed, memory, descriptors, .. } in &self.sidecars {

@@ -1,5 +1,6 @@
 //! The name of a key of AWS KMS.
 
+use super::arn::{Arn, is_plain};
 use std::fmt;
 
 /// The longest name of an alias that KMS makes, in bytes, `alias/` included.
@@ -9,7 +10,7 @@ const MAX_ALIAS: usize = 256;
 /// another key in another account or region.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct KeyArn {
-    arn: String,
+    arn: Arn,
 }
 
 impl KeyArn {
@@ -18,38 +19,30 @@ impl KeyArn {
     /// # Errors
     /// What is wrong with it, as a predicate.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let [arn, partition, service, region, account, resource] = fields(text).ok_or("is no ARN")?;
-        let plain =
-            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        let arn = Arn::parse(text, "kms", "is no ARN of AWS KMS")?;
         let alias = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'-');
-        match resource.split_once('/') {
-            _ if arn != "arn" || !plain(partition) => Err("is no ARN"),
-            _ if service != "kms" => Err("is no ARN of AWS KMS"),
-            _ if !plain(region) => Err("names no region"),
-            _ if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) => Err("names no account of 12 digits"),
-            Some(("key", id)) if plain(id) => Ok(Self { arn: text.to_owned() }),
+        match arn.resource().split_once('/') {
+            Some(("key", id)) if is_plain(id) => Ok(Self { arn }),
             Some(("alias", name)) if name.starts_with("aws/") => Err("names a key that AWS manages, which takes no calls of ours"),
-            Some(("alias", name)) if !name.is_empty() && resource.len() <= MAX_ALIAS && name.bytes().all(alias) => {
-                Ok(Self { arn: text.to_owned() })
-            }
+            Some(("alias", name)) if !name.is_empty() && arn.resource().len() <= MAX_ALIAS && name.bytes().all(alias) => Ok(Self { arn }),
             _ => Err("is no ARN of a key or an alias"),
         }
     }
 
     /// The whole ARN.
     pub fn as_str(&self) -> &str {
-        &self.arn
+        self.arn.as_str()
     }
 
     /// The region that it is in.
     pub fn region(&self) -> &str {
-        fields(&self.arn).map_or("", |[_, _, _, region, ..]| region)
+        self.arn.region()
     }
 
     /// Whether an answer that names the key `used` is an answer of this key. What an alias stands for is only known to be a key in the same place.
     pub fn is_met_by(&self, used: &str) -> bool {
-        match self.arn.split_once(":alias/") {
-            None => used == self.arn,
+        match self.as_str().split_once(":alias/") {
+            None => used == self.as_str(),
             Some((place, _)) => used.strip_prefix(place).is_some_and(|rest| rest.starts_with(":key/")),
         }
     }
@@ -57,12 +50,8 @@ impl KeyArn {
 
 impl fmt::Display for KeyArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.arn)
+        self.arn.fmt(f)
     }
-}
-
-fn fields(arn: &str) -> Option<[&str; 6]> {
-    arn.splitn(6, ':').collect::<Vec<_>>().try_into().ok()
 }
 
 #[cfg(test)]

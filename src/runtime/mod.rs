@@ -1,5 +1,6 @@
 //! What everything runs on: shards, the control runtime, drain, readiness, signals, limits, surroundings, the clock.
 
+pub mod arn;
 pub mod clock;
 pub mod drain;
 pub mod exposure;

@@ -1,11 +1,12 @@
 //! The name of a certificate authority of AWS.
 
+use crate::runtime::arn::{Arn, is_plain};
 use std::fmt;
 
 /// The ARN of a private CA: `arn:<partition>:acm-pca:<region>:<account>:certificate-authority/<id>`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Authority {
-    arn: String,
+    arn: Arn,
 }
 
 impl Authority {
@@ -14,15 +15,9 @@ impl Authority {
     /// # Errors
     /// What is wrong with it, as a predicate.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let [arn, partition, service, region, account, resource] = fields(text).ok_or("is no ARN")?;
-        let plain =
-            |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
-        match resource.strip_prefix("certificate-authority/") {
-            _ if arn != "arn" || !plain(partition) => Err("is no ARN"),
-            _ if service != "acm-pca" => Err("is no ARN of AWS Private CA"),
-            _ if !plain(region) => Err("names no region"),
-            _ if account.len() != 12 || !account.bytes().all(|byte| byte.is_ascii_digit()) => Err("names no account of 12 digits"),
-            Some(id) if plain(id) => Ok(Self { arn: text.to_owned() }),
+        let arn = Arn::parse(text, "acm-pca", "is no ARN of AWS Private CA")?;
+        match arn.resource().strip_prefix("certificate-authority/") {
+            Some(id) if is_plain(id) => Ok(Self { arn }),
             Some(_) => Err("is no ARN of an authority, but of something below one"),
             None => Err("is no ARN of an authority"),
         }
@@ -30,33 +25,29 @@ impl Authority {
 
     /// The whole ARN.
     pub fn as_str(&self) -> &str {
-        &self.arn
+        self.arn.as_str()
     }
 
     /// The partition: `aws`, `aws-cn`, `aws-us-gov`.
     pub fn partition(&self) -> &str {
-        fields(&self.arn).map_or("", |[_, partition, ..]| partition)
+        self.arn.partition()
     }
 
     /// The region that it is in.
     pub fn region(&self) -> &str {
-        fields(&self.arn).map_or("", |[_, _, _, region, ..]| region)
+        self.arn.region()
     }
 
     /// The account that owns it.
     pub fn account(&self) -> &str {
-        fields(&self.arn).map_or("", |[_, _, _, _, account, _]| account)
+        self.arn.account()
     }
 }
 
 impl fmt::Display for Authority {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.arn)
+        self.arn.fmt(f)
     }
-}
-
-fn fields(arn: &str) -> Option<[&str; 6]> {
-    arn.splitn(6, ':').collect::<Vec<_>>().try_into().ok()
 }
 
 #[cfg(test)]
