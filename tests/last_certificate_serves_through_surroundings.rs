@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 #[tokio::test]
 async fn clocks_apart() {
     let renewing = Renewing::start("40s", |_, _| ()).await;
-    for (skew, cause) in [(7_200, "s behind AWS's"), (-7_200, "s ahead of AWS's")] {
+    for (skew, cause) in [(7_200, "120 min behind AWS's"), (-7_200, "120 min ahead of AWS's")] {
         renewing.aws.turn(json!({ "clock_skew_s": skew })).await;
         renewing.serves_and_says("a clock that is wrong", cause, "clock").await;
         let (issued, failures) = (renewing.aws.issued().await, renewing.failures("clock").await);

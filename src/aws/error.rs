@@ -28,14 +28,12 @@ pub enum AwsError {
         said: String,
     },
     /// AWS does not accept what was signed by this machine's clock; trying again helps once that is right.
-    #[error("AWS does not accept what this machine's clock signs for {action}: it is {}; set it ({said})", apart(*ahead_s))]
+    #[error("AWS does not accept what this machine's clock signs for {action}: it is {}; set it", apart(*ahead_s))]
     Clock {
         /// The IAM action, such as `acm-pca:IssueCertificate`.
         action: &'static str,
         /// How far this machine's clock is ahead of AWS's, seconds; negative: behind.
         ahead_s: i64,
-        /// What AWS says.
-        said: String,
     },
     /// The role may not do this; trying again helps after its policy was changed.
     #[error("the role may not {action} on {resource}: {} ({said})", remedy::denied(.action))]
@@ -208,10 +206,10 @@ impl AwsError {
             Err(behind) => i64::try_from(behind.duration().as_secs()).unwrap_or(i64::MAX).saturating_neg(),
         });
         match (self, ahead) {
-            (Self::BadCredentials { action, code, said }, Some(ahead_s))
+            (Self::BadCredentials { action, code, .. }, Some(ahead_s))
                 if ahead_s.unsigned_abs() >= APART_S && TIMED.contains(&code.as_str()) =>
             {
-                Self::Clock { action, ahead_s, said }
+                Self::Clock { action, ahead_s }
             }
             (error, _) => error,
         }
@@ -250,10 +248,10 @@ const TIMED: [&str; 4] = ["InvalidSignatureException", "SignatureDoesNotMatch", 
 /// Clocks that are nearer than this are not why a signature is refused, seconds: AWS bears 300, and the answer took its time.
 const APART_S: u64 = 240;
 
-/// The way from AWS's clock to this machine's.
+/// The way from AWS's clock to this machine's; in minutes, so that each attempt says the same and it is told once.
 fn apart(ahead_s: i64) -> String {
     let (seconds, side) = (ahead_s.unsigned_abs(), if ahead_s < 0 { "behind" } else { "ahead of" });
-    format!("{seconds} s {side} AWS's")
+    format!("{} min {side} AWS's", (seconds + 30) / 60)
 }
 
 /// An error and what is behind it, each once: some repeat their cause.

@@ -49,8 +49,8 @@ fn a_signature_of_another_time_is_the_clocks_fault() {
     };
     let refused = |code: &str| said(code, false);
     for (code, date, now, reason, words) in [
-        ("InvalidSignatureException", Some("Sun, 06 Nov 1994 08:49:37 GMT"), ahead(7_200), "clock", "7200 s ahead of AWS's"),
-        ("SignatureDoesNotMatch", Some("Sun, 06 Nov 1994 08:49:37 GMT"), ahead(-7_200), "clock", "7200 s behind AWS's"),
+        ("InvalidSignatureException", Some("Sun, 06 Nov 1994 08:49:37 GMT"), ahead(7_200), "clock", "120 min ahead of AWS's"),
+        ("SignatureDoesNotMatch", Some("Sun, 06 Nov 1994 08:49:37 GMT"), ahead(-7_200), "clock", "120 min behind AWS's"),
         ("InvalidSignatureException", Some("Sun, 06 Nov 1994 08:49:37 GMT"), ahead(239), "bad_credentials", "compare this machine's clock"),
         ("ExpiredTokenException", Some("Sun, 06 Nov 1994 08:49:37 GMT"), ahead(7_200), "bad_credentials", "renew them"),
         ("InvalidSignatureException", Some("junk"), ahead(7_200), "bad_credentials", "renew them"),
