@@ -1,105 +1,89 @@
 //! Whatever goes wrong at AWS, the last certificate serves, the cause is said in log, status and metrics, and all is well again by itself.
 
 use crate::support::aws::Aws;
-use crate::support::{ALICE, App, Peer, Setup, Sidecar, eventually};
+use crate::support::faults::Renewing;
+use crate::support::{App, Setup, Sidecar, eventually};
 use serde_json::json;
 
-/// A sidecar that renews every few seconds.
-async fn start(aws: &Aws, app: &App, validity: &str) -> (Setup, Sidecar, crate::support::aws::Authority) {
-    let mut setup = Setup::new();
-    let authority = aws.authority("faulty").await;
-    aws.certify(&mut setup, &authority, validity);
-    setup.set("credentials.renew.after", "0.1").set("credentials.renew.jitter", "0.0");
-    let sidecar = setup.start(app).await;
-    (setup, sidecar, authority)
+/// Each is refused until the last certificate was seen to serve.
+async fn refuses(table: &[(&str, &str, &str)]) {
+    let renewing = Renewing::start("40s", |_, _| ()).await;
+    for (code, cause, reason) in table {
+        let refusal = json!({ "name": code, "message": "as ordered", "times": 1_000 });
+        renewing.aws.turn(json!({ "refuse": { "IssueCertificate": refusal } })).await;
+        renewing.serves_and_says(code, &cause.replace("<it>", &renewing.authority.arn), reason).await;
+        assert!(renewing.calls("IssueCertificate", reason).await >= 1.0, "{code}");
+        renewing.aws.turn(json!({ "refuse": {} })).await;
+        renewing.recovers(code).await;
+    }
+    assert_eq!(renewing.aws.tokens_misused().await, 0);
 }
 
-/// Waits until the fault is told of, with `cause`; then everything goes on, and status and metrics tell of it too.
-async fn serves_and_says(setup: &Setup, sidecar: &Sidecar, name: &str, cause: &str) {
-    let line = eventually(name, async || {
-        let log = sidecar.log();
-        log.lines().find(|line| line.contains("the certificate was not replaced") && line.contains(cause)).map(str::to_owned)
-    })
+/// The first is also what a template gets that the role may not use.
+#[tokio::test]
+async fn what_the_account_refuses() {
+    refuses(&[
+        ("AccessDeniedException", "the role may not acm-pca:IssueCertificate on <it>", "denied"),
+        ("ResourceNotFoundException", "<it> is not there: compare ARN, account and region", "not_found"),
+        ("ExpiredTokenException", "AWS does not accept the credentials", "bad_credentials"),
+        ("ThrottlingException", "AWS throttles acm-pca:IssueCertificate", "throttled"),
+    ])
     .await;
-    assert!(!line.contains("PRIVATE KEY"), "{line}");
-    let status = sidecar.status().await.unwrap();
-    assert!(status["notes"]["certificate"].as_str().unwrap().contains(cause), "{name}: {status}");
-    assert_eq!(status["ready"], true, "{name}: {status}");
-    let mut fresh = Peer::http2(sidecar.inbound(), &setup.cert(ALICE)).await;
-    assert_eq!(fresh.facts().serial, status["certificate"]["serial"].as_str().unwrap(), "{name}");
-    assert_eq!(fresh.get("/fresh").await.status, 200, "{name}");
-}
-
-/// Waits until another certificate is in force and nothing is left to say.
-async fn recovers(sidecar: &Sidecar, name: &str) {
-    let before = sidecar.metric("countersign_rotations_total", &["result=\"ok\""]).await;
-    sidecar.metric_reaches("countersign_rotations_total", &["result=\"ok\""], before + 1.0).await;
-    eventually(name, async || sidecar.status().await.filter(|status| status["notes"]["certificate"].is_null())).await;
-}
-
-async fn calls(sidecar: &Sidecar, operation: &str, result: &str) -> f64 {
-    let labels = [format!("operation=\"{operation}\""), format!("result=\"{result}\"")];
-    sidecar.metric("countersign_aws_calls_total", &[&labels[0], &labels[1]]).await
 }
 
 #[tokio::test]
-async fn what_aws_refuses() {
-    let (aws, app) = (Aws::start().await, App::start().await);
-    let (setup, sidecar, authority) = start(&aws, &app, "40s").await;
-    let table = [
-        ("AccessDeniedException", format!("the role may not acm-pca:IssueCertificate on {}", authority.arn), "denied"),
-        ("InvalidArgsException", "look at authority, template, validity and signing_algorithm".to_owned(), "refused"),
-        ("ThrottlingException", "AWS throttles acm-pca:IssueCertificate".to_owned(), "throttled"),
-        ("ExpiredTokenException", "AWS does not accept the credentials".to_owned(), "bad_credentials"),
-        ("InternalFailure", "AWS fails at acm-pca:IssueCertificate".to_owned(), "unavailable"),
-    ];
-    for (code, cause, result) in &table {
-        aws.turn(json!({ "refuse": { "IssueCertificate": { "name": code, "message": "as ordered", "times": 1_000 } } })).await;
-        serves_and_says(&setup, &sidecar, code, cause).await;
-        assert!(calls(&sidecar, "IssueCertificate", result).await >= 1.0, "{code}");
-        aws.turn(json!({ "refuse": {} })).await;
-        recovers(&sidecar, code).await;
+async fn what_the_authority_refuses() {
+    refuses(&[
+        ("InvalidArgsException", "look at authority, template, validity and signing_algorithm", "refused"),
+        ("MalformedCSRException", "MalformedCSRException: as ordered", "refused"),
+        ("InternalFailure", "AWS fails at acm-pca:IssueCertificate", "unavailable"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn an_authority_that_is_not_active() {
+    let renewing = Renewing::start("40s", |_, _| ()).await;
+    for status in ["DISABLED", "EXPIRED"] {
+        renewing.aws.set_status(&renewing.authority, status).await;
+        renewing.serves_and_says(status, "ACTIVE", "inactive").await;
+        assert!(renewing.calls("IssueCertificate", "inactive").await >= 1.0);
+        renewing.aws.set_status(&renewing.authority, "ACTIVE").await;
+        renewing.recovers(status).await;
     }
-    aws.set_status(&authority, "DISABLED").await;
-    serves_and_says(&setup, &sidecar, "a disabled authority", "make its status ACTIVE").await;
-    assert!(calls(&sidecar, "IssueCertificate", "inactive").await >= 1.0);
-    aws.set_status(&authority, "ACTIVE").await;
-    recovers(&sidecar, "a disabled authority").await;
-    assert_eq!(aws.tokens_misused().await, 0);
 }
 
 #[tokio::test]
 async fn what_aws_hands_out() {
-    let (aws, app) = (Aws::start().await, App::start().await);
-    let (setup, sidecar, _) = start(&aws, &app, "40s").await;
+    let renewing = Renewing::start("40s", |_, _| ()).await;
     let table = [
-        ("other_key", "does not belong to the leaf"),
-        ("expired", "its validity has ended"),
-        ("broken_chain", "our own trust bundle refuses our own certificate: untrusted_chain"),
+        ("other_key", "does not belong to the leaf", "other_key"),
+        ("expired", "its validity has ended", "expired"),
+        ("broken_chain", "our own trust bundle refuses our own certificate: untrusted_chain", "untrusted_chain"),
     ];
-    for (fault, cause) in table {
-        aws.turn(json!({ "give": fault })).await;
-        serves_and_says(&setup, &sidecar, fault, cause).await;
-        aws.turn(json!({ "give": "" })).await;
-        recovers(&sidecar, fault).await;
+    for (fault, cause, reason) in table {
+        renewing.aws.turn(json!({ "give": fault })).await;
+        renewing.serves_and_says(fault, cause, reason).await;
+        renewing.aws.turn(json!({ "give": "" })).await;
+        renewing.recovers(fault).await;
     }
 }
 
 /// An endpoint that says nothing stops nothing, and one certificate comes of all that was asked.
 #[tokio::test]
 async fn silence() {
-    let (aws, app) = (Aws::start().await, App::start().await);
-    let (setup, sidecar, _) = start(&aws, &app, "100s").await;
-    let issued = aws.issued().await;
-    aws.turn(json!({ "hang": { "IssueCertificate": true } })).await;
+    let renewing = Renewing::start("100s", |_, _| ()).await;
+    let issued = renewing.aws.issued().await;
+    renewing.aws.turn(json!({ "hang": { "IssueCertificate": true } })).await;
     // Each request is given up after 5 s, the call after four of them.
-    sidecar.metric_reaches("countersign_aws_calls_total", &["operation=\"IssueCertificate\"", "result=\"timeout\""], 1.0).await;
-    serves_and_says(&setup, &sidecar, "no answer", "AWS did not answer acm-pca:IssueCertificate in time").await;
-    assert!(calls(&sidecar, "IssueCertificate", "timeout").await >= 2.0);
-    aws.turn(json!({ "hang": {} })).await;
-    recovers(&sidecar, "no answer").await;
+    let labels = ["operation=\"IssueCertificate\"", "result=\"timeout\""];
+    renewing.sidecar.metric_reaches("countersign_aws_calls_total", &labels, 1.0).await;
+    renewing.serves_and_says("no answer", "AWS did not answer acm-pca:IssueCertificate in time", "timeout").await;
+    assert!(renewing.calls("IssueCertificate", "timeout").await >= 2.0);
+    renewing.aws.turn(json!({ "hang": {} })).await;
+    renewing.recovers("no answer").await;
     // What hung was let go and took effect late: with one token it is one certificate.
-    assert_eq!(aws.issued().await, issued + 1);
+    assert_eq!(renewing.aws.issued().await, issued + 1);
 }
 
 /// Before the first certificate, the cause is what `/ready` waits for.
@@ -107,9 +91,10 @@ async fn silence() {
 async fn at_the_start() {
     const OTHER: &str = "'arn:aws:acm-pca:eu-central-1:123456789012:certificate-authority/00000000-0000-0000-0000-000000000000'";
     type Change = fn(&mut Setup) -> &mut Setup;
-    let table: [(&str, Change, &str); 4] = [
+    let table: [(&str, Change, &str); 5] = [
         ("no such authority", |setup| setup.set("credentials.acm_pca.authority", OTHER), "compare ARN, account and region"),
         ("a life that is too long", |setup| setup.set("credentials.acm_pca.validity", "'8d'"), "ValidationException"),
+        ("no such template", |setup| setup.set("credentials.acm_pca.template", "'NoSuchCertificate/V1'"), "unknown template"),
         ("no credentials", |setup| setup.env("AWS_ACCESS_KEY_ID", ""), "there are no AWS credentials"),
         ("nobody there", |setup| setup.env("AWS_ENDPOINT_URL_ACM_PCA", "http://127.0.0.1:9"), "AWS cannot be reached"),
     ];

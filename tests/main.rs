@@ -56,6 +56,8 @@ mod kept_certificates_outlive_restarts;
 mod large_bodies_stream_in_constant_memory;
 #[cfg(feature = "aws")]
 mod last_certificate_serves_through_aws_faults;
+#[cfg(feature = "aws")]
+mod last_certificate_serves_through_surroundings;
 mod latencies_begin_when_requests_are_due;
 mod less_loaded_endpoint_is_chosen;
 mod library_refusals_are_recorded;

@@ -276,5 +276,5 @@ fn elsewhere(error: AwsError) -> SourceError {
         AwsError::Throttled { .. } => Setback::Throttled,
         _ => Setback::Elsewhere,
     };
-    SourceError::Authority { error: Box::new(error), setback }
+    SourceError::Authority { reason: error.reason(), error: Box::new(error), setback }
 }

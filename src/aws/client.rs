@@ -63,6 +63,9 @@ impl Aws {
             .timeout_config(timeouts.build())
             // Its retry gives up under a herd of clients; ours is in `call`.
             .retry_config(RetryConfig::disabled())
+            // It would sign with AWS's time from the second request on. A clock that is wrong is wrong for certificates too: it is told of instead, and
+            // nothing is paid for that this clock would not take for valid.
+            .disable_clock_skew_correction(true)
             .load()
             .await
     }

@@ -2,7 +2,9 @@
 
 use super::remedy;
 use aws_sdk_acmpca::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_acmpca::primitives::{DateTime, DateTimeFormat};
 use std::error::Error;
+use std::time::SystemTime;
 
 /// Why AWS did not do what it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,6 +24,16 @@ pub enum AwsError {
         action: &'static str,
         /// AWS's code.
         code: String,
+        /// What AWS says.
+        said: String,
+    },
+    /// AWS does not accept what was signed by this machine's clock; trying again helps once that is right.
+    #[error("AWS does not accept what this machine's clock signs for {action}: it is {}; set it ({said})", apart(*ahead_s))]
+    Clock {
+        /// The IAM action, such as `acm-pca:IssueCertificate`.
+        action: &'static str,
+        /// How far this machine's clock is ahead of AWS's, seconds; negative: behind.
+        ahead_s: i64,
         /// What AWS says.
         said: String,
     },
@@ -141,13 +153,14 @@ impl AwsError {
             }
             SdkError::ServiceError(context) => {
                 let fault = context.raw().status().is_server_error();
-                Self::service(
+                let error = Self::service(
                     action,
                     resource,
                     context.err().code().unwrap_or_default(),
                     context.err().message().unwrap_or_default(),
                     fault,
-                )
+                );
+                error.or_clock(context.raw().headers().get("date"), SystemTime::now())
             }
             other => {
                 let said = causes(other);
@@ -186,6 +199,24 @@ impl AwsError {
         }
     }
 
+    /// A signature that is refused while the clocks are far apart is not the credentials' fault; `date` is the header of AWS's answer.
+    pub(super) fn or_clock(self, date: Option<&str>, now: SystemTime) -> Self {
+        let date = date.and_then(|date| DateTime::from_str(date, DateTimeFormat::HttpDate).ok());
+        let theirs = date.and_then(|date| SystemTime::try_from(date).ok());
+        let ahead = theirs.map(|theirs| match now.duration_since(theirs) {
+            Ok(ahead) => i64::try_from(ahead.as_secs()).unwrap_or(i64::MAX),
+            Err(behind) => i64::try_from(behind.duration().as_secs()).unwrap_or(i64::MAX).saturating_neg(),
+        });
+        match (self, ahead) {
+            (Self::BadCredentials { action, code, said }, Some(ahead_s))
+                if ahead_s.unsigned_abs() >= APART_S && TIMED.contains(&code.as_str()) =>
+            {
+                Self::Clock { action, ahead_s, said }
+            }
+            (error, _) => error,
+        }
+    }
+
     /// Whether the same call may pass a moment later.
     pub(super) fn is_transient(&self) -> bool {
         matches!(self, Self::Throttled { .. } | Self::TimedOut { .. } | Self::Unreachable { .. } | Self::Unavailable { .. })
@@ -196,6 +227,7 @@ impl AwsError {
         match self {
             Self::NoCredentials { .. } => "no_credentials",
             Self::BadCredentials { .. } => "bad_credentials",
+            Self::Clock { .. } => "clock",
             Self::Denied { .. } => "denied",
             Self::Throttled { .. } => "throttled",
             Self::Inactive { .. } => "inactive",
@@ -210,6 +242,18 @@ impl AwsError {
             Self::KeyAlgorithm { .. } => "key_algorithm",
         }
     }
+}
+
+/// What AWS says of a signature, where its time may be what is wrong.
+const TIMED: [&str; 4] = ["InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired", "RequestTimeTooSkewed"];
+
+/// Clocks that are nearer than this are not why a signature is refused, seconds: AWS bears 300, and the answer took its time.
+const APART_S: u64 = 240;
+
+/// The way from AWS's clock to this machine's.
+fn apart(ahead_s: i64) -> String {
+    let (seconds, side) = (ahead_s.unsigned_abs(), if ahead_s < 0 { "behind" } else { "ahead of" });
+    format!("{seconds} s {side} AWS's")
 }
 
 /// An error and what is behind it, each once: some repeat their cause.

@@ -41,6 +41,29 @@ fn what_aws_says_is_told_apart() {
 }
 
 #[test]
+fn a_signature_of_another_time_is_the_clocks_fault() {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
+    let ahead = |seconds: i64| match u64::try_from(seconds) {
+        Ok(ahead) => now + Duration::from_secs(ahead),
+        Err(_) => now - Duration::from_secs(seconds.unsigned_abs()),
+    };
+    let refused = |code: &str| said(code, false);
+    for (code, date, now, reason, words) in [
+        ("InvalidSignatureException", Some("Sun, 06 Nov 1994 08:49:37 GMT"), ahead(7_200), "clock", "7200 s ahead of AWS's"),
+        ("SignatureDoesNotMatch", Some("Sun, 06 Nov 1994 08:49:37 GMT"), ahead(-7_200), "clock", "7200 s behind AWS's"),
+        ("InvalidSignatureException", Some("Sun, 06 Nov 1994 08:49:37 GMT"), ahead(239), "bad_credentials", "compare this machine's clock"),
+        ("ExpiredTokenException", Some("Sun, 06 Nov 1994 08:49:37 GMT"), ahead(7_200), "bad_credentials", "renew them"),
+        ("InvalidSignatureException", Some("junk"), ahead(7_200), "bad_credentials", "renew them"),
+        ("InvalidSignatureException", None, ahead(7_200), "bad_credentials", "renew them"),
+        ("AccessDeniedException", Some("Sun, 06 Nov 1994 08:49:37 GMT"), ahead(7_200), "denied", "the role may not"),
+    ] {
+        let error = refused(code).or_clock(date, now);
+        assert!(error.reason() == reason && error.to_string().contains(words), "{code}: {error}");
+        assert!(!error.is_transient());
+    }
+}
+
+#[test]
 fn a_denial_names_action_and_resource() {
     let text = said("AccessDeniedException", false).to_string();
     assert!(text.contains("acm-pca:IssueCertificate") && text.contains(ARN) && text.contains("allow it"), "{text}");

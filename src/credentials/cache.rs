@@ -7,6 +7,7 @@ use crate::runtime::files::replace;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::sealer::{Context, SealError, Sealer, open, seal};
 use crate::runtime::watch::read_capped;
+use crate::telemetry::metrics;
 use crate::trust::Bundles;
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -61,6 +62,7 @@ impl Cache {
         let kept = match self.load().await {
             Ok(kept) => kept?,
             Err(error) => {
+                metrics::not_kept("certificate");
                 tracing::warn!(%file, %error, "the certificate that was kept is of no use; another one is issued");
                 return None;
             }
@@ -84,6 +86,7 @@ impl Cache {
         match stored {
             Ok(()) => self.readiness.unnote(CONDITION),
             Err(error) => {
+                metrics::not_kept("certificate");
                 tracing::error!(file = %self.path.display(), %error, "the certificate is not kept: a restart has another one issued");
                 self.readiness.note(CONDITION, format!("the certificate is not kept: {error}"));
             }

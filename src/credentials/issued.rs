@@ -54,6 +54,18 @@ pub enum KeyError {
     OtherKey,
 }
 
+impl KeyError {
+    /// The stable label of metrics and logs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Empty | Self::Leaf(_) | Self::Uri(_) | Self::Ca => "bad_certificate",
+            Self::OtherId { .. } => "other_id",
+            Self::Kind => "bad_key",
+            Self::OtherKey => "other_key",
+        }
+    }
+}
+
 impl Issued {
     /// Joins chain and key. `key` is wiped whatever the outcome.
     ///

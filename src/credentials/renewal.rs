@@ -7,7 +7,7 @@ use super::source::{CertificateSource, Factory, SourceError};
 use super::standing::{LOOK, Standing, humane};
 use crate::runtime::clock::Clock;
 use crate::runtime::readiness::Readiness;
-use crate::telemetry::metrics::Process;
+use crate::telemetry::metrics::{self, Process};
 use crate::trust::Bundles;
 use std::pin::pin;
 use std::sync::Arc;
@@ -127,7 +127,8 @@ impl Renewal {
             SourceError::NoTrust => self.standing.waits(error.to_string()),
             _ => {
                 Process::handles().rotations_failed.increment(1);
-                self.standing.complain(error.to_string());
+                metrics::rotation_failed(error.reason());
+                self.standing.complain(error.reason(), error.to_string());
             }
         }
         match error {

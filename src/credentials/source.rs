@@ -70,6 +70,8 @@ pub enum SourceError {
     Authority {
         /// What it says.
         error: Box<dyn std::error::Error + Send + Sync>,
+        /// The stable label of metrics.
+        reason: &'static str,
         /// What the pause before the next attempt follows from.
         setback: Setback,
     },
@@ -82,6 +84,23 @@ pub enum SourceError {
 }
 
 impl SourceError {
+    /// The stable label of metrics and logs.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Unreadable { .. } => "unreadable",
+            Self::Chain { .. } => "bad_chain",
+            Self::Key { .. } => "bad_key",
+            Self::Pair(error) => error.reason(),
+            Self::NoTrust => "no_trust",
+            Self::Refused(refused) => refused.code,
+            Self::Dev(_) => "development_ca",
+            Self::Request(_) => "request",
+            Self::Authority { reason, .. } => reason,
+            Self::Budget(_) => "budget",
+            Self::Silent => "silent",
+        }
+    }
+
     /// What the pause before the next attempt follows from.
     pub fn setback(&self) -> Setback {
         match self {

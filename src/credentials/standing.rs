@@ -54,16 +54,16 @@ impl Standing {
     }
 
     /// An attempt failed: said once for each problem.
-    pub(super) fn complain(&mut self, problem: String) {
+    pub(super) fn complain(&mut self, reason: &'static str, problem: String) {
         if self.complaint.as_ref() == Some(&problem) {
             return;
         }
         match self.published.borrow().as_deref().map(|issued| humane(issued.not_after())) {
             Some(until) => {
-                tracing::error!(problem, until, "the certificate was not replaced; the old one stays in force until its end");
+                tracing::error!(reason, problem, until, "the certificate was not replaced; the old one stays in force until its end");
                 self.readiness.note(CONDITION, format!("it was not replaced: {problem}"));
             }
-            None => tracing::error!(problem, "no certificate yet; trying again"),
+            None => tracing::error!(reason, problem, "no certificate yet; trying again"),
         }
         self.complaint = Some(problem);
     }

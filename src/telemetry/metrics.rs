@@ -57,6 +57,8 @@ names! {
     counter PANICS = "countersign_panics_total", (Unit::Count), "Panics that were contained.";
     counter ACCEPT_ERRORS = "countersign_accept_errors_total", (Unit::Count), "Errors of accept(2), each followed by a pause.";
     counter ROTATIONS = "countersign_rotations_total", (Unit::Count), "Certificate renewals by result (ok, failed).";
+    counter ROTATION_FAILURES = "countersign_rotation_failures_total", (Unit::Count), "Attempts that gave no certificate, by reason (denied, throttled, clock, unreachable, budget, other_key, untrusted_chain, expired, ...).";
+    counter KEEPING_ERRORS = "countersign_keeping_errors_total", (Unit::Count), "Times that what outlives the process could not be read or written, by what it is (certificate, issues).";
     counter ISSUES = "countersign_issues_total", (Unit::Count), "Certificates that a CA elsewhere issued for us.";
     gauge ISSUING_STOPPED = "countersign_issuing_stopped", (Unit::Count), "1 while a ceiling of the issuing budget keeps us from asking for a certificate.";
     counter SELF_PROBES = "countersign_self_probes_total", (Unit::Count), "Handshakes with our own listener after a renewal, by result (ok, differs, refused, failed, unanswered).";
@@ -313,6 +315,16 @@ pub fn resolved(result: &'static str) {
 /// Counts a call of AWS; both labels are closed.
 pub fn aws_called(operation: &'static str, result: &'static str) {
     counter!(AWS_CALLS, "operation" => operation, "result" => result).increment(1);
+}
+
+/// Counts a time that `what` could not be read or written, which outlives the process; it is a closed label.
+pub fn not_kept(what: &'static str) {
+    counter!(KEEPING_ERRORS, "what" => what).increment(1);
+}
+
+/// Counts an attempt that gave no certificate; `reason` is a closed label.
+pub fn rotation_failed(reason: &'static str) {
+    counter!(ROTATION_FAILURES, "reason" => reason).increment(1);
 }
 
 /// Counts a question whether the app is well; `result` is a closed label.

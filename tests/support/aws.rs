@@ -61,6 +61,11 @@ impl Aws {
         self.post("/_chaos", knobs).await;
     }
 
+    /// As [`Aws::turn`], before anything waits for anything.
+    pub fn turn_now(&self, knobs: Value) {
+        post(self.address, "/_chaos", &knobs);
+    }
+
     /// How many certificates were issued.
     pub async fn issued(&self) -> u64 {
         self.post("/_chaos", json!({})).await["issued"].as_u64().unwrap()
@@ -112,18 +117,7 @@ impl Aws {
 
     async fn post(&self, path: &'static str, body: Value) -> Value {
         let address = self.address;
-        blocking(move || {
-            let body = body.to_string();
-            let mut stream = TcpStream::connect(address).unwrap();
-            write!(stream, "POST {path} HTTP/1.1\r\nHost: double\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-                .unwrap();
-            let mut answer = String::new();
-            stream.read_to_string(&mut answer).unwrap();
-            let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-            assert!(head.starts_with("HTTP/1.1 200"), "{path}: {answer}");
-            serde_json::from_str(body).unwrap()
-        })
-        .await
+        blocking(move || post(address, path, &body)).await
     }
 }
 
@@ -132,6 +126,17 @@ impl Drop for Aws {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn post(address: SocketAddr, path: &str, body: &Value) -> Value {
+    let body = body.to_string();
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "POST {path} HTTP/1.1\r\nHost: double\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+    serde_json::from_str(body).unwrap()
 }
 
 /// The interpreter that has what the double needs. Nothing is skipped where there is none.

@@ -13,6 +13,8 @@ pub mod conformance;
 pub mod curl;
 pub mod dns;
 pub mod expiry;
+#[cfg(feature = "aws")]
+pub mod faults;
 pub mod frames;
 pub mod grpc;
 pub mod raw;

@@ -13,12 +13,14 @@ KNOBS = {
     "in_progress_ms": 100,
     # Operation: calls a second; more are throttled.
     "per_second": {},
-    # Operation: {"name": AWS's code, "message": text, "times": n}; refused before anything is done.
+    # Operation: {"name": AWS's code, "message": text, "times": n}; refused before anything is done. Of the agent that gives credentials: "task".
     "refuse": {},
     # Operation: how many requests take effect and lose their connection before the answer.
     "reset": {},
     # Operation: true while requests are kept without an answer.
     "hang": {},
+    # From now to the end of the credentials that a task gets, seconds.
+    "task_life_s": 21_600,
     # How far AWS's clock is ahead of this machine's, seconds; negative: behind.
     "clock_skew_s": 0,
     # What GetCertificate gives instead of what was issued: "other_key", "expired", "broken_chain", or "".

@@ -45,7 +45,10 @@ class Double:
         if own is None:
             return self.aws(environ, start_response)
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-        answer = json.dumps(own(json.loads(body or "{}"))).encode()
+        try:
+            answer = json.dumps(own(json.loads(body or "{}"))).encode()
+        except Refusal as refusal:
+            return refused(refusal, start_response)
         start_response("200 OK", [("content-type", "application/json"), ("content-length", str(len(answer)))])
         return [answer]
 
@@ -53,7 +56,7 @@ class Double:
         operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
         chaos.called(operation)
         chaos.hang(operation)
-        refusal = wrong_time(environ) or chaos.refusal(operation)
+        refusal = wrong_time(environ) or ended(environ) or chaos.refusal(operation)
         if refusal is not None:
             # Read first: what is left unread would be taken for the next request.
             environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
@@ -82,10 +85,28 @@ def wrong_time(environ):
     return Refusal("InvalidSignatureException", said)
 
 
+# When the credentials that a task got end, by their key.
+TASK_KEYS = {}
+
+
 def task_credentials(_):
     chaos.called("task")
-    expiration = chaos.now() + datetime.timedelta(hours=6)
-    return {"AccessKeyId": "task", "SecretAccessKey": "task", "Token": "task", "Expiration": expiration.strftime("%Y-%m-%dT%H:%M:%SZ")}
+    chaos.hang("task")
+    refusal = chaos.refusal("task")
+    if refusal is not None:
+        raise refusal
+    key = f"task{len(TASK_KEYS)}"
+    TASK_KEYS[key] = chaos.now() + datetime.timedelta(seconds=chaos.knob("task_life_s"))
+    expiration = TASK_KEYS[key].strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"AccessKeyId": key, "SecretAccessKey": "task", "Token": "task", "Expiration": expiration}
+
+
+def ended(environ):
+    """What AWS says of credentials that have ended."""
+    key = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].partition("/")[0]
+    if key in TASK_KEYS and TASK_KEYS[key] <= chaos.now():
+        return Refusal("ExpiredTokenException", "The security token included in the request is expired")
+    return None
 
 
 class Held:
