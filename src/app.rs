@@ -36,6 +36,8 @@ mod status;
 mod trust_report;
 
 pub use reload::Reloader;
+#[cfg(feature = "aws")]
+pub use sources::way_to_aws;
 
 use app_watch::AppWatch;
 use routing::Routing;
@@ -310,7 +312,7 @@ fn system() -> System {
 }
 
 /// The wall clock; in tests one that they move.
-fn clock() -> Arc<dyn Clock> {
+pub fn clock() -> Arc<dyn Clock> {
     #[cfg(feature = "testing")]
     return crate::testing::clock::clock();
     #[cfg(not(feature = "testing"))]

@@ -1,7 +1,7 @@
 //! A certificate that was kept, sealed, is used again after a restart: a crash loop has none issued. What is kept and of no use costs one more and no request.
 
-use crate::support::aws::Aws;
-use crate::support::{ALICE, App, Peer, Setup, Sidecar};
+use crate::support::aws::{Aws, life};
+use crate::support::{App, Setup};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -28,17 +28,6 @@ async fn certify(aws: &Aws, setup: &mut Setup, name: &str) {
         let path = setup.path(file);
         setup.set(&format!("credentials.cache.{key}"), &format!("'{}'", path.display()));
     }
-}
-
-/// Starts, is asked something, and is killed; gives the serial that it showed, its log and what it notes.
-async fn life(setup: &Setup) -> (String, String, String) {
-    let mut sidecar = Sidecar::start(setup).await;
-    let mut alice = Peer::http1(sidecar.inbound(), &setup.cert(ALICE)).await;
-    assert_eq!(alice.get("/").await.status, 200);
-    let (serial, notes) = (alice.facts().serial.clone(), sidecar.status().await.unwrap()["notes"].to_string());
-    sidecar.signal(rustix::process::Signal::KILL);
-    sidecar.exit().await;
-    (serial, sidecar.log(), notes)
 }
 
 #[tokio::test]

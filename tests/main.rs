@@ -10,6 +10,8 @@ mod app_down_is_502;
 mod app_over_h2c;
 #[cfg(feature = "aws")]
 mod authority_roots_outlive_aws;
+#[cfg(feature = "aws")]
+mod aws_doctor_names_the_fix;
 mod bad_certificate_file_keeps_old;
 mod bad_policy_keeps_old;
 mod buffered_bytes_bounds_memory;
@@ -20,6 +22,8 @@ mod check_forecasts_costs;
 mod config_examples_load;
 mod configuration_problems_all_at_once;
 mod connection_cap_recovers;
+#[cfg(feature = "aws")]
+mod data_keys_of_kms_open_for_their_context_alone;
 mod declined_streams_are_tried_again;
 mod denials_are_in_the_ring_before_the_response;
 mod denied_peers_are_cut;
@@ -52,6 +56,8 @@ mod in_flight_limits_shed;
 #[cfg(feature = "aws")]
 mod issuing_budget_stops_loudly;
 #[cfg(feature = "aws")]
+mod kept_certificates_are_sealed_by_kms;
+#[cfg(feature = "aws")]
 mod kept_certificates_outlive_restarts;
 mod large_bodies_stream_in_constant_memory;
 #[cfg(feature = "aws")]
@@ -83,6 +89,8 @@ mod removed_roots_cut_connections;
 mod renewal_keeps_in_flight;
 mod requests_at_random_are_decided;
 mod revoked_certificates_are_refused;
+#[cfg(feature = "aws")]
+mod signatures_of_kms_are_verified;
 mod silent_http2_peer_does_not_hold_the_drain;
 mod slow_head_times_out;
 mod spoofed_identity_headers_replaced;

@@ -1,14 +1,14 @@
 //! Which source the settings of trust and credentials name.
 
 #[cfg(feature = "aws")]
-use crate::aws::{AcmPcaSource, AuthorityRoots, Aws};
+use crate::aws::{AcmPcaSource, AuthorityRoots, Aws, KmsSealer};
 use crate::credentials::dev::DevSource;
 use crate::credentials::{self, FilePair};
 #[cfg(feature = "aws")]
-use crate::credentials::{Cache, Issuing};
+use crate::credentials::{Cache, Issuing, SealingKey};
 use crate::runtime::readiness::Readiness;
 #[cfg(feature = "aws")]
-use crate::runtime::sealer::KeyFile;
+use crate::runtime::sealer::{KeyFile, Sealer};
 use crate::trust::{self, DEVELOPMENT_ROOT_FILE, DevelopmentRoots, FileSource, TrustSource};
 #[cfg(feature = "aws")]
 use crate::upstream::Resolver;
@@ -24,7 +24,7 @@ pub fn factories(readiness: &Readiness) -> (trust::Factory, credentials::Factory
     let _ = readiness;
     #[cfg(feature = "aws")]
     let (for_roots, for_certificates) = {
-        let aws = aws();
+        let aws = way_to_aws();
         (aws.clone(), aws)
     };
     let roots: trust::Factory = Box::new(move |settings, development| match &settings.source {
@@ -41,19 +41,26 @@ pub fn factories(readiness: &Readiness) -> (trust::Factory, credentials::Factory
         #[cfg(feature = "aws")]
         credentials::Source::AcmPca(pca) => {
             let issuing = Issuing::new(pca.ceilings, settings.id.clone(), pca.cache.as_deref(), Arc::clone(&clock), readiness.clone());
-            let cache = pca.cache.as_deref().zip(pca.sealing_key.clone()).map(|(dir, key)| {
-                // Sealed under a key that somebody else keeps.
-                Cache::new(dir, Arc::new(KeyFile::new(key)), settings, readiness.clone())
-            });
+            let cache = pca.cache.as_deref().zip(pca.sealing_key.as_ref());
+            let cache = cache.map(|(dir, key)| Cache::new(dir, sealer(&for_certificates, key), settings, readiness.clone()));
             Box::new(AcmPcaSource::new(for_certificates.clone(), settings, pca.clone(), issuing, cache, clock, bundles))
         }
     });
     (roots, certificates)
 }
 
+/// Who keeps the key that a kept certificate is sealed under.
+#[cfg(feature = "aws")]
+fn sealer(aws: &Aws, key: &SealingKey) -> Arc<dyn Sealer> {
+    match key {
+        SealingKey::File(path) => Arc::new(KeyFile::new(path.clone())),
+        SealingKey::Kms(arn) => Arc::new(KmsSealer::new(aws.clone(), arn.clone())),
+    }
+}
+
 /// The way to AWS, which finds names as upstreams do.
 #[cfg(feature = "aws")]
-fn aws() -> Aws {
+pub fn way_to_aws() -> Aws {
     let resolver = Arc::new(Resolver::new(super::system()));
     Aws::new(Arc::new(move |name: String| {
         let resolver = Arc::clone(&resolver);

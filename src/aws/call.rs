@@ -34,7 +34,7 @@ pub async fn call<'a, T>(
     until: Instant,
     send: impl Fn() -> BoxFuture<'a, Result<T, AwsError>>,
 ) -> Result<T, AwsError> {
-    let (_, operation) = action.split_once(':').unwrap_or(("", action));
+    let operation = operation(action);
     let (mut ceiling, mut sent) = (FIRST_WAIT, 0);
     loop {
         sent += 1;
@@ -55,4 +55,9 @@ pub async fn call<'a, T>(
         sleep(wait).await;
         ceiling *= 2;
     }
+}
+
+/// The name of an action without its service, by which metrics call it.
+pub fn operation(action: &'static str) -> &'static str {
+    action.split_once(':').map_or(action, |(_, operation)| operation)
 }

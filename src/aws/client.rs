@@ -1,7 +1,8 @@
 //! One HTTP client and one chain of AWS credentials for everything that asks AWS.
 
+use crate::runtime::key_arn::KeyArn;
 use crate::trust::{Authority, BoxFuture};
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_acmpca::config::SharedHttpClient;
 use aws_sdk_acmpca::config::retry::RetryConfig;
 use aws_sdk_acmpca::config::timeout::TimeoutConfig;
@@ -42,19 +43,34 @@ impl Aws {
         Self { http, base: Arc::default() }
     }
 
+    /// A way that ends at a double of AWS, whatever the region and the service.
+    #[cfg(feature = "testing")]
+    pub async fn to_double(endpoint: &str) -> Self {
+        let names: Names = Arc::new(|_| Box::pin(async { Err("a double has an address, not a name".into()) }));
+        let aws = Self::new(names);
+        let credentials = aws_sdk_acmpca::config::Credentials::new("test", "test", None, None, "test");
+        let base = aws.loader(Region::from_static("eu-central-1")).endpoint_url(endpoint).credentials_provider(credentials);
+        Self { base: Arc::new(OnceCell::new_with(Some(base.load().await))), ..aws }
+    }
+
     /// A client for the region that `authority` is in.
     pub(super) async fn acm_pca(&self, authority: &Authority) -> aws_sdk_acmpca::Client {
         aws_sdk_acmpca::Client::new(&self.in_region(authority.region()).await)
     }
 
+    /// A client for the region that `key` is in.
+    pub(super) async fn kms(&self, key: &KeyArn) -> aws_sdk_kms::Client {
+        aws_sdk_kms::Client::new(&self.in_region(key.region()).await)
+    }
+
     /// What a client of any service in this region is made from.
-    async fn in_region(&self, region: &str) -> SdkConfig {
+    pub(super) async fn in_region(&self, region: &str) -> SdkConfig {
         let region = Region::new(region.to_owned());
-        let base = self.base.get_or_init(|| self.load(region.clone())).await;
+        let base = self.base.get_or_init(|| self.loader(region.clone()).load()).await;
         base.to_builder().region(region).build()
     }
 
-    async fn load(&self, region: Region) -> SdkConfig {
+    fn loader(&self, region: Region) -> ConfigLoader {
         let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).operation_timeout(OPERATION);
         aws_config::defaults(BehaviorVersion::latest())
             // Named, so that no metadata service is asked for it.
@@ -66,8 +82,6 @@ impl Aws {
             // It would sign with AWS's time from the second request on. A clock that is wrong is wrong for certificates too: it is told of instead, and
             // nothing is paid for that this clock would not take for valid.
             .disable_clock_skew_correction(true)
-            .load()
-            .await
     }
 }
 

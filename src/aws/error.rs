@@ -257,7 +257,7 @@ fn apart(ahead_s: i64) -> String {
 }
 
 /// An error and what is behind it, each once: some repeat their cause.
-fn causes(error: &dyn Error) -> String {
+pub(super) fn causes(error: &dyn Error) -> String {
     let mut said = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

@@ -1,10 +1,12 @@
-//! The only room that speaks to AWS: our certificate from AWS Private CA, and the root above it.
+//! The only room that speaks to AWS: our certificate from AWS Private CA, and the root above it; keys of KMS.
 
 mod acm_pca;
 mod call;
 mod chain;
 mod client;
+pub mod doctor;
 mod error;
+mod kms;
 mod pending;
 mod remedy;
 mod roots;
@@ -14,4 +16,5 @@ mod tests;
 pub use acm_pca::AcmPcaSource;
 pub use client::{Aws, Names};
 pub use error::AwsError;
+pub use kms::{KmsSealer, KmsSigner};
 pub use roots::AuthorityRoots;

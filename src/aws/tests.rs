@@ -1,8 +1,8 @@
-use super::chain::{assemble, root};
+use super::chain::{Path, assemble, path, root};
 use super::error::AwsError;
 use super::pending::Pending;
 use crate::identity::SpiffeId;
-use crate::testing::pki::TestCa;
+use crate::testing::pki::{AuthorityOptions, TestCa};
 use std::time::{Duration, SystemTime};
 
 const ARN: &str = "arn:aws:acm-pca:eu-west-1:123456789012:certificate-authority/a";
@@ -119,6 +119,37 @@ fn the_root_is_what_is_signed_with_its_own_key() {
     // The same name without the same key is no root.
     let namesake = TestCa::new("a.example").intermediate("test root a.example");
     assert!(root(&namesake.root_pem(), "").unwrap_err().contains("no root"));
+}
+
+#[test]
+fn the_way_up_to_the_root_is_gone_step_by_step() {
+    let (now, top) = (SystemTime::now(), TestCa::new("a.example"));
+    let bounded = |length| AuthorityOptions { path_length: Some(length), ..AuthorityOptions::default() };
+    let middle = top.intermediate_with("middle", &bounded(1));
+    let below = middle.intermediate_with("below", &bounded(0));
+    let chain = top.root_pem() + &middle.root_pem();
+    let found = path(&below.root_pem(), &chain, now).unwrap();
+    let expected = Path { root: top.root_der(), is_root: false, between: 1, length: Some(0), first_end: found.first_end };
+    assert_eq!(found, expected);
+    let alone = path(&top.root_pem(), "", now).unwrap();
+    assert_eq!((alone.is_root, alone.between, alone.length), (true, 0, None));
+
+    let too_deep = below.intermediate_with("too deep", &bounded(0));
+    let ended = AuthorityOptions { not_after: now - Duration::from_secs(60), ..AuthorityOptions::default() };
+    let ended = top.intermediate_with("ended", &ended);
+    let leaf = below.issue("spiffe://a.example/sa/web");
+    let leaf = leaf.chain_pem.split_inclusive("-----END CERTIFICATE-----\n").next().unwrap();
+    let table = [
+        (too_deep.root_pem(), chain.clone() + &below.root_pem(), "CN=below allows 0 authorities below it, and there are 1"),
+        (ended.root_pem(), chain.clone(), "CN=ended has expired"),
+        (below.root_pem(), top.root_pem(), "nothing in the chain issued CN=below"),
+        (below.root_pem(), TestCa::new("a.example").intermediate("middle").root_pem(), "nothing in the chain issued CN=below"),
+        (leaf.to_owned(), chain, "is not an authority's"),
+    ];
+    for (certificate, chain, problem) in table {
+        let said = path(&certificate, &chain, now).unwrap_err();
+        assert!(said.contains(problem), "{said}");
+    }
 }
 
 #[test]

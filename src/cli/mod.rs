@@ -1,5 +1,6 @@
 //! The command line: one file for each sub-command.
 
+mod aws;
 pub mod certs;
 pub mod check;
 mod control;
@@ -32,6 +33,9 @@ enum Command {
     Run(run::Args),
     /// Validates the configuration and the files it points to
     Check(check::Args),
+    /// Looks whether AWS does what the configuration needs, and no more
+    #[command(subcommand)]
+    Aws(aws::Command),
     /// Makes and shows certificates for development
     #[command(subcommand)]
     Certs(certs::Command),
@@ -84,6 +88,7 @@ pub fn main() -> ExitCode {
         Command::Dev(args) => dev::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Aws(command) => aws::run(&command),
         Command::Certs(command) => certs::run(command),
         Command::Status(args) => status::run(&args),
         Command::Trust(command) => trust::run(&command),

@@ -85,7 +85,7 @@ impl Issuing {
         match written.await.unwrap_or_else(|_| Err(ErrorKind::Interrupted.into())) {
             Ok(()) => self.readiness.unnote(CONDITION),
             Err(error) => {
-                metrics::not_kept("issues");
+                metrics::issue_count_failed();
                 tracing::error!(file = shown, %error, "the count of issued certificates is not kept: a restart begins at an older one");
                 self.readiness.note(CONDITION, format!("the count of issued certificates cannot be written to {shown}: {error}"));
             }
@@ -105,7 +105,7 @@ async fn before(file: &Path, id: &SpiffeId, ceilings: Ceilings, now: SystemTime)
         Err(error) if error.kind() == ErrorKind::NotFound => return Vec::new(),
         Err(error) => error.to_string(),
     };
-    metrics::not_kept("issues");
+    metrics::issue_count_failed();
     let (changed, file) = (tokio::fs::metadata(file).await.and_then(|metadata| metadata.modified()), file.display());
     let Ok(changed) = changed else {
         tracing::error!(%file, problem, "the count of issued certificates cannot be looked for; a new one begins");

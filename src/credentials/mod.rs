@@ -25,5 +25,5 @@ pub use issued::{Issued, KeyError};
 pub use issuing::Issuing;
 pub use renewal::Renewal;
 pub use schedule::{Attempts, Life, Setback};
-pub use settings::{AcmPca, Renew, Settings, SigningAlgorithm, Source, Template};
+pub use settings::{AcmPca, Renew, SealingKey, Settings, SigningAlgorithm, Source, Template};
 pub use source::{CertificateSource, Factory, SourceError};

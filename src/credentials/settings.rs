@@ -3,6 +3,8 @@
 use super::budget::Ceilings;
 use super::forecast::Terms;
 use crate::identity::SpiffeId;
+#[cfg(feature = "aws")]
+use crate::runtime::key_arn::KeyArn;
 use crate::trust::Authority;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -62,7 +64,17 @@ pub struct AcmPca {
     /// Where the count of issues outlives the process; nowhere by default.
     pub cache: Option<PathBuf>,
     /// The key under which certificate and key outlive it too, sealed, in the same directory; they do not by default.
-    pub sealing_key: Option<PathBuf>,
+    pub sealing_key: Option<SealingKey>,
+}
+
+/// What seals the certificate that is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SealingKey {
+    /// 64 hexadecimal digits in a file.
+    File(PathBuf),
+    /// A symmetric key of KMS.
+    #[cfg(feature = "aws")]
+    Kms(KeyArn),
 }
 
 impl AcmPca {

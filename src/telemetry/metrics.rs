@@ -58,9 +58,10 @@ names! {
     counter ACCEPT_ERRORS = "countersign_accept_errors_total", (Unit::Count), "Errors of accept(2), each followed by a pause.";
     counter ROTATIONS = "countersign_rotations_total", (Unit::Count), "Certificate renewals by result (ok, failed).";
     counter ROTATION_FAILURES = "countersign_rotation_failures_total", (Unit::Count), "Attempts that gave no certificate, by reason (denied, throttled, clock, unreachable, budget, other_key, untrusted_chain, expired, ...).";
-    counter KEEPING_ERRORS = "countersign_keeping_errors_total", (Unit::Count), "Times that what outlives the process could not be read or written, by what it is (certificate, issues).";
+    counter ISSUE_COUNT_ERRORS = "countersign_issue_count_errors_total", (Unit::Count), "Times that the count of issued certificates could not be read or written.";
     counter ISSUES = "countersign_issues_total", (Unit::Count), "Certificates that a CA elsewhere issued for us.";
     gauge ISSUING_STOPPED = "countersign_issuing_stopped", (Unit::Count), "1 while a ceiling of the issuing budget keeps us from asking for a certificate.";
+    counter CERTIFICATE_CACHE = "countersign_certificate_cache_total", (Unit::Count), "What was done with the certificate on disk, by action (open, keep) and result (ok, failed).";
     counter SELF_PROBES = "countersign_self_probes_total", (Unit::Count), "Handshakes with our own listener after a renewal, by result (ok, differs, refused, failed, unanswered).";
     counter RESOLUTIONS = "countersign_dns_resolutions_total", (Unit::Count), "Questions for names of upstreams by result (ok, no_such_name, no_address, server_failure, timeout, no_resolver, failed).";
     gauge ENDPOINTS = "countersign_upstream_endpoints", (Unit::Count), "Addresses in use by upstream, whose first host names it; beyond 64 upstreams, all together as `other`.";
@@ -317,14 +318,19 @@ pub fn aws_called(operation: &'static str, result: &'static str) {
     counter!(AWS_CALLS, "operation" => operation, "result" => result).increment(1);
 }
 
-/// Counts a time that `what` could not be read or written, which outlives the process; it is a closed label.
-pub fn not_kept(what: &'static str) {
-    counter!(KEEPING_ERRORS, "what" => what).increment(1);
+/// Counts a time that the count of issued certificates could not be read or written.
+pub fn issue_count_failed() {
+    counter!(ISSUE_COUNT_ERRORS).increment(1);
 }
 
 /// Counts an attempt that gave no certificate; `reason` is a closed label.
 pub fn rotation_failed(reason: &'static str) {
     counter!(ROTATION_FAILURES, "reason" => reason).increment(1);
+}
+
+/// Counts what was done with the certificate on disk; both labels are closed.
+pub fn certificate_cached(action: &'static str, result: &'static str) {
+    counter!(CERTIFICATE_CACHE, "action" => action, "result" => result).increment(1);
 }
 
 /// Counts a question whether the app is well; `result` is a closed label.

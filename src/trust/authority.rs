@@ -42,6 +42,11 @@ impl Authority {
     pub fn region(&self) -> &str {
         fields(&self.arn).map_or("", |[_, _, _, region, ..]| region)
     }
+
+    /// The account that owns it.
+    pub fn account(&self) -> &str {
+        fields(&self.arn).map_or("", |[_, _, _, _, account, _]| account)
+    }
 }
 
 impl fmt::Display for Authority {
@@ -63,6 +68,7 @@ mod tests {
         let arn = "arn:aws-us-gov:acm-pca:us-gov-west-1:123456789012:certificate-authority/6cb1e2c9-0f0e-4f9a-8f65-9c2b1f3a7d10";
         let authority = Authority::parse(arn).unwrap();
         assert_eq!((authority.partition(), authority.region(), authority.as_str()), ("aws-us-gov", "us-gov-west-1", arn));
+        assert_eq!(authority.account(), "123456789012");
     }
 
     #[test]

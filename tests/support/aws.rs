@@ -2,8 +2,8 @@
 //!
 //! It is moto, pinned, with what moto lacks put over it; `tests/support/aws/environment` makes the Python environment that it runs in.
 
-use super::Setup;
 use super::sidecar::blocking;
+use super::{ALICE, Peer, Setup, Sidecar};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -46,7 +46,12 @@ impl Aws {
 
     /// Makes a root and a subordinate.
     pub async fn authority(&self, name: &str) -> Authority {
-        let made = self.post("/_authority", json!({ "name": name })).await;
+        self.authority_like(json!({ "name": name })).await
+    }
+
+    /// Makes a root and a subordinate; `tests/support/aws/authority.py` says what may be wanted of it.
+    pub async fn authority_like(&self, wanted: Value) -> Authority {
+        let made = self.post("/_authority", wanted).await;
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         Authority { arn: text(&made["subordinate"]["arn"]), root_pem: text(&made["root"]["pem"]) }
     }
@@ -54,6 +59,21 @@ impl Aws {
     /// Does to an authority what an operator does, such as `DISABLED`.
     pub async fn set_status(&self, authority: &Authority, status: &str) {
         self.post("/_authority/status", json!({ "arn": authority.arn, "status": status })).await;
+    }
+
+    /// Makes a key of KMS: `SYMMETRIC_DEFAULT`, `ECC_NIST_P256` and so on; gives its ARN.
+    pub async fn key(&self, spec: &str) -> String {
+        self.post("/_kms", json!({ "spec": spec })).await["arn"].as_str().unwrap().to_owned()
+    }
+
+    /// Makes a symmetric key, and an alias stand for it from now on; gives the alias's ARN.
+    pub async fn aliased_key(&self, alias: &str) -> String {
+        self.post("/_kms", json!({ "alias": alias })).await["alias"].as_str().unwrap().to_owned()
+    }
+
+    /// Does to a key what an operator does: `Disabled`, `Enabled`, `PendingDeletion`.
+    pub async fn set_key_state(&self, arn: &str, state: &str) {
+        self.post("/_kms/state", json!({ "arn": arn, "state": state })).await;
     }
 
     /// Turns knobs; `tests/support/aws/chaos.py` says which there are.
@@ -86,6 +106,8 @@ impl Aws {
         let endpoint = format!("http://{}", self.address);
         let environment = [
             ("AWS_ENDPOINT_URL_ACM_PCA", endpoint.as_str()),
+            ("AWS_ENDPOINT_URL_KMS", &endpoint),
+            ("AWS_ENDPOINT_URL_STS", &endpoint),
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
             ("AWS_EC2_METADATA_DISABLED", "true"),
@@ -137,6 +159,22 @@ fn post(address: SocketAddr, path: &str, body: &Value) -> Value {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200"), "{path}: {answer}");
     serde_json::from_str(body).unwrap()
+}
+
+/// Starts, is asked something, and is killed; gives the serial that it showed, its log and what it notes.
+pub async fn life(setup: &Setup) -> (String, String, String) {
+    let mut sidecar = Sidecar::start(setup).await;
+    let mut alice = Peer::http1(sidecar.inbound(), &setup.cert(ALICE)).await;
+    assert_eq!(alice.get("/").await.status, 200);
+    let (serial, notes) = (alice.facts().serial.clone(), sidecar.status().await.unwrap()["notes"].to_string());
+    sidecar.signal(rustix::process::Signal::KILL);
+    sidecar.exit().await;
+    (serial, sidecar.log(), notes)
+}
+
+/// The way to a double, from within the test.
+pub async fn double_of(aws: &Aws) -> countersign::aws::Aws {
+    countersign::aws::Aws::to_double(&format!("http://{}", aws.address)).await
 }
 
 /// The interpreter that has what the double needs. Nothing is skipped where there is none.

@@ -171,6 +171,14 @@ pub async fn run(arguments: &[&str], dir: &Path) -> (i32, String) {
     run_with(arguments, dir, &[]).await
 }
 
+/// Writes the configuration and runs a command with it, in the environment that the sidecar would have.
+pub async fn run_for(setup: &Setup, arguments: &[&str]) -> (i32, String) {
+    let config = setup.write_config();
+    let arguments = [arguments, &["--config", config.to_str().unwrap()]].concat();
+    let environment: Vec<_> = setup.environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    run_with(&arguments, setup.dir.path(), &environment).await
+}
+
 /// As [`run`], with environment variables.
 pub async fn run_with(arguments: &[&str], dir: &Path, environment: &[(&str, &str)]) -> (i32, String) {
     let mut command = command(&[]);

@@ -5,6 +5,7 @@ use crate::credentials::Template;
 use crate::document::{Item, Section};
 use crate::identity::pattern::PrincipalPattern;
 use crate::identity::{SpiffeId, TrustDomain};
+use crate::runtime::key_arn::KeyArn;
 use crate::trust::Authority;
 use http::HeaderName;
 use std::net::SocketAddr;
@@ -125,6 +126,17 @@ impl Element for TrustDomain {
 impl Element for Authority {
     fn parse(text: &str) -> Result<Self, Wrong> {
         let instead = "write the authority's ARN, arn:aws:acm-pca:<region>:<account>:certificate-authority/<id>";
+        Self::parse(text).map_err(|what| Wrong::new(format!("{text:?} {what}"), instead))
+    }
+
+    fn show(&self) -> String {
+        self.as_str().to_owned()
+    }
+}
+
+impl Element for KeyArn {
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        let instead = "write the key's whole ARN, arn:aws:kms:<region>:<account>:key/<id>, or an alias's, …:alias/<name>";
         Self::parse(text).map_err(|what| Wrong::new(format!("{text:?} {what}"), instead))
     }
 

@@ -1,8 +1,9 @@
 //! `[workload]` and `[credentials]`.
 
 use crate::config::keys::{Choice, DnsName, Keys};
-use crate::credentials::{AcmPca, Ceilings, Renew, Settings, SigningAlgorithm, Source, Template};
+use crate::credentials::{AcmPca, Ceilings, Renew, SealingKey, Settings, SigningAlgorithm, Source, Template};
 use crate::identity::SpiffeId;
+use crate::runtime::key_arn::KeyArn;
 use crate::trust::Authority;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -116,15 +117,34 @@ fn file(credentials: &Keys<'_>, needed: bool) -> Option<(PathBuf, PathBuf)> {
 }
 
 /// The directory, and the key that seals what is kept there.
-fn cache(credentials: &Keys<'_>) -> (Option<PathBuf>, Option<PathBuf>) {
+fn cache(credentials: &Keys<'_>) -> (Option<PathBuf>, Option<SealingKey>) {
     let keys = credentials.table("cache");
-    keys.not_built(&["kms_key"]);
-    let (dir, sealing_key) = (keys.optional("dir"), keys.optional("sealing_key_file"));
-    if keys.has("sealing_key_file") && !keys.has("dir") {
-        keys.problem("sealing_key_file", "is of no use without dir", "write dir = \"/var/cache/countersign\", or leave it out");
+    let (dir, file, kms): (_, Option<PathBuf>, Option<KeyArn>) =
+        (keys.optional("dir"), keys.optional("sealing_key_file"), keys.optional("kms_key"));
+    for name in ["sealing_key_file", "kms_key"] {
+        if keys.has(name) && !keys.has("dir") {
+            keys.problem(name, "is of no use without dir", "write dir = \"/var/cache/countersign\", or leave it out");
+        }
+    }
+    if keys.has("sealing_key_file") && keys.has("kms_key") {
+        keys.problem("kms_key", "and sealing_key_file both seal", "write one of them");
+    }
+    #[cfg(not(feature = "aws"))]
+    if keys.has("kms_key") {
+        keys.problem("kms_key", "is left out of this build, which is one without the feature `aws`", "write sealing_key_file instead");
     }
     keys.close();
-    (dir, sealing_key)
+    (dir, sealing_key(file, kms))
+}
+
+#[cfg(feature = "aws")]
+fn sealing_key(file: Option<PathBuf>, kms: Option<KeyArn>) -> Option<SealingKey> {
+    file.map(SealingKey::File).or(kms.map(SealingKey::Kms))
+}
+
+#[cfg(not(feature = "aws"))]
+fn sealing_key(file: Option<PathBuf>, _: Option<KeyArn>) -> Option<SealingKey> {
+    file.map(SealingKey::File)
 }
 
 fn acm_pca(credentials: &Keys<'_>, needed: bool) -> Option<AcmPca> {

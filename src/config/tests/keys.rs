@@ -65,7 +65,8 @@ file = "env:P"
 #[cfg(feature = "aws")]
 #[test]
 fn a_private_ca_issues_and_is_believed() {
-    use crate::credentials::{AcmPca, Ceilings, SigningAlgorithm, Template};
+    use crate::credentials::{AcmPca, Ceilings, SealingKey, SigningAlgorithm, Template};
+    use crate::runtime::key_arn::KeyArn;
     use crate::trust::{self, Authority};
     let [own, other] = [
         "arn:aws:acm-pca:eu-west-1:123456789012:certificate-authority/a",
@@ -87,12 +88,19 @@ fn a_private_ca_issues_and_is_believed() {
         price: 0.75,
         start_spread: Duration::from_secs(400),
         cache: Some("/var/cache/countersign".into()),
-        sealing_key: Some("/etc/sealing.key".into()),
+        sealing_key: Some(SealingKey::File("/etc/sealing.key".into())),
     };
     assert_eq!(loaded.config.credentials.source, Source::AcmPca(expected));
     let sources: Vec<_> = loaded.config.trust.into_iter().map(|trust| trust.source).collect();
     assert_eq!(sources, [trust::Source::AcmPca(own), trust::Source::AcmPca(other)]);
     assert_eq!(loaded.warnings, []);
+    for resource in ["key/6cb1e2c9-0f0e-4f9a-8f65-9c2b1f3a7d10", "alias/sealer"] {
+        let arn = format!("arn:aws:kms:eu-west-1:123456789012:{resource}");
+        let loaded = load(&text.replace("sealing_key_file = '/etc/sealing.key'", &format!("kms_key = '{arn}'"))).unwrap();
+        let Source::AcmPca(pca) = loaded.config.credentials.source else { panic!() };
+        assert_eq!(pca.sealing_key, Some(SealingKey::Kms(KeyArn::parse(&arn).unwrap())));
+        assert_eq!(loaded.effective.entry("credentials.cache.kms_key").unwrap().value, format!("{arn:?}"));
+    }
 }
 
 #[test]

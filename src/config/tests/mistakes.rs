@@ -88,7 +88,6 @@ fn what_is_not_built_yet_is_refused_by_name() {
         ("[webhook]", "webhook"),
         ("[metrics]\nemf = false", "metrics"),
         ("[trace]\notlp = ''", "trace"),
-        ("[credentials]\nsource = 'dev'\n[credentials.cache]\nkms_key = 'k'", "credentials.cache.kms_key"),
         ("[inbound]\nproxy_protocol = 'off'", "inbound.proxy_protocol"),
         ("[inbound]\nproxy_from = []", "inbound.proxy_from"),
         ("[policy]\nfile = 'p'\nboundary = 'b'", "policy.boundary"),
@@ -157,6 +156,41 @@ fn what_is_wrong_with_a_private_ca_is_said() {
     for (text, problem) in &table {
         expect(&[(text, problem)]);
     }
+}
+
+/// A key's ARN.
+#[cfg(feature = "aws")]
+const KEY: &str = "arn:aws:kms:eu-west-1:123456789012:key/a";
+
+#[cfg(feature = "aws")]
+#[test]
+fn one_key_seals_what_is_kept() {
+    let cache = |keys: &str| format!("[credentials]\nsource = 'dev'\n[credentials.cache]\n{keys}");
+    let arn = "write the key's whole ARN, arn:aws:kms:<region>:<account>:key/<id>, or an alias's, …:alias/<name>";
+    let no_dir =
+        |key| format!("credentials.cache.{key}: is of no use without dir; write dir = \"/var/cache/countersign\", or leave it out");
+    let table = [
+        (cache("dir = 'c'\nkms_key = 'alias/sealer'"), format!("credentials.cache.kms_key: \"alias/sealer\" is no ARN; {arn}")),
+        (cache(&format!("dir = 'c'\nkms_key = '{ARN}'")), format!("credentials.cache.kms_key: {ARN:?} is no ARN of AWS KMS; {arn}")),
+        (cache(&format!("kms_key = '{KEY}'")), no_dir("kms_key")),
+        (cache("sealing_key_file = 'k'"), no_dir("sealing_key_file")),
+        (
+            cache(&format!("dir = 'c'\nsealing_key_file = 'k'\nkms_key = '{KEY}'")),
+            "credentials.cache.kms_key: and sealing_key_file both seal; write one of them".to_owned(),
+        ),
+    ];
+    for (text, problem) in &table {
+        expect(&[(text, problem)]);
+    }
+}
+
+#[cfg(not(feature = "aws"))]
+#[test]
+fn keys_of_kms_are_left_out_by_name() {
+    expect(&[(
+        "[credentials]\nsource = 'dev'\n[credentials.cache]\ndir = 'c'\nkms_key = 'arn:aws:kms:eu-west-1:123456789012:key/a'",
+        "credentials.cache.kms_key: is left out of this build, which is one without the feature `aws`; write sealing_key_file instead",
+    )]);
 }
 
 #[cfg(feature = "aws")]

@@ -1,4 +1,4 @@
-"""The authorities of a test, made past the API: a root, and below it a short-lived subordinate with path length 0."""
+"""The authorities of a test, made past the API: a root, and below it a subordinate, short-lived and with path length 0 unless wanted otherwise."""
 import datetime
 
 from moto.acmpca.models import acmpca_backends
@@ -8,13 +8,14 @@ SIGNING = {"EC_prime256v1": "SHA256WITHECDSA", "EC_secp384r1": "SHA384WITHECDSA"
 
 
 def make(wanted):
-    """{"region", "name", "key_algorithm"}: all may be left out. Gives {"root": {"arn", "pem"}, "subordinate": {"arn", "pem"}}."""
+    """{"region", "name", "key_algorithm", "usage_mode", "days", "path_length"}: all may be left out; mode, days and path length are the subordinate's.
+    Gives {"root": {"arn", "pem"}, "subordinate": {"arn", "pem"}}."""
     backend = acmpca_backends[DEFAULT_ACCOUNT_ID][wanted.get("region", "eu-central-1")]
     name, algorithm = wanted.get("name", "test"), wanted.get("key_algorithm", "EC_prime256v1")
     root = authority(backend, "ROOT", f"{name} root", algorithm, "GENERAL_PURPOSE")
     certify(root, root, "RootCACertificate/V1", 3650)
-    below = authority(backend, "SUBORDINATE", f"{name} subordinate", algorithm, "SHORT_LIVED_CERTIFICATE")
-    certify(root, below, "SubordinateCACertificate_PathLen0/V1", 1825)
+    below = authority(backend, "SUBORDINATE", f"{name} subordinate", algorithm, wanted.get("usage_mode", "SHORT_LIVED_CERTIFICATE"))
+    certify(root, below, f"SubordinateCACertificate_PathLen{wanted.get('path_length', 0)}/V1", wanted.get("days", 1825))
     return {"root": told(root), "subordinate": told(below)}
 
 

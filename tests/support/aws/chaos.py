@@ -1,5 +1,7 @@
 """What goes wrong, to order, and what is counted."""
+import copy
 import datetime
+import fnmatch
 import socket
 import struct
 import threading
@@ -15,6 +17,9 @@ KNOBS = {
     "per_second": {},
     # Operation: {"name": AWS's code, "message": text, "times": n}; refused before anything is done. Of the agent that gives credentials: "task".
     "refuse": {},
+    # What the role may not do, with shell wildcards: an operation, or an operation with what it is asked with, such as
+    # "IssueCertificate:*Passthrough/V1". As with AWS, that is asked before anything else.
+    "deny": [],
     # Operation: how many requests take effect and lose their connection before the answer.
     "reset": {},
     # Operation: true while requests are kept without an answer.
@@ -25,6 +30,12 @@ KNOBS = {
     "clock_skew_s": 0,
     # What GetCertificate gives instead of what was issued: "other_key", "expired", "broken_chain", or "".
     "give": "",
+    # What Sign gives instead of a signature: "other_key": another key's; "twice": of the digest's hash; or "".
+    "sign": "",
+    # What GenerateDataKey gives instead of a key of 32 bytes: "short", or "".
+    "data_key": "",
+    # Whether GenerateDataKey, Decrypt and Sign say that another key was used.
+    "answers_of_another_key": False,
 }
 
 
@@ -41,7 +52,7 @@ class Refusal(JsonRESTError):
 class Chaos:
     def __init__(self):
         self.changed = threading.Condition()
-        self.set = {name: value.copy() if isinstance(value, dict) else value for name, value in KNOBS.items()}
+        self.set = copy.deepcopy(KNOBS)
         self.calls = {}
         self.issued = 0
         self.tokens_misused = 0
@@ -84,6 +95,13 @@ class Chaos:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         connection.shutdown(socket.SHUT_RDWR)
         raise ConnectionResetError("as ordered")
+
+    def denial(self, action, operation, details):
+        """`details`: with what it is asked, such as a template."""
+        asked = [operation] + [f"{operation}:{detail}" for detail in details]
+        if not any(fnmatch.fnmatchcase(one, pattern) for one in asked for pattern in self.knob("deny")):
+            return None
+        return Refusal("AccessDeniedException", f"User: arn:aws:sts::123456789012:assumed-role/orders/task is not authorized to perform: {action}")
 
     def refusal(self, operation):
         with self.changed:

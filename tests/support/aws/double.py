@@ -1,19 +1,25 @@
-"""A double of AWS for the tests: moto's server with a private CA that behaves as the real one does, and with faults to order.
+"""A double of AWS for the tests: moto's server with a private CA and a KMS that behave as the real ones do, and with faults to order.
 
     python double.py PORT       prints "READY <port>"; port 0: the kernel chooses
 
     POST /_chaos {...}          changes knobs, see KNOBS in chaos.py; unknown ones are refused
     GET  /_chaos                the knobs, how often each operation was called, and how many certificates were issued
-    POST /_authority {...}      makes a root and a short-lived subordinate below it; gives their ARNs and certificates
+    POST /_authority {...}      makes a root and a subordinate below it, see authority.py; gives their ARNs and certificates
     POST /_authority/status     {"arn", "status"}: what an operator does to an authority
+    POST /_kms {...}            makes a key of KMS; gives its ARN
+    POST /_kms/state            {"arn", "state"}: what an operator does to a key
     GET  /_task                 credentials, as the agent on an ECS host gives them to a task
 """
 import datetime
 import email.utils
+import io
 import json
 import sys
+import urllib.parse
+import xml.sax.saxutils
 
 import authority
+import kms
 import private_ca
 from chaos import Refusal, chaos
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -38,7 +44,14 @@ class Handler(WSGIRequestHandler):
 class Double:
     def __init__(self):
         self.moto = DomainDispatcherApplication(create_backend_app)
-        self.own = {"/_chaos": chaos.turn, "/_authority": authority.make, "/_authority/status": authority.change, "/_task": task_credentials}
+        self.own = {
+            "/_chaos": chaos.turn,
+            "/_authority": authority.make,
+            "/_authority/status": authority.change,
+            "/_kms": kms.make,
+            "/_kms/state": kms.change,
+            "/_task": task_credentials,
+        }
 
     def __call__(self, environ, start_response):
         own = self.own.get(environ["PATH_INFO"])
@@ -53,19 +66,38 @@ class Double:
         return [answer]
 
     def aws(self, environ, start_response):
-        operation = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+        # Read first: what is left unread would be taken for the next request.
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        environ["wsgi.input"] = io.BytesIO(body)
+        asked = Asked(environ, body)
+        operation = asked.operation
         chaos.called(operation)
         chaos.hang(operation)
-        refusal = wrong_time(environ) or ended(environ) or chaos.refusal(operation)
+        refusal = wrong_time(environ) or ended(environ) or chaos.denial(asked.action, operation, asked.details) or chaos.refusal(operation)
         if refusal is not None:
-            # Read first: what is left unread would be taken for the next request.
-            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-            return refused(refusal, start_response)
+            return refused(refusal, asked, start_response)
         answer = b"".join(self.moto(environ, held := Held()))
         if chaos.resets(operation):
             # The request took effect, and nobody learns what came of it.
             chaos.reset(environ["werkzeug.socket"])
         return held.release(answer, start_response)
+
+
+class Asked:
+    """What a request is about: its operation, the IAM action, and what a policy may look at beside them."""
+
+    def __init__(self, environ, body):
+        target = environ.get("HTTP_X_AMZ_TARGET")
+        self.is_json = target is not None
+        if self.is_json:
+            self.operation, arguments = target.rpartition(".")[2], json.loads(body or "{}")
+            self.details = [arguments[name].rpartition(":template/")[2] for name in ("TemplateArn", "KeyId") if name in arguments]
+        else:
+            # STS.
+            self.operation, self.details = urllib.parse.parse_qs(body.decode("latin-1")).get("Action", [""])[0], []
+        # "AWS4-HMAC-SHA256 Credential=<id>/<date>/<region>/<service>/aws4_request, …"
+        scope = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].partition(",")[0].split("/")
+        self.action = f"{scope[3] if len(scope) > 3 else '?'}:{self.operation}"
 
 
 def wrong_time(environ):
@@ -121,16 +153,22 @@ class Held:
         return [body]
 
 
-def refused(refusal, start_response):
-    body = json.dumps({"__type": refusal.kind, "message": refusal.said}).encode()
+def refused(refusal, asked, start_response):
+    if asked.is_json:
+        kind, body = "application/x-amz-json-1.1", json.dumps({"__type": refusal.kind, "message": refusal.said})
+    else:
+        code, said = (xml.sax.saxutils.escape(text) for text in (refusal.kind, refusal.said))
+        kind, body = "text/xml", f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{said}</Message></Error></ErrorResponse>"
+    body = body.encode()
     status = "500 Internal Server Error" if refusal.kind == "InternalFailure" else "400 Bad Request"
-    headers = [("content-type", "application/x-amz-json-1.1"), ("content-length", str(len(body)))]
+    headers = [("content-type", kind), ("content-length", str(len(body)))]
     start_response(status, headers)
     return [body]
 
 
 if __name__ == "__main__":
     private_ca.install()
+    kms.install()
     server = make_server("127.0.0.1", int(sys.argv[1]), Double(), threaded=True, request_handler=Handler)
     print(f"READY {server.server_port}", flush=True)
     server.serve_forever()
