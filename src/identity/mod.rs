@@ -29,6 +29,15 @@ impl Principal {
             Self::Dns(name) => name,
         }
     }
+
+    /// Its parts, as those of a [`pattern`]: the kind, then trust domain and path segments, or labels.
+    pub fn parts(&self) -> impl Iterator<Item = &str> {
+        let (kind, domain, rest, separator) = match self {
+            Self::Spiffe(id) => (pattern::SPIFFE, Some(id.trust_domain()), id.path(), '/'),
+            Self::Dns(name) => (pattern::DNS, None, &**name, '.'),
+        };
+        std::iter::once(kind).chain(domain).chain(rest.split(separator))
+    }
 }
 
 impl fmt::Display for Principal {

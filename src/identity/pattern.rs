@@ -22,6 +22,23 @@ enum Segment {
     Any,
 }
 
+/// The first part of every SPIFFE id, and of every pattern over them.
+pub(super) const SPIFFE: &str = "spiffe";
+
+/// The first part of every DNS name, and of every pattern over them.
+pub(super) const DNS: &str = "dns";
+
+/// A part of a pattern, beside [`Principal::parts`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part<'p> {
+    /// Exactly this.
+    Literal(&'p str),
+    /// Any one part.
+    Any,
+    /// One or more parts of any kind; the last one.
+    Rest,
+}
+
 impl PrincipalPattern {
     /// Parses a SPIFFE id pattern; the trust domain is always literal.
     ///
@@ -80,6 +97,24 @@ impl PrincipalPattern {
                 name.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == suffix)
             }
             _ => false,
+        }
+    }
+
+    /// Its parts, for whoever compares many patterns at once.
+    pub fn parts(&self) -> Vec<Part<'_>> {
+        match &self.form {
+            Form::Spiffe { domain, segments, rest } => {
+                let segments = segments.iter().map(|segment| match segment {
+                    Segment::Literal(text) => Part::Literal(text),
+                    Segment::Any => Part::Any,
+                });
+                let head = [Part::Literal(SPIFFE), Part::Literal(domain)];
+                head.into_iter().chain(segments).chain(rest.then_some(Part::Rest)).collect()
+            }
+            Form::Dns { any_first, suffix } => {
+                let first = any_first.then_some(Part::Any);
+                std::iter::once(Part::Literal(DNS)).chain(first).chain(suffix.split('.').map(Part::Literal)).collect()
+            }
         }
     }
 

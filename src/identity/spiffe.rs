@@ -70,9 +70,14 @@ impl SpiffeId {
         self.text.get(SCHEME.len()..SCHEME.len() + self.domain_len).unwrap_or_default()
     }
 
+    /// The path without its first slash.
+    pub fn path(&self) -> &str {
+        self.text.get(SCHEME.len() + self.domain_len + 1..).unwrap_or_default()
+    }
+
     /// The path's segments, at least one.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
-        self.text.get(SCHEME.len() + self.domain_len + 1..).unwrap_or_default().split('/')
+        self.path().split('/')
     }
 }
 

@@ -1,29 +1,63 @@
 //! The rules that one identity can meet, found once per identity and table.
 
-use super::index::Index;
+use super::compiled::{Compiled, Found};
+use super::evaluate::{Candidate, Findings, findings};
+use super::looked::Looking;
+use super::methods;
+use super::rule::Question;
 use super::{Caller, Table};
 use crate::identity::Principal;
+use crate::request::CanonicalRequest;
+use crate::runtime::tasks::contained_poll;
 use arc_swap::ArcSwapOption;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::SystemTime;
 
-/// Classes that a table remembers; further identities find their own for each connection.
+/// Identities that a table remembers the class of; further ones find their own for each connection.
 const MOST: usize = 1_024;
 
-/// The rules that an identity can meet on one local port.
+/// Rules of a class that is compiled where it is found; larger ones are on a thread of their own, and looked at one by one meanwhile.
+const AT_ONCE: usize = 1_024;
+
+/// The most states of all classes of a table.
+const STATES: usize = 1 << 20;
+
+/// The rules that identities can meet on one local port; those that meet the same ones share it.
 #[derive(Debug)]
 pub(super) struct Class {
     generation: u64,
-    pub(super) index: Index,
-    /// Whether one of the denies or allows is in shadow.
-    pub(super) has_shadow: bool,
+    /// By index, in file order.
+    rules: Arc<[u32]>,
+    /// `Some(None)`: the rules are such that each is better looked at by itself.
+    compiled: OnceLock<Option<(Compiled, Room)>>,
 }
 
-/// The classes of one table that open connections use: replicas of a workload share theirs. Looked at once per connection and table.
-#[derive(Debug, Default)]
-pub(super) struct Classes(Mutex<Known>);
+/// The states of a compiled class, as part of its table's.
+#[derive(Debug)]
+struct Room {
+    all: Arc<AtomicUsize>,
+    taken: usize,
+}
 
-type Known = HashMap<(Principal, u16), Weak<Class>>;
+/// The classes of one table that open connections use. Looked at once per connection and table.
+#[derive(Debug, Default)]
+pub(super) struct Classes {
+    known: Mutex<Known>,
+    states: Arc<AtomicUsize>,
+}
+
+/// A caller as far as rules are found by it: the identity and the local port.
+type Key = (Principal, u16);
+
+#[derive(Debug, Default)]
+struct Known {
+    by_key: HashMap<Key, Weak<Class>>,
+    by_rules: HashMap<Arc<[u32]>, Weak<Class>>,
+    /// Made before the table was put in force, for callers that are connected.
+    prepared: Vec<Arc<Class>>,
+}
 
 /// Where a [`Caller`] keeps its class for the table that it last met. Start with `ClassCache::default()`.
 #[derive(Debug, Default)]
@@ -37,7 +71,7 @@ impl Clone for ClassCache {
 
 impl ClassCache {
     /// Gives `read` the caller's class under `table`; found anew when the table's generation moved.
-    pub(super) fn with<T>(&self, table: &Table, caller: &Caller, principal: &Principal, read: impl FnOnce(&Class) -> T) -> T {
+    pub(super) fn with<T>(&self, table: &Arc<Table>, caller: &Caller, principal: &Principal, read: impl FnOnce(&Class) -> T) -> T {
         let kept = self.0.load();
         if let Some(class) = kept.as_ref().filter(|class| class.generation == table.generation) {
             return read(class);
@@ -49,33 +83,113 @@ impl ClassCache {
 }
 
 impl Classes {
-    fn find(&self, table: &Table, principal: &Principal, port: u16) -> Arc<Class> {
+    fn find(&self, table: &Arc<Table>, principal: &Principal, port: u16) -> Arc<Class> {
         let key = (principal.clone(), port);
-        if let Some(class) = self.known().get(&key).and_then(Weak::upgrade) {
+        if let Some(class) = self.known().by_key.get(&key).and_then(Weak::upgrade) {
             return class;
         }
         // Without the lock: a large table takes a while, and other shards look for other identities.
-        let class = Arc::new(Class::of(table, principal, port));
-        let mut known = self.known();
-        if known.len() >= MOST {
-            known.retain(|_, class| class.strong_count() > 0);
-        }
-        if known.len() < MOST {
-            known.insert(key, Arc::downgrade(&class));
+        let rules = table.principals.rules(&table.rules, principal, port);
+        let (class, is_new) = self.known().share(key, rules, table.generation);
+        if is_new && class.rules.len() <= AT_ONCE {
+            class.compile(table);
+        } else if is_new {
+            compile_aside(table, &class);
         }
         class
     }
 
+    /// Finds and compiles what the callers of the table before need, so that no request waits for it once `table` is in force. Blocks meanwhile.
+    pub(super) fn prepare(table: &Arc<Table>, before: &Table) {
+        let in_use = |class: &Weak<Class>| class.strong_count() > 0;
+        let keys: Vec<Key> = before.classes.known().by_key.iter().filter(|(_, class)| in_use(class)).map(|(key, _)| key.clone()).collect();
+        for (principal, port) in keys {
+            let class = table.classes.find(table, &principal, port);
+            class.compile(table);
+            table.classes.known().prepared.push(class);
+        }
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    /// The class of these rules, and whether it is a new one.
+    fn share(&mut self, key: Key, rules: Arc<[u32]>, generation: u64) -> (Arc<Class>, bool) {
+        let known = self.by_rules.get(&rules).and_then(Weak::upgrade);
+        let is_new = known.is_none();
+        let class = known.unwrap_or_else(|| Arc::new(Class { generation, rules: Arc::clone(&rules), compiled: OnceLock::new() }));
+        if self.by_key.len() >= MOST {
+            self.by_key.retain(|_, class| class.strong_count() > 0);
+            self.by_rules.retain(|_, class| class.strong_count() > 0);
+        }
+        if self.by_key.len() < MOST {
+            self.by_rules.insert(rules, Arc::downgrade(&class));
+            self.by_key.insert(key, Arc::downgrade(&class));
+        }
+        (class, is_new)
+    }
+}
+
+/// Compiles a class on a thread of its own; where there is none to be had, its rules are looked at one by one.
+fn compile_aside(table: &Arc<Table>, class: &Arc<Class>) {
+    const NAME: &str = "policy";
+    let (table, class) = (Arc::clone(table), Arc::clone(class));
+    let compile = move || contained_poll(NAME, || class.compile(&table)).unwrap_or_default();
+    if let Err(error) = std::thread::Builder::new().name(NAME.into()).spawn(compile) {
+        tracing::warn!(%error, "no thread to compile a large policy on; its rules are looked at one by one");
     }
 }
 
 impl Class {
-    fn of(table: &Table, principal: &Principal, port: u16) -> Self {
-        let met: Vec<_> = (0..).zip(&table.rules).filter(|(_, rule)| rule.concerns(principal, port)).collect();
-        // An audit rule is never in shadow.
-        let has_shadow = met.iter().any(|(_, rule)| rule.is_shadow());
-        Self { generation: table.generation, index: Index::new(&met), has_shadow }
+    /// What the rules say of a request.
+    pub(super) fn findings(&self, table: &Table, request: &CanonicalRequest, now: SystemTime, looking: &Looking) -> Findings {
+        let question = Question { request, method_bit: methods::bit(&request.method), now, looking };
+        let look = |candidates: &[Candidate]| findings(&table.rules, candidates, |rule| rule.matches(&question));
+        match self.compiled.get().and_then(Option::as_ref).map(|(compiled, _)| compiled.find(request)) {
+            Some(Found::Settled(findings)) => findings,
+            Some(Found::Open(candidates)) => look(candidates),
+            None => look(&self.candidates(table, request.path())),
+        }
+    }
+
+    /// The rules whose path matches, each looked at by itself.
+    fn candidates(&self, table: &Table, path: &str) -> Vec<Candidate> {
+        let candidate = |index: &u32| {
+            let rule = table.rules.get(usize::try_from(*index).ok()?)?;
+            Some(Candidate { rule: *index, template: rule.template(path)? })
+        };
+        self.rules.iter().filter_map(candidate).collect()
+    }
+
+    fn compile(&self, table: &Table) {
+        self.compiled.get_or_init(|| {
+            let compiled = Compiled::new(&table.rules, &self.rules).ok()?;
+            let room = Room::take(&table.classes.states, compiled.states());
+            if room.is_none() {
+                tracing::warn!(
+                    rules = self.rules.len(),
+                    "the policy is too large to compile for one more identity; its rules are looked at one by one"
+                );
+            }
+            Some((compiled, room?))
+        });
+    }
+}
+
+impl Room {
+    fn take(all: &Arc<AtomicUsize>, states: usize) -> Option<Self> {
+        let before = all.fetch_add(states, Ordering::Relaxed);
+        // Given back at once where it is not to be had.
+        let room = Self { all: Arc::clone(all), taken: states };
+        (before.saturating_add(states) <= STATES).then_some(room)
+    }
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.taken, Ordering::Relaxed);
     }
 }

@@ -1,6 +1,6 @@
 //! The decision: the only maker of a [`Permit`].
 
-use super::evaluate::{Evaluation, Hit, Outcome, Scope};
+use super::evaluate::{Candidate, Findings, Outcome, rule};
 use super::looked::{Looked, Looking};
 use super::{Caller, Mode, RuleFacts, Snapshot, Table, TableFacts, Verdict};
 use crate::identity::{PeerIdentity, Principal};
@@ -136,10 +136,12 @@ impl Facts {
         }
     }
 
-    fn with_hit(mut self, hit: Option<Hit<'_>>) -> Self {
-        self.rule = hit.map(|hit| hit.facts());
-        self.template = hit.and_then(|hit| hit.template());
-        self.sample = hit.map_or(1.0, |hit| hit.rule.sample);
+    fn with_rule(mut self, table: &Table, candidate: Candidate) -> Self {
+        if let Some(rule) = rule(&table.rules, candidate) {
+            self.template = usize::try_from(candidate.template).ok().and_then(|template| rule.facts.templates.get(template).cloned());
+            self.rule = Some(rule.facts.clone());
+            self.sample = rule.sample;
+        }
         self
     }
 }
@@ -176,8 +178,8 @@ pub fn decide(table: &Snapshot, caller: &Caller, request: &CanonicalRequest, now
         None => deny(Reason::NoPolicy),
         Some(rules) => caller.classes.with(rules, caller, principal, |class| {
             let looking = Looking::default();
-            let evaluation = Evaluation::new(rules, class, request, now, &looking);
-            let mut decision = by_rules(rules, &evaluation, Facts::without_rule(Reason::ImplicitDeny, table));
+            let findings = class.findings(rules, request, now, &looking);
+            let mut decision = by_rules(rules, findings, Facts::without_rule(Reason::ImplicitDeny, table));
             let facts = match &mut decision {
                 Ok(permit) => &mut permit.facts,
                 Err(denial) => &mut denial.facts,
@@ -203,32 +205,29 @@ fn authenticated(caller: &Caller, now: SystemTime) -> Result<&Principal, &'stati
 }
 
 /// Steps 4 to 6.
-fn by_rules(table: &Table, evaluation: &Evaluation<'_>, mut facts: Facts) -> Result<Permit, Box<Denial>> {
-    let outcome = evaluation.outcome(Scope::Enforced);
-    facts.audited = evaluation.is_audited();
-    facts.would = evaluation
-        .has_shadow()
-        .then(|| evaluation.outcome(Scope::WithShadows))
-        .filter(|would| would.verdict() != outcome.verdict())
-        .map(would);
+fn by_rules(table: &Table, findings: Findings, mut facts: Facts) -> Result<Permit, Box<Denial>> {
+    let outcome = findings.outcome;
+    facts.audited = findings.audited;
+    facts.would = findings.would.map(|outcome| would(table, outcome));
     match outcome {
-        Outcome::Allow(hit) => {
+        Outcome::Allow(candidate) => {
             facts.reason = Reason::Rule;
-            Ok(Permit::new(PermitKind::Policy, facts.with_hit(Some(hit))))
+            Ok(Permit::new(PermitKind::Policy, facts.with_rule(table, candidate)))
         }
         Outcome::Deny(_) | Outcome::Nothing if matches!(table.mode(), Mode::Shadow { .. }) => {
             facts.reason = Reason::Shadow;
-            facts.would = Some(would(outcome));
+            facts.would = Some(would(table, outcome));
             Ok(Permit::new(PermitKind::Policy, facts))
         }
-        Outcome::Deny(hit) => {
+        Outcome::Deny(candidate) => {
             facts.reason = Reason::ExplicitDeny;
-            Err(Box::new(Denial { status: FORBIDDEN, facts: facts.with_hit(Some(hit)) }))
+            Err(Box::new(Denial { status: FORBIDDEN, facts: facts.with_rule(table, candidate) }))
         }
         Outcome::Nothing => Err(Box::new(Denial { status: FORBIDDEN, facts })),
     }
 }
 
-fn would(outcome: Outcome<'_>) -> Would {
-    Would { verdict: outcome.verdict(), rule: outcome.hit().map(|hit| hit.facts()) }
+fn would(table: &Table, outcome: Outcome) -> Would {
+    let rule = outcome.candidate().and_then(|candidate| rule(&table.rules, candidate));
+    Would { verdict: outcome.verdict(), rule: rule.map(|rule| rule.facts.clone()) }
 }

@@ -1,124 +1,124 @@
-//! Steps 4 to 6 of a decision, rule by rule over those that the path can meet: obviously right.
+//! Steps 4 to 6 of a decision, rule by rule over those whose path matched: obviously right.
 
-use super::class::Class;
-use super::index::Candidates;
-use super::looked::Looking;
-use super::methods;
-use super::rule::{Effect, Question, Rule};
-use super::{RuleFacts, Table, Truth, Verdict};
-use crate::request::CanonicalRequest;
-use std::sync::Arc;
-use std::time::SystemTime;
+use super::rule::{Effect, Rule};
+use super::{Truth, Verdict};
 
-/// Which rules count.
+/// A rule whose path matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scope {
-    /// Those that are enforced.
-    Enforced,
-    /// Those in shadow as well, as if they were enforced.
-    WithShadows,
-}
-
-/// A rule that matched.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Hit<'t> {
-    pub(super) rule: &'t Rule,
-    template: usize,
-}
-
-impl Hit<'_> {
-    pub(super) fn facts(&self) -> Arc<RuleFacts> {
-        self.rule.facts.clone()
-    }
-
-    pub(super) fn template(&self) -> Option<Arc<str>> {
-        self.rule.facts.templates.get(self.template).cloned()
-    }
+pub(super) struct Candidate {
+    /// Its place in the table.
+    pub(super) rule: u32,
+    /// The pattern that matched, by its place in the rule.
+    pub(super) template: u32,
 }
 
 /// What the rules say.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Outcome<'t> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
     /// This rule lets pass.
-    Allow(Hit<'t>),
+    Allow(Candidate),
     /// This rule refuses.
-    Deny(Hit<'t>),
+    Deny(Candidate),
     /// No rule matches.
     Nothing,
 }
 
-impl<'t> Outcome<'t> {
-    pub(super) fn verdict(&self) -> Verdict {
+impl Outcome {
+    pub(super) fn verdict(self) -> Verdict {
         match self {
             Self::Allow(_) => Verdict::Allow,
             Self::Deny(_) | Self::Nothing => Verdict::Deny,
         }
     }
 
-    pub(super) fn hit(&self) -> Option<Hit<'t>> {
+    /// The rule that decided.
+    pub(super) fn candidate(self) -> Option<Candidate> {
         match self {
-            Self::Allow(hit) | Self::Deny(hit) => Some(*hit),
+            Self::Allow(candidate) | Self::Deny(candidate) => Some(candidate),
             Self::Nothing => None,
         }
     }
 }
 
-/// One request against one table.
-pub(super) struct Evaluation<'t> {
-    table: &'t Table,
-    candidates: Candidates<'t>,
-    has_shadow: bool,
-    question: Question<'t>,
+/// Everything that the rules say of one request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Findings {
+    /// By the rules that are enforced.
+    pub(super) outcome: Outcome,
+    /// With those in shadow as well, where that is another verdict.
+    pub(super) would: Option<Outcome>,
+    /// Whether an `audit` rule matches.
+    pub(super) audited: bool,
 }
 
-impl<'t> Evaluation<'t> {
-    pub(super) fn new(table: &'t Table, class: &'t Class, request: &'t CanonicalRequest, now: SystemTime, looking: &'t Looking) -> Self {
-        let candidates = class.index.candidates(request.path());
-        let question = Question { request, method_bit: methods::bit(&request.method), now, looking };
-        Self { table, candidates, has_shadow: class.has_shadow, question }
-    }
+impl Findings {
+    /// No rule matches.
+    pub(super) const NOTHING: Self = Self { outcome: Outcome::Nothing, would: None, audited: false };
+}
 
+/// What the rules say where `candidates`, in file order, are those whose path matched, and `truth` tells whether the rest of a rule matches.
+pub(super) fn findings(rules: &[Rule], candidates: &[Candidate], truth: impl Fn(&Rule) -> Truth) -> Findings {
+    let mut evaluation = Evaluation { rules, candidates, scope: Scope::Enforced, truth };
+    let outcome = evaluation.outcome();
+    let audited = evaluation.hits(Effect::Audit, Truth::is_possible).next().is_some();
+    let has_shadow = candidates.iter().any(|candidate| rule(rules, *candidate).is_some_and(Rule::is_shadow));
+    let would = has_shadow.then(|| {
+        evaluation.scope = Scope::WithShadows;
+        evaluation.outcome()
+    });
+    Findings { outcome, would: would.filter(|would| would.verdict() != outcome.verdict()), audited }
+}
+
+/// The rule of a candidate.
+pub(super) fn rule(rules: &[Rule], candidate: Candidate) -> Option<&Rule> {
+    rules.get(usize::try_from(candidate.rule).ok()?)
+}
+
+/// Which rules count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    /// Those that are enforced.
+    Enforced,
+    /// Those in shadow as well, as if they were enforced.
+    WithShadows,
+}
+
+struct Evaluation<'t, T> {
+    rules: &'t [Rule],
+    candidates: &'t [Candidate],
+    scope: Scope,
+    truth: T,
+}
+
+impl<'t, T: Fn(&Rule) -> Truth> Evaluation<'t, T> {
     /// A deny overrides every allow except those that it names; the first in file order is the one that decided.
-    pub(super) fn outcome(&self, scope: Scope) -> Outcome<'t> {
-        let mut denies = self.hits(Effect::Deny, scope, Truth::is_possible);
-        let denied = denies.next().map(|(_, hit)| hit);
+    fn outcome(&self) -> Outcome {
+        let mut denies = self.hits(Effect::Deny, Truth::is_possible);
+        let denied = denies.next();
         // A deny without exceptions ends it; otherwise some allow may be excepted by every deny that matches.
-        let spares = |hit: &Hit<'_>| !hit.rule.excepts.is_empty();
-        if let Some(hit) = denied
-            && !(spares(&hit) && denies.all(|(_, hit)| spares(&hit)))
+        let spares = |(_, rule): &(Candidate, &Rule)| !rule.excepts.is_empty();
+        if let Some(first) = denied
+            && !(spares(&first) && denies.all(|other| spares(&other)))
         {
-            return Outcome::Deny(hit);
+            return Outcome::Deny(first.0);
         }
-        let mut allows = self.hits(Effect::Allow, scope, Truth::is_certain);
-        let allowed = allows.find(|(index, _)| denied.is_none() || self.is_excepted(*index, scope));
+        let mut allows = self.hits(Effect::Allow, Truth::is_certain);
+        let allowed = allows.find(|(candidate, _)| denied.is_none() || self.is_excepted(*candidate));
         match (allowed, denied) {
-            (Some((_, hit)), _) => Outcome::Allow(hit),
-            (None, Some(hit)) => Outcome::Deny(hit),
+            (Some((candidate, _)), _) => Outcome::Allow(candidate),
+            (None, Some((candidate, _))) => Outcome::Deny(candidate),
             (None, None) => Outcome::Nothing,
         }
     }
 
-    /// Whether an `audit` rule matches.
-    pub(super) fn is_audited(&self) -> bool {
-        self.hits(Effect::Audit, Scope::Enforced, Truth::is_possible).next().is_some()
-    }
-
-    /// Whether shadow rules could change what the enforced ones say.
-    pub(super) fn has_shadow(&self) -> bool {
-        self.has_shadow
-    }
-
-    fn is_excepted(&self, allow: u32, scope: Scope) -> bool {
-        self.hits(Effect::Deny, scope, Truth::is_possible).all(|(_, hit)| hit.rule.excepts.contains(&allow))
+    fn is_excepted(&self, allow: Candidate) -> bool {
+        self.hits(Effect::Deny, Truth::is_possible).all(|(_, deny)| deny.excepts.contains(&allow.rule))
     }
 
     /// In file order.
-    fn hits(&self, effect: Effect, scope: Scope, enough: fn(Truth) -> bool) -> impl Iterator<Item = (u32, Hit<'t>)> {
-        let rules = self.candidates.of(effect).filter_map(|index| self.table.rule(index).map(|rule| (index, rule)));
-        let rules = rules.filter(move |(_, rule)| scope == Scope::WithShadows || !rule.is_shadow());
-        rules.filter_map(move |(index, rule)| {
-            let (truth, template) = rule.matches(&self.question);
-            enough(truth).then_some((index, Hit { rule, template }))
-        })
+    fn hits(&self, effect: Effect, enough: fn(Truth) -> bool) -> impl Iterator<Item = (Candidate, &'t Rule)> {
+        let rules = self.candidates.iter().filter_map(|candidate| rule(self.rules, *candidate).map(|rule| (*candidate, rule)));
+        let counted = rules.filter(move |(_, rule)| rule.effect == effect && (self.scope == Scope::WithShadows || !rule.is_shadow()));
+        counted.filter(move |(_, rule)| enough((self.truth)(rule)))
     }
 }

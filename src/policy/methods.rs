@@ -35,6 +35,9 @@ impl Methods {
     }
 }
 
+/// The bits of all methods that have one.
+pub(super) const BITS: [u16; 9] = [1, 1 << 1, 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 6, 1 << 7, 1 << 8];
+
 /// The method's bit; 0 for a method that has none.
 pub(super) fn bit(method: &Method) -> u16 {
     match *method {

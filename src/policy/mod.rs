@@ -1,18 +1,20 @@
 //! May they: the policy table, its parser and the decision.
 
+mod automaton;
 mod caller;
 mod canonical_json;
 mod class;
+mod compiled;
 mod decide;
 mod evaluate;
 mod header;
-mod index;
 mod load;
 mod looked;
 mod methods;
 mod moment;
 mod parse;
 mod pattern;
+mod principals;
 mod publish;
 mod rule;
 mod settings;

@@ -1,5 +1,6 @@
 //! The table in force, from the control runtime to the shards.
 
+use super::class::Classes;
 use super::{Snapshot, Table, TableFacts};
 use arc_swap::ArcSwapOption;
 use std::cell::{Cell, RefCell};
@@ -52,9 +53,12 @@ impl Publisher {
         Self::default()
     }
 
-    /// Puts `table` in force: the next request of every connection is decided by it.
+    /// Puts `table` in force: the next request of every connection is decided by it. Blocks while what these connections need of it is compiled.
     pub fn publish(&self, table: Table) -> Published {
         let table = Arc::new(table);
+        if let Some(before) = self.snapshot() {
+            Classes::prepare(&table, &before);
+        }
         let published = (table.facts.clone(), table.generation);
         let previous = self.shared.snapshot.swap(Some(table)).map(|table| table.facts.clone());
         let publication = self.shared.publication.fetch_add(1, Ordering::Release) + 1;

@@ -91,20 +91,32 @@ impl From {
 impl Rule {
     /// Whether the rule can match any request of `principal` on this local port: what does not change from one request to the next.
     pub(super) fn concerns(&self, principal: &Principal, port: u16) -> bool {
-        (self.ports.is_empty() || self.ports.contains(&port)) && self.from.matches(principal)
+        self.is_on(port) && self.from.matches(principal)
     }
 
-    /// Whether a request of a connection that the rule [`concerns`](Self::concerns) matches, and by which of its paths. Cheap checks first.
-    pub(super) fn matches(&self, question: &Question<'_>) -> (Truth, usize) {
+    /// Whether it is about a local port.
+    pub(super) fn is_on(&self, port: u16) -> bool {
+        self.ports.is_empty() || self.ports.contains(&port)
+    }
+
+    /// The first of its paths that matches.
+    pub(super) fn template(&self, path: &str) -> Option<u32> {
+        let template = self.paths.iter().position(|pattern| pattern.matches(path))?;
+        u32::try_from(template).ok()
+    }
+
+    /// Whether it matches every request of a caller that it [`concerns`](Self::concerns) whose path and method are its own.
+    pub(super) fn is_unconditional(&self) -> bool {
+        self.hosts.is_empty() && self.headers.is_empty() && !self.is_grpc() && self.expires.is_none()
+    }
+
+    /// Whether it matches a request of a caller that it [`concerns`](Self::concerns) whose path is its own. Cheap checks first.
+    pub(super) fn matches(&self, question: &Question<'_>) -> Truth {
         let live = self.expires.is_none_or(|end| question.now < end);
         if !live || !self.methods.contains(&question.request.method, question.method_bit) {
-            return (Truth::False, 0);
+            return Truth::False;
         }
-        let path = question.request.path();
-        match self.paths.iter().position(|pattern| pattern.matches(path)) {
-            Some(template) => (self.host(question.request).and_then(|| self.conditions(question)), template),
-            None => (Truth::False, 0),
-        }
+        self.host(question.request).and_then(|| self.conditions(question))
     }
 
     fn host(&self, request: &CanonicalRequest) -> Truth {

@@ -1,6 +1,7 @@
 //! The table: what records say about it, and its rules.
 
 use super::class::Classes;
+use super::principals::Principals;
 use super::rule::{Mode, Rule};
 use crate::request::Mentioned;
 use std::sync::Arc;
@@ -63,6 +64,7 @@ pub struct Table {
     pub(super) mode: Mode,
     /// In file order.
     pub(super) rules: Box<[Rule]>,
+    pub(super) principals: Principals,
     mentioned: Mentioned,
     pub(super) classes: Classes,
     pub(super) json: String,
@@ -82,7 +84,8 @@ impl Table {
         static GENERATION: AtomicU64 = AtomicU64::new(0);
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
         let mentioned = Mentioned::new(rules.iter().flat_map(Rule::mentioned).collect());
-        Self { generation, facts: Arc::new(facts), mode, rules: rules.into(), mentioned, classes: Classes::default(), json }
+        let (facts, principals, classes) = (Arc::new(facts), Principals::new(&rules), Classes::default());
+        Self { generation, facts, mode, rules: rules.into(), principals, mentioned, classes, json }
     }
 
     /// Whether the table is enforced or in shadow.
@@ -123,9 +126,5 @@ impl Table {
         };
         let rules = self.rules.iter().filter_map(|rule| overdue(rule.mode, Some(&rule.facts)));
         overdue(self.mode, None).into_iter().chain(rules).collect()
-    }
-
-    pub(super) fn rule(&self, index: u32) -> Option<&Rule> {
-        self.rules.get(usize::try_from(index).ok()?)
     }
 }

@@ -2,8 +2,10 @@
 
 mod host;
 mod path;
+mod shape;
 #[cfg(test)]
 mod tests;
 
 pub(super) use host::HostPattern;
-pub(super) use path::PathPattern;
+pub(super) use path::{PathPattern, segments};
+pub(super) use shape::{Affix, Shape, Step};

@@ -1,5 +1,6 @@
 //! Patterns over canonical paths.
 
+use super::{Affix, Shape, Step};
 use crate::request::{Escapes, PathParams, Strictness, canonical_path};
 
 /// A listener may accept all of these, so a pattern may name them.
@@ -14,17 +15,9 @@ pub(crate) struct PathPattern {
     /// The canonical text up to and with the slash before the first segment that is no literal; the whole path if all are.
     head: Box<str>,
     /// The segments from there on, without a last `**`.
-    tail: Box<[Segment]>,
+    tail: Box<[Step]>,
     /// Whether it ends with `**`.
     rest: bool,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Segment {
-    /// Exactly this.
-    Literal(Box<str>),
-    /// Something, not empty, between these two.
-    Some { before: Box<str>, after: Box<str> },
 }
 
 impl PathPattern {
@@ -52,8 +45,8 @@ impl PathPattern {
         if parts.iter().take(last).any(|part| part.is_empty()) {
             return Err(wrong("has an empty segment", "write one slash between segments"));
         }
-        let segments = parts.iter().map(|part| Segment::parse(part)).collect::<Result<Vec<_>, _>>()?;
-        let literals = segments.iter().take_while(|segment| matches!(segment, Segment::Literal(_))).count();
+        let segments = parts.iter().map(|part| step(part)).collect::<Result<Vec<_>, _>>()?;
+        let literals = segments.iter().take_while(|segment| matches!(segment, Step::Literal(_))).count();
         let whole = literals == segments.len();
         let mut head = String::from("/");
         for part in parts.iter().take(literals) {
@@ -67,25 +60,28 @@ impl PathPattern {
         Ok(Self { head, tail: segments.into_iter().skip(literals).collect(), rest })
     }
 
-    /// What every path begins with that matches: up to and with a slash, or a whole path.
-    pub(crate) fn head(&self) -> &str {
-        &self.head
-    }
-
     /// Whether a canonical path matches.
     pub(crate) fn matches(&self, path: &str) -> bool {
         let Some(mut left) = path.strip_prefix(&*self.head) else { return false };
         let Some((last, before)) = self.tail.split_last() else { return self.rest || left.is_empty() };
         for segment in before {
             match left.split_once('/') {
-                Some((actual, after)) if segment.matches(actual) => left = after,
+                Some((actual, after)) if segment.fits(actual) => left = after,
                 _ => return false,
             }
         }
         match left.split_once('/') {
-            Some((actual, _)) => self.rest && last.matches(actual),
-            None => !self.rest && last.matches(left),
+            Some((actual, _)) => self.rest && last.fits(actual),
+            None => !self.rest && last.fits(left),
         }
+    }
+
+    /// Its segments as the automaton reads them: those of [`segments`].
+    pub(crate) fn shape(&self) -> Shape {
+        let whole = self.tail.is_empty() && !self.rest;
+        let head = if whole { &*self.head } else { self.head.strip_suffix('/').unwrap_or(&self.head) };
+        let literals = segments(head).map(|segment| Step::Literal(segment.into()));
+        Shape { steps: literals.chain(self.tail.iter().cloned()).collect(), rest: self.rest }
     }
 
     /// Whether it is the target of `OPTIONS *`, which no other method has.
@@ -99,44 +95,35 @@ impl PathPattern {
     }
 }
 
-impl Segment {
-    fn parse(text: &str) -> Result<Self, (String, String)> {
-        if text.contains('*') {
-            return Err(wrong("has a * inside", "write {name} for one segment, a last ** for the rest, %2A for the character itself"));
-        }
-        let Some((before, after)) = text.split_once('{') else {
-            if text.contains('}') {
-                return Err(wrong("has a } without {", "write {name} for one segment"));
-            }
-            return literal(text).map(Self::Literal);
-        };
-        let (name, after) = after.split_once('}').ok_or_else(|| wrong("has a { without }", "write {name} for one segment"))?;
-        let named = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
-        if !named || after.contains(['{', '}']) {
-            return Err(wrong("has braces without one plain name in them", "write one {name} a segment, of letters, digits, _ and -"));
-        }
-        let before = canonical(&format!("/{before}x"))?;
-        let after = canonical(&format!("/x{after}"))?;
-        let before = before.strip_prefix('/').and_then(|text| text.strip_suffix('x')).unwrap_or_default().into();
-        let after = after.strip_prefix("/x").unwrap_or_default().into();
-        Ok(Self::Some { before, after })
-    }
-
-    fn matches(&self, actual: &str) -> bool {
-        match self {
-            Self::Literal(wanted) => **wanted == *actual,
-            Self::Some { before, after } => {
-                let inner = actual.strip_prefix(&**before).and_then(|text| text.strip_suffix(&**after));
-                inner.is_some_and(|inner| !inner.is_empty() && !cuts_escape(inner))
-            }
-        }
-    }
+/// The segments of a canonical path. The first one is what stands before the first slash: nothing, or the [`ASTERISK`].
+pub(crate) fn segments(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/')
 }
 
-/// Whether the text ends inside a `%XX`, so that what follows is a part of an escape and no character of its own.
-fn cuts_escape(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    bytes.last() == Some(&b'%') || bytes.len().checked_sub(2).and_then(|at| bytes.get(at)) == Some(&b'%')
+/// Reads one segment.
+fn step(text: &str) -> Result<Step, (String, String)> {
+    if text.contains('*') {
+        return Err(wrong("has a * inside", "write {name} for one segment, a last ** for the rest, %2A for the character itself"));
+    }
+    let Some((before, after)) = text.split_once('{') else {
+        if text.contains('}') {
+            return Err(wrong("has a } without {", "write {name} for one segment"));
+        }
+        return literal(text).map(Step::Literal);
+    };
+    let (name, after) = after.split_once('}').ok_or_else(|| wrong("has a { without }", "write {name} for one segment"))?;
+    let named = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
+    if !named || after.contains(['{', '}']) {
+        return Err(wrong("has braces without one plain name in them", "write one {name} a segment, of letters, digits, _ and -"));
+    }
+    if before.is_empty() && after.is_empty() {
+        return Ok(Step::Any);
+    }
+    let before = canonical(&format!("/{before}x"))?;
+    let after = canonical(&format!("/x{after}"))?;
+    let before = before.strip_prefix('/').and_then(|text| text.strip_suffix('x')).unwrap_or_default().into();
+    let after = after.strip_prefix("/x").unwrap_or_default().into();
+    Ok(Step::Between(Affix { before, after }))
 }
 
 /// A literal segment; the empty one is a slash at the end.

@@ -1,5 +1,6 @@
 //! Tests of tables and decisions. A test named after a CVE holds a bypass that some other proxy had.
 
+mod agreement;
 mod bypasses;
 mod decisions;
 mod format;

@@ -1,0 +1,59 @@
+//! Patterns segment by segment: what the automaton is made of.
+
+/// A pattern over segments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::policy) struct Shape {
+    /// One for each segment.
+    pub(in crate::policy) steps: Vec<Step>,
+    /// Whether one or more segments of any kind follow.
+    pub(in crate::policy) rest: bool,
+}
+
+/// What one segment must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::policy) enum Step {
+    /// Exactly this.
+    Literal(Box<str>),
+    /// Anything that is not empty.
+    Any,
+    /// Something, not empty, between two texts.
+    Between(Affix),
+}
+
+/// How a segment begins and ends.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(in crate::policy) struct Affix {
+    pub(in crate::policy) before: Box<str>,
+    pub(in crate::policy) after: Box<str>,
+}
+
+impl Step {
+    /// Whether a segment is like this.
+    pub(in crate::policy) fn fits(&self, segment: &str) -> bool {
+        match self {
+            Self::Literal(wanted) => **wanted == *segment,
+            Self::Any => !segment.is_empty(),
+            Self::Between(affix) => affix.fits(segment),
+        }
+    }
+}
+
+impl Affix {
+    /// Whether a segment begins and ends like this, with something between.
+    pub(in crate::policy) fn fits(&self, segment: &str) -> bool {
+        let inner = segment.strip_prefix(&*self.before).and_then(|text| text.strip_suffix(&*self.after));
+        inner.is_some_and(|inner| !inner.is_empty() && !cuts_escape(inner))
+    }
+
+    /// Whether some segment may fit both.
+    pub(in crate::policy) fn may_meet(&self, other: &Self) -> bool {
+        let begins = self.before.starts_with(&*other.before) || other.before.starts_with(&*self.before);
+        begins && (self.after.ends_with(&*other.after) || other.after.ends_with(&*self.after))
+    }
+}
+
+/// Whether the text ends inside a `%XX`, so that what follows is a part of an escape and no character of its own.
+fn cuts_escape(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.last() == Some(&b'%') || bytes.len().checked_sub(2).and_then(|at| bytes.get(at)) == Some(&b'%')
+}
