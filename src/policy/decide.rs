@@ -178,7 +178,7 @@ pub fn decide(table: &Snapshot, caller: &Caller, request: &CanonicalRequest, now
         None => deny(Reason::NoPolicy),
         Some(rules) => caller.classes.with(rules, caller, principal, |class| {
             let looking = Looking::default();
-            let findings = class.findings(rules, request, now, &looking);
+            let findings = class.findings(rules, caller, request, now, &looking);
             let mut decision = by_rules(rules, findings, Facts::without_rule(Reason::ImplicitDeny, table));
             let facts = match &mut decision {
                 Ok(permit) => &mut permit.facts,
