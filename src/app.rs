@@ -5,6 +5,7 @@ use crate::audit::{self, BootFacts, Direction, Journal, PolicyEvent, TrustEvent,
 use crate::config::Loaded;
 use crate::credentials::Renewal;
 use crate::document::Problems;
+use crate::policy::jwt::Keepers;
 use crate::policy::{self, LoadError};
 use crate::proxy::{self, Admission, Buffers, Listener, Plan, Shard};
 use crate::request::reserved::Reserved;
@@ -143,20 +144,20 @@ impl Sidecar {
         let boot = BootFacts { workload: config.credentials.id.to_string(), version: env!("CARGO_PKG_VERSION") };
         let (recorders, journal, writer) =
             audit::start_tapped(&config.audit, boot, config.runtime.shards, options.tap.clone()).map_err(StartError::Audit)?;
-        if let Some(table) = first {
-            put_in_force(&tables, table, &journal);
-        }
-
         let clock = clock();
         let drain = Drain::default();
         let tls = TlsPublisher::default();
         let control = runtime("control").map_err(StartError::Threads)?;
         let acceptors = runtime("acceptor").map_err(StartError::Threads)?;
         let level = options.log.clone();
+        let fetcher = sources::fetcher();
+        let key_sets = Keepers::new(control.handle().clone(), fetcher.clone(), readiness.clone());
+        if let Some(table) = first {
+            put_in_force(&tables, table, &key_sets, &journal);
+        }
         let (trusting, renewal) = {
             let _inside = control.enter();
             let (authorities, certificates) = sources::factories(&readiness);
-            let fetcher = sources::fetcher();
             let trusting = Trusting::new(&config.trust, authorities, fetcher, options.development, Arc::clone(&clock), readiness.clone());
             let renewal = Renewal::new(&config.credentials, certificates, trusting.bundles(), Arc::clone(&clock), readiness.clone());
             (trusting, renewal)
@@ -194,6 +195,7 @@ impl Sidecar {
                 routing: Arc::clone(&routing),
                 listeners,
                 tables,
+                key_sets: key_sets.clone(),
                 journal,
                 readiness: readiness.clone(),
                 trust: trusting.settings(),
@@ -206,7 +208,16 @@ impl Sidecar {
         let handles = admin::Handles {
             readiness: readiness.clone(),
             metrics: options.metrics,
-            status: status::reporter(&plan, &readiness, &reloader, &routing, app.clone(), trusting.remote_lists(), Arc::clone(&bound)),
+            status: status::reporter(
+                &plan,
+                &readiness,
+                &reloader,
+                &routing,
+                app.clone(),
+                trusting.remote_lists(),
+                key_sets,
+                Arc::clone(&bound),
+            ),
             trust: trust_report::reporter(&plan, trusting.remote_lists()),
             drain: Arc::new({
                 let drain = drain.clone();
@@ -339,7 +350,7 @@ fn first_table(
     readiness: &Readiness,
 ) -> Result<Option<policy::Table>, StartError> {
     match policy::load(&settings.source, listeners) {
-        Ok(table) => Ok(Some(table)),
+        Ok(table) => key_files(&table).map(|()| Some(table)),
         Err(LoadError::Malformed(problems)) => Err(StartError::Unusable(problems)),
         Err(error @ LoadError::Unavailable { .. }) => {
             tracing::error!(%error, "there is no policy: every request is denied until it is there");
@@ -347,6 +358,19 @@ fn first_table(
             Ok(None)
         }
     }
+}
+
+/// A key set that is there and is none ends the start, as every other file does.
+fn key_files(table: &policy::Table) -> Result<(), StartError> {
+    for issuer in table.issuers().iter() {
+        if let Err(error) = issuer.look()
+            && error.is_malformed()
+        {
+            let instead = "give the public keys of the issuer as it publishes them";
+            return Err(StartError::Unusable(Problems::of_file(&issuer.source().to_string(), &error.to_string(), instead)));
+        }
+    }
+    Ok(())
 }
 
 /// The record of a peer that is not trusted any more.
@@ -360,7 +384,8 @@ fn trust_event(withdrawn: &Withdrawn) -> TrustEvent {
 }
 
 /// Publishes a table and says so in log, record and metrics; the log line comes after the swap.
-fn put_in_force(tables: &policy::Publisher, table: policy::Table, journal: &Journal) {
+fn put_in_force(tables: &policy::Publisher, mut table: policy::Table, key_sets: &Keepers, journal: &Journal) {
+    key_sets.adopt("policy", &mut table);
     let published = tables.publish(table);
     let metrics = crate::telemetry::metrics::Process::handles();
     metrics.policy_ok.increment(1);

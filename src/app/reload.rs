@@ -5,6 +5,7 @@ use super::routing::Routing;
 use crate::audit::Journal;
 use crate::config::reload::{Part, compare};
 use crate::config::{self, Loaded};
+use crate::policy::jwt::Keepers;
 use crate::policy::{self, LoadError, Source};
 use crate::proxy::Plan;
 use crate::runtime::readiness::Readiness;
@@ -29,6 +30,8 @@ pub struct Targets {
     pub listeners: policy::Listeners,
     /// The table in force.
     pub tables: policy::Publisher,
+    /// The keys of token issuers.
+    pub key_sets: Keepers,
     /// The decision log.
     pub journal: Journal,
     /// For `/ready`.
@@ -98,6 +101,7 @@ impl Reloader {
             self.reload_policy()?;
         }
         self.targets.trust_trigger.notify_one();
+        self.targets.key_sets.ask();
         if self.loaded().config.credentials.source.is_reread() {
             self.targets.credentials_trigger.notify_one();
         }
@@ -190,7 +194,7 @@ impl Reloader {
         if same {
             Process::handles().policy_unchanged.increment(1);
         } else {
-            put_in_force(&self.targets.tables, table, &self.targets.journal);
+            put_in_force(&self.targets.tables, table, &self.targets.key_sets, &self.targets.journal);
         }
         self.targets.readiness.ready("policy");
     }

@@ -2,6 +2,7 @@
 
 use super::{Addresses, AppWatch, Reloader, Routing, trust_report};
 use crate::audit::Journal;
+use crate::policy::jwt::{Keepers, KeysStanding};
 use crate::proxy::Plan;
 use crate::runtime::readiness::Readiness;
 use crate::telemetry::metrics::{buffered_bytes, in_flight};
@@ -20,6 +21,7 @@ pub fn reporter(
     routing: &Arc<Routing>,
     app: AppWatch,
     remote_lists: RemoteLists,
+    key_sets: Keepers,
     bound: Arc<OnceLock<Addresses>>,
 ) -> Arc<dyn Fn() -> Value + Send + Sync> {
     let (plan, readiness, reloader, routing) = (Arc::clone(plan), readiness.clone(), Arc::clone(reloader), Arc::clone(routing));
@@ -53,12 +55,22 @@ pub fn reporter(
             "certificate": certificate,
             "policy": table,
             "revocation_lists": trust_report::lists(&plan, &remote_lists),
+            "key_sets": key_sets.standing().iter().map(key_set).collect::<Vec<_>>(),
             "app": app.status(),
             "upstreams": routing.status(),
             "connections": { "inbound": count(&live.inbound_connections), "outbound": count(&live.outbound_connections) },
             "in_flight": { "inbound": count(&live.inbound_requests), "outbound": count(&live.outbound_requests) },
             "shards": config.runtime.shards,
         })
+    })
+}
+
+fn key_set(standing: &KeysStanding) -> Value {
+    json!({
+        "from": standing.source,
+        "keys": standing.keys,
+        "age_s": standing.age.map(|age| age.as_secs()),
+        "problem": standing.problem,
     })
 }
 

@@ -1,6 +1,7 @@
 //! The one spelling of a table that its hash is over: sorted keys, defaults filled in, sets resolved, times in UTC.
 
 use super::condition::Conditional;
+use super::jwt::{Claims, Issuer, Issuers};
 use super::methods::Methods;
 use super::moment;
 use super::parse::Case;
@@ -16,7 +17,7 @@ pub(super) struct Head<'a> {
 }
 
 /// Writes the table.
-pub(super) fn write(head: &Head<'_>, rules: &[Rule], cases: &[Case]) -> String {
+pub(super) fn write(head: &Head<'_>, rules: &[Rule], issuers: &Issuers, cases: &[Case]) -> String {
     let rules = rules.iter().map(|rule| self::rule(rule, rules)).collect();
     let table = object([
         ("schema", json!(1)),
@@ -25,6 +26,7 @@ pub(super) fn write(head: &Head<'_>, rules: &[Rule], cases: &[Case]) -> String {
         ("mode", mode(head.mode)),
         ("shadow_until", shadow_until(head.mode)),
         ("rule", Value::Array(rules)),
+        ("jwt_issuer", issuers.iter().map(issuer).collect()),
         ("case", cases.iter().map(case).collect()),
     ]);
     table.to_string()
@@ -63,6 +65,12 @@ fn rule(rule: &Rule, all: &[Rule]) -> Value {
     ])
 }
 
+fn issuer(issuer: &Issuer) -> Value {
+    let aud: Vec<&str> = issuer.aud.iter().map(|aud| &**aud).collect();
+    let algs: Vec<&str> = issuer.algs.iter().map(|algorithm| algorithm.as_str()).collect();
+    object([("iss", json!(&*issuer.iss)), ("aud", json!(aud)), ("algs", json!(algs)), ("jwks", json!(issuer.source().as_written()))])
+}
+
 /// The number as it was written: single precision widened digit by digit, not bit by bit.
 fn shortest(share: f32) -> f64 {
     share.to_string().parse().unwrap_or_default()
@@ -89,6 +97,7 @@ fn case(case: &Case) -> Value {
         ("path", json!(case.path)),
         ("host", json!(case.host)),
         ("headers", headers(case)),
+        ("claims", json!(case.claims.as_ref().map(Claims::as_map))),
         ("ctype", json!(case.ctype.as_str())),
         ("port", json!(case.port)),
         ("at", json!(case.at.map(moment::format))),

@@ -2,18 +2,14 @@
 
 use super::compiled::{Compiled, Found};
 use super::evaluate::{Candidate, Findings, findings};
-use super::looked::Looking;
-use super::methods;
 use super::rule::Question;
 use super::{Caller, Table};
 use crate::identity::Principal;
-use crate::request::CanonicalRequest;
 use crate::runtime::tasks::contained_poll;
 use arc_swap::ArcSwapOption;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::SystemTime;
 
 /// Identities that a table remembers the class of; further ones find their own for each connection.
 const MOST: usize = 1_024;
@@ -144,21 +140,13 @@ fn compile_aside(table: &Arc<Table>, class: &Arc<Class>) {
 }
 
 impl Class {
-    /// What the rules say of a request of `caller`, whose class this is.
-    pub(super) fn findings(
-        &self,
-        table: &Table,
-        caller: &Caller,
-        request: &CanonicalRequest,
-        now: SystemTime,
-        looking: &Looking,
-    ) -> Findings {
-        let question = Question { request, caller, method_bit: methods::bit(&request.method), now, looking };
-        let look = |candidates: &[Candidate]| findings(&table.rules, candidates, |rule| rule.matches(&question));
-        match self.compiled.get().and_then(Option::as_ref).map(|(compiled, _)| compiled.find(request)) {
+    /// What the rules say of a request of a caller whose class this is.
+    pub(super) fn findings(&self, table: &Table, question: &Question<'_>) -> Findings {
+        let look = |candidates: &[Candidate]| findings(&table.rules, candidates, |rule| rule.matches(question));
+        match self.compiled.get().and_then(Option::as_ref).map(|(compiled, _)| compiled.find(question.request)) {
             Some(Found::Settled(findings)) => findings,
             Some(Found::Open(candidates)) => look(candidates),
-            None => look(&self.candidates(table, request.path())),
+            None => look(&self.candidates(table, question.request.path())),
         }
     }
 

@@ -1,7 +1,10 @@
 //! The decision: the only maker of a [`Permit`].
 
 use super::evaluate::{Candidate, Findings, Outcome, rule};
+use super::jwt::{Claims, EndUser};
 use super::looked::{Looked, Looking};
+use super::methods;
+use super::rule::Question;
 use super::{Caller, Mode, RuleFacts, Snapshot, Table, TableFacts, Verdict};
 use crate::identity::{PeerIdentity, Principal};
 use crate::request::{CanonicalRequest, Malformed};
@@ -168,6 +171,17 @@ impl Permit {
 /// # Errors
 /// The denial, to be recorded before the response is written.
 pub fn decide(table: &Snapshot, caller: &Caller, request: &CanonicalRequest, now: SystemTime) -> Result<Permit, Box<Denial>> {
+    decide_given(table, caller, request, now, None)
+}
+
+/// As [`decide`], where a token with these claims was verified already.
+pub(super) fn decide_given(
+    table: &Snapshot,
+    caller: &Caller,
+    request: &CanonicalRequest,
+    now: SystemTime,
+    claims: Option<&Claims>,
+) -> Result<Permit, Box<Denial>> {
     let deny = |reason| Err(Box::new(Denial { status: FORBIDDEN, facts: Facts::without_rule(reason, table) }));
     let principal = match authenticated(caller, now) {
         Ok(principal) => principal,
@@ -178,7 +192,9 @@ pub fn decide(table: &Snapshot, caller: &Caller, request: &CanonicalRequest, now
         None => deny(Reason::NoPolicy),
         Some(rules) => caller.classes.with(rules, caller, principal, |class| {
             let looking = Looking::default();
-            let findings = class.findings(rules, caller, request, now, &looking);
+            let user = EndUser::of(request, &rules.issuers, now, claims);
+            let question = Question { request, caller, user: &user, method_bit: methods::bit(&request.method), now, looking: &looking };
+            let findings = class.findings(rules, &question);
             let mut decision = by_rules(rules, findings, Facts::without_rule(Reason::ImplicitDeny, table));
             let facts = match &mut decision {
                 Ok(permit) => &mut permit.facts,

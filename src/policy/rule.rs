@@ -1,6 +1,7 @@
 //! One compiled rule.
 
 use super::condition::Conditional;
+use super::jwt::EndUser;
 use super::looked::Looking;
 use super::methods::Methods;
 use super::pattern::{HostPattern, PathPattern};
@@ -69,10 +70,11 @@ pub(super) struct From {
 }
 
 /// What of a request is the same for every rule, looked up once.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct Question<'r> {
     pub(super) request: &'r CanonicalRequest,
     pub(super) caller: &'r Caller,
+    pub(super) user: &'r EndUser<'r>,
     pub(super) method_bit: u16,
     pub(super) now: SystemTime,
     pub(super) looking: &'r Looking,

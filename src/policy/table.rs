@@ -1,6 +1,7 @@
 //! The table: what records say about it, and its rules.
 
 use super::class::Classes;
+use super::jwt::Issuers;
 use super::principals::Principals;
 use super::rule::{Mode, Rule};
 use crate::request::Mentioned;
@@ -65,6 +66,7 @@ pub struct Table {
     /// In file order.
     pub(super) rules: Box<[Rule]>,
     pub(super) principals: Principals,
+    pub(super) issuers: Issuers,
     mentioned: Mentioned,
     pub(super) classes: Classes,
     pub(super) json: String,
@@ -80,12 +82,12 @@ pub struct OverdueShadow {
 }
 
 impl Table {
-    pub(super) fn new(facts: TableFacts, mode: Mode, rules: Vec<Rule>, json: String) -> Self {
+    pub(super) fn new(facts: TableFacts, mode: Mode, rules: Vec<Rule>, issuers: Issuers, json: String) -> Self {
         static GENERATION: AtomicU64 = AtomicU64::new(0);
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
         let mentioned = Mentioned::new(rules.iter().flat_map(Rule::mentioned).collect());
         let (facts, principals, classes) = (Arc::new(facts), Principals::new(&rules), Classes::default());
-        Self { generation, facts, mode, rules: rules.into(), principals, mentioned, classes, json }
+        Self { generation, facts, mode, rules: rules.into(), principals, issuers, mentioned, classes, json }
     }
 
     /// Whether the table is enforced or in shadow.
@@ -106,6 +108,11 @@ impl Table {
     /// The rules about gRPC methods, in file order.
     pub fn grpc_rules(&self) -> impl Iterator<Item = &Arc<RuleFacts>> {
         self.rules.iter().filter(|rule| rule.is_grpc()).map(|rule| &rule.facts)
+    }
+
+    /// Whose tokens its rules believe.
+    pub fn issuers(&self) -> &Issuers {
+        &self.issuers
     }
 
     /// The canonical JSON that the hash is over: sorted keys, defaults filled in, sets resolved.

@@ -1,8 +1,10 @@
 //! What a rule asks beside who, where and for what: tests that must all hold, three-valued each, every result in the record.
 
+mod claim;
 mod header;
 mod tls;
 
+pub(super) use claim::{ClaimOperator, ClaimTest};
 pub(super) use header::{HeaderTest, Operator};
 pub(super) use tls::{TlsTest, Version};
 
@@ -29,6 +31,8 @@ pub(super) enum Test {
     Tls(TlsTest),
     /// A header field of the request.
     Header(HeaderTest),
+    /// What the end user's token says.
+    Claim(ClaimTest),
 }
 
 impl Conditional {
@@ -42,6 +46,7 @@ impl Conditional {
         let result = match &self.test {
             Test::Tls(test) => test.holds(question.caller.channel.as_ref()),
             Test::Header(test) => test.holds(question.request),
+            Test::Claim(test) => test.holds(question.user.known(), question.now),
         };
         question.looking.note(&self.condition, result);
         result
@@ -56,6 +61,7 @@ impl Conditional {
     pub(super) fn mentioned(&self) -> Option<&HeaderName> {
         match &self.test {
             Test::Header(test) => Some(&test.name),
+            Test::Claim(_) => Some(&claim::FIELD),
             Test::Tls(_) => None,
         }
     }
@@ -67,6 +73,7 @@ impl Test {
         match self {
             Self::Tls(_) => "tls".to_owned(),
             Self::Header(test) => format!("header:{}", test.name),
+            Self::Claim(test) => format!("claim:{}", test.name()),
         }
     }
 
@@ -74,6 +81,7 @@ impl Test {
         match self {
             Self::Tls(test) => object([("tls", test.json())]),
             Self::Header(test) => object([("header", test.json())]),
+            Self::Claim(test) => object([("claim", test.json())]),
         }
     }
 
@@ -82,6 +90,7 @@ impl Test {
         match self {
             Self::Tls(_) => 0,
             Self::Header(_) => 6,
+            Self::Claim(_) => 7,
         }
     }
 }

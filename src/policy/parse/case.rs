@@ -1,11 +1,13 @@
 //! `[[case]]`: tests that travel with the table.
 
 use super::fields::{self, each, not_built};
-use super::{Context, rule};
+use super::{Context, claims, rule};
 use crate::document::{Document, Place, Section};
 use crate::identity::pattern::PrincipalPattern;
 use crate::identity::{Channel, Group, PeerIdentity, Principal, SpiffeId};
-use crate::policy::{Caller, Denial, Facts, Reason, RuleFacts, Snapshot, Table, Verdict, decide, mentioned};
+use crate::policy::decide::decide_given;
+use crate::policy::jwt::Claims;
+use crate::policy::{Caller, Denial, Facts, Reason, RuleFacts, Snapshot, Table, Verdict, mentioned};
 use crate::request::{CanonicalRequest, ContentType, Listener, Malformed, Mentioned, Strictness, canonicalize};
 use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
@@ -27,6 +29,8 @@ pub(crate) struct Case {
     pub(crate) host: Option<String>,
     pub(crate) headers: Vec<(HeaderName, String)>,
     pub(crate) ctype: ContentType,
+    /// Absent: whatever token is among the headers.
+    pub(crate) claims: Option<Claims>,
     /// Absent in the text: the port of the first inbound listener.
     pub(crate) port: Option<u16>,
     /// Absent: the time of the load.
@@ -41,7 +45,7 @@ pub(crate) struct Case {
 impl Case {
     /// Reads one case; what is wrong is noted.
     pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> Option<Self> {
-        for key in ["claims", "source_ip", "cert_age"] {
+        for key in ["source_ip", "cert_age"] {
             not_built(&section, key);
         }
         let name = required(&section, "name", "what the case is about", |text| Ok(text.to_owned()));
@@ -52,6 +56,7 @@ impl Case {
         let host = section.str("host").map(|host| host.value);
         let headers = headers(&section);
         let ctype = ctype(&section, &headers);
+        let claims = claims::of_case(&section, context);
         let port = section.integer("port").and_then(|port| fields::port(&section, &port.place, port.value, &context.listeners.ports));
         let at = fields::time(&section, "at");
         let rule = section.str("rule").map(|rule| rule.value);
@@ -65,6 +70,7 @@ impl Case {
             host,
             headers,
             ctype,
+            claims,
             port,
             at,
             expect: expect?,
@@ -109,7 +115,7 @@ impl Case {
         let source = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let caller = Caller::new(Some(Arc::new(identity)), source, self.port.unwrap_or(self.default_port), Some(CHANNEL));
         let decision = match self.request(&mentioned(table)) {
-            Ok(request) => decide(table, &caller, &request, at),
+            Ok(request) => decide_given(table, &caller, &request, at, self.claims.as_ref()),
             Err(malformed) => Err(Box::new(Denial::malformed(malformed, table))),
         };
         match decision {

@@ -1,16 +1,19 @@
 //! Text → table. Whatever is not understood refuses the whole table, every problem at once.
 
 mod case;
+mod claims;
 mod fields;
 mod from;
 mod grpc;
 mod header;
+mod issuer;
 mod rule;
 mod when;
 
 pub(super) use case::Case;
 
 use super::canonical_json::{self, Head};
+use super::jwt::Issuers;
 use super::rule::Rule;
 use super::{Listeners, Table, TableFacts};
 use crate::document::{Document, Item, Problems, Section};
@@ -25,6 +28,7 @@ struct Context<'a> {
     listeners: &'a Listeners,
     now: SystemTime,
     sets: Sets,
+    issuers: Issuers,
 }
 
 /// Reads a table for these listeners; `file` is only what problems call it.
@@ -50,10 +54,10 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
     }
     let facts = facts(&root);
     let mode = fields::mode(&root, now);
-    for key in ["enforce_percent", "egress", "jwt_issuer", "tags"] {
+    for key in ["enforce_percent", "egress", "tags"] {
         fields::not_built(&root, key);
     }
-    let context = Context { listeners, now, sets: Sets::read(&root) };
+    let context = Context { listeners, now, sets: Sets::read(&root), issuers: issuer::read(&root) };
     let rules = rules(&root, &context);
     let cases: Vec<Case> = root.sections("case").into_iter().filter_map(|section| Case::read(section, &context)).collect();
     root.close();
@@ -61,9 +65,9 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
         return None;
     }
     let head = Head { name: &facts.name, version: &facts.version, mode };
-    let json = canonical_json::write(&head, &rules, &cases);
+    let json = canonical_json::write(&head, &rules, &context.issuers, &cases);
     let facts = TableFacts { sha256: canonical_json::sha256(&json), ..facts };
-    let table = Arc::new(Table::new(facts, mode, rules, json));
+    let table = Arc::new(Table::new(facts, mode, rules, context.issuers, json));
     cases.iter().for_each(|case| case.check(&table, now, document));
     Arc::into_inner(table)
 }

@@ -1,7 +1,7 @@
 //! `[[rule]]`.
 
 use super::fields::{self, list, list_of};
-use super::{Context, from, grpc, header, when};
+use super::{Context, claims, from, grpc, header, when};
 use crate::document::{Document, Item, Section};
 use crate::policy::RuleFacts;
 use crate::policy::condition::{self, Test};
@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The parts of the format that come later.
-const NOT_BUILT: [&str; 5] = ["claims", "tcp", "break_glass", "enforce_percent", "principal_tag"];
+const NOT_BUILT: [&str; 4] = ["tcp", "break_glass", "enforce_percent", "principal_tag"];
 
 /// A rule whose references to other rules are still names.
 pub(super) struct ParsedRule {
@@ -59,7 +59,8 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
     let hosts = list_of(&section, "hosts", "list at least one host, or remove it", HostPattern::parse).unwrap_or_default();
     let ports = ports(&section, context);
     let headers = header::read(&section, context).into_iter().map(Test::Header);
-    let conditions = headers.chain(when::read(&section)).collect();
+    let claims = claims::read(&section, context).into_iter().map(Test::Claim);
+    let conditions = headers.chain(when::read(&section)).chain(claims).collect();
     let sample = sample(&section);
     let expires = fields::time(&section, "expires");
     let excepts = excepts(&section, effect);

@@ -5,6 +5,7 @@ use crate::policy::Table;
 use crate::policy::automaton::Damage;
 use crate::policy::compiled::{Compiled, Fault, Found};
 use crate::policy::evaluate::{Candidate, Findings, Outcome, findings};
+use crate::policy::jwt::EndUser;
 use crate::policy::looked::Looking;
 use crate::policy::methods;
 use crate::policy::rule::{Effect, Question, Rule};
@@ -138,8 +139,9 @@ impl Ask {
             Found::Settled(found) => found,
             Found::Open(candidates) => {
                 let (looking, caller) = (Looking::default(), caller(self.id));
-                let question =
-                    Question { request, caller: &caller, method_bit: methods::bit(&request.method), now: noon(), looking: &looking };
+                let user = EndUser::of(request, &table.issuers, noon(), None);
+                let method_bit = methods::bit(&request.method);
+                let question = Question { request, caller: &caller, user: &user, method_bit, now: noon(), looking: &looking };
                 findings(&table.rules, candidates, |rule| rule.matches(&question))
             }
         }
@@ -148,7 +150,9 @@ impl Ask {
     /// From the rules alone, in the words of the specification.
     fn one_by_one(&self, table: &Table, request: &CanonicalRequest) -> Findings {
         let (looking, caller) = (Looking::default(), caller(self.id));
-        let question = Question { request, caller: &caller, method_bit: methods::bit(&request.method), now: noon(), looking: &looking };
+        let user = EndUser::of(request, &table.issuers, noon(), None);
+        let method_bit = methods::bit(&request.method);
+        let question = Question { request, caller: &caller, user: &user, method_bit, now: noon(), looking: &looking };
         let principal = self.principal();
         let met: Vec<(Candidate, &Rule, Truth)> = (0..)
             .zip(&table.rules)
