@@ -1,6 +1,6 @@
 //! The one spelling of a table that its hash is over: sorted keys, defaults filled in, sets resolved, times in UTC.
 
-use super::header::HeaderCondition;
+use super::condition::Conditional;
 use super::methods::Methods;
 use super::moment;
 use super::parse::Case;
@@ -55,7 +55,7 @@ fn rule(rule: &Rule, all: &[Rule]) -> Value {
         ("hosts", hosts.collect()),
         ("ports", json!(&*rule.ports)),
         ("grpc", rule.grpc.iter().map(|method| json!(&**method)).collect()),
-        ("headers", rule.headers.iter().map(HeaderCondition::json).collect()),
+        ("conditions", rule.conditions.iter().map(Conditional::json).collect()),
         ("why", json!(rule.why.as_deref())),
         ("sample", json!(shortest(rule.sample))),
         ("expires", json!(rule.expires.map(moment::format))),

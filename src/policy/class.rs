@@ -161,9 +161,16 @@ fn compile_aside(table: &Arc<Table>, class: &Arc<Class>) {
 }
 
 impl Class {
-    /// What the rules say of a request.
-    pub(super) fn findings(&self, table: &Table, request: &CanonicalRequest, now: SystemTime, looking: &Looking) -> Findings {
-        let question = Question { request, method_bit: methods::bit(&request.method), now, looking };
+    /// What the rules say of a request of `caller`, whose class this is.
+    pub(super) fn findings(
+        &self,
+        table: &Table,
+        caller: &Caller,
+        request: &CanonicalRequest,
+        now: SystemTime,
+        looking: &Looking,
+    ) -> Findings {
+        let question = Question { request, caller, method_bit: methods::bit(&request.method), now, looking };
         let look = |candidates: &[Candidate]| findings(&table.rules, candidates, |rule| rule.matches(&question));
         match self.compiled.get().and_then(Option::as_ref).map(|(compiled, _)| compiled.find(request)) {
             Some(Found::Settled(findings)) => findings,

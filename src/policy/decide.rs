@@ -197,7 +197,7 @@ pub fn decide(table: &Snapshot, caller: &Caller, request: &CanonicalRequest, now
     let said = |part, table| Said {
         part,
         table,
-        findings: caller.classes.with(part, table, caller, principal, |class| class.findings(table, request, now, &looking)),
+        findings: caller.classes.with(part, table, caller, principal, |class| class.findings(table, caller, request, now, &looking)),
     };
     let own = said(Part::Own, tables.own());
     let boundary = tables.boundary().map(|table| said(Part::Boundary, table));

@@ -1,10 +1,10 @@
 //! One compiled rule.
 
-use super::header::HeaderCondition;
+use super::condition::Conditional;
 use super::looked::Looking;
 use super::methods::Methods;
 use super::pattern::{HostPattern, PathPattern};
-use super::{RuleFacts, Truth};
+use super::{Caller, RuleFacts, Truth};
 use crate::identity::Principal;
 use crate::identity::pattern::PrincipalPattern;
 use crate::request::{CanonicalRequest, ContentType};
@@ -52,8 +52,8 @@ pub(super) struct Rule {
     pub(super) ports: Box<[u16]>,
     /// `pkg.Service/Method` or `pkg.Service/*`, as written; not empty: the content type must be gRPC's.
     pub(super) grpc: Box<[Box<str>]>,
-    /// All must hold.
-    pub(super) headers: Box<[HeaderCondition]>,
+    /// All must hold; looked at in this order.
+    pub(super) conditions: Box<[Conditional]>,
     pub(super) expires: Option<SystemTime>,
     /// Of a deny: the allows that it does not override, by index.
     pub(super) excepts: Box<[u32]>,
@@ -72,6 +72,7 @@ pub(super) struct From {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Question<'r> {
     pub(super) request: &'r CanonicalRequest,
+    pub(super) caller: &'r Caller,
     pub(super) method_bit: u16,
     pub(super) now: SystemTime,
     pub(super) looking: &'r Looking,
@@ -107,7 +108,7 @@ impl Rule {
 
     /// Whether it matches every request of a caller that it [`concerns`](Self::concerns) whose path and method are its own.
     pub(super) fn is_unconditional(&self) -> bool {
-        self.hosts.is_empty() && self.headers.is_empty() && !self.is_grpc() && self.expires.is_none()
+        self.hosts.is_empty() && self.conditions.is_empty() && !self.is_grpc() && self.expires.is_none()
     }
 
     /// Whether it matches a request of a caller that it [`concerns`](Self::concerns) whose path is its own. Cheap checks first.
@@ -132,22 +133,16 @@ impl Rule {
         }
     }
 
-    /// The content type of a gRPC rule, and what its header fields must be.
+    /// The content type of a gRPC rule, and its conditions.
     fn conditions(&self, question: &Question<'_>) -> Truth {
         let grpc = Truth::from(!self.is_grpc() || question.request.content_type == ContentType::Grpc);
-        self.headers.iter().fold(grpc, |truth, header| {
-            truth.and_then(|| {
-                let result = header.holds(question.request);
-                question.looking.note(header.condition(), result);
-                result
-            })
-        })
+        self.conditions.iter().fold(grpc, |truth, condition| truth.and_then(|| condition.holds(question)))
     }
 
     /// The header names that a decision by this rule hangs on.
     pub(super) fn mentioned(&self) -> impl Iterator<Item = HeaderName> {
         let content_type = self.is_grpc().then_some(CONTENT_TYPE);
-        self.headers.iter().map(|header| header.name().clone()).chain(content_type)
+        self.conditions.iter().filter_map(Conditional::mentioned).cloned().chain(content_type)
     }
 
     pub(super) fn is_grpc(&self) -> bool {

@@ -4,7 +4,7 @@ use super::fields::{self, each, not_built};
 use super::{Context, rule};
 use crate::document::{Document, Place, Section};
 use crate::identity::pattern::PrincipalPattern;
-use crate::identity::{PeerIdentity, Principal, SpiffeId};
+use crate::identity::{Channel, Group, PeerIdentity, Principal, SpiffeId};
 use crate::policy::{Caller, Denial, Facts, Reason, RuleFacts, Snapshot, Table, Verdict, decide, mentioned};
 use crate::request::{CanonicalRequest, ContentType, Listener, Malformed, Mentioned, Strictness, canonicalize};
 use http::header::{CONTENT_TYPE, HOST};
@@ -12,6 +12,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+/// The channel of a case: what two peers that are up to date agree on.
+const CHANNEL: Channel =
+    Channel { version: "1.3", cipher: "TLS13_AES_256_GCM_SHA384", group: Some(Group::X25519MlKem768), alpn: "h2", sni: None };
 
 /// One request and what the table must say to it.
 #[derive(Debug, Clone)]
@@ -103,7 +107,7 @@ impl Case {
             not_before: at - hour,
         };
         let source = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let caller = Caller::new(Some(Arc::new(identity)), source, self.port.unwrap_or(self.default_port), None);
+        let caller = Caller::new(Some(Arc::new(identity)), source, self.port.unwrap_or(self.default_port), Some(CHANNEL));
         let decision = match self.request(&mentioned(table)) {
             Ok(request) => decide(table, &caller, &request, at),
             Err(malformed) => Err(Box::new(Denial::malformed(malformed, table))),

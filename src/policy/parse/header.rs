@@ -3,7 +3,7 @@
 use super::Context;
 use super::fields::{each, list_of};
 use crate::document::Section;
-use crate::policy::header::{HeaderCondition, Operator};
+use crate::policy::condition::{HeaderTest, Operator};
 use crate::request::reserved;
 use http::HeaderName;
 
@@ -13,25 +13,25 @@ type Wrong = (String, String);
 const MAX_NAME: usize = 256;
 
 /// Reads the conditions; what is wrong is noted.
-pub(super) fn read(rule: &Section<'_>, context: &Context<'_>) -> Vec<HeaderCondition> {
+pub(super) fn read(rule: &Section<'_>, context: &Context<'_>) -> Vec<HeaderTest> {
     let Some(entries) = rule.sections_if_present("headers") else { return Vec::new() };
     if entries.is_empty() {
         rule.problem("headers", "is an empty list", "list at least one condition, or remove it");
     }
-    let mut conditions: Vec<HeaderCondition> = Vec::new();
+    let mut tests: Vec<HeaderTest> = Vec::new();
     for section in entries {
         let name = name(&section, context);
         let operator = operator(&section);
         let place = section.place_of("name");
         section.close();
         let (Some(name), Some(operator)) = (name, operator) else { continue };
-        if conditions.iter().any(|condition| *condition.name() == name) {
+        if tests.iter().any(|test| test.name == name) {
             let what = format!("`{name}` has a condition in this rule already");
             rule.document().report(place, what, "write one condition with in = [\"…\"], or two rules");
         }
-        conditions.push(HeaderCondition::new(name, operator));
+        tests.push(HeaderTest { name, operator });
     }
-    conditions
+    tests
 }
 
 fn name(section: &Section<'_>, context: &Context<'_>) -> Option<HeaderName> {

@@ -6,6 +6,7 @@ mod from;
 mod grpc;
 mod header;
 mod rule;
+mod when;
 
 pub(super) use case::Case;
 

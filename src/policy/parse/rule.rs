@@ -1,9 +1,10 @@
 //! `[[rule]]`.
 
 use super::fields::{self, list, list_of};
-use super::{Context, from, grpc, header};
+use super::{Context, from, grpc, header, when};
 use crate::document::{Document, Item, Section};
 use crate::policy::RuleFacts;
+use crate::policy::condition::{self, Test};
 use crate::policy::methods::{self, Methods};
 use crate::policy::pattern::{HostPattern, PathPattern};
 use crate::policy::rule::{Effect, From, Mode, Rule};
@@ -12,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The parts of the format that come later.
-const NOT_BUILT: [&str; 6] = ["claims", "when", "tcp", "break_glass", "enforce_percent", "principal_tag"];
+const NOT_BUILT: [&str; 5] = ["claims", "tcp", "break_glass", "enforce_percent", "principal_tag"];
 
 /// A rule whose references to other rules are still names.
 pub(super) struct ParsedRule {
@@ -57,7 +58,8 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
     };
     let hosts = list_of(&section, "hosts", "list at least one host, or remove it", HostPattern::parse).unwrap_or_default();
     let ports = ports(&section, context);
-    let headers = header::read(&section, context);
+    let headers = header::read(&section, context).into_iter().map(Test::Header);
+    let conditions = headers.chain(when::read(&section)).collect();
     let sample = sample(&section);
     let expires = fields::time(&section, "expires");
     let excepts = excepts(&section, effect);
@@ -77,7 +79,7 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
             hosts: hosts.into(),
             ports: ports.into(),
             grpc: grpc.into(),
-            headers: headers.into(),
+            conditions: condition::in_order(conditions),
             expires,
             excepts: Box::default(),
             sample,

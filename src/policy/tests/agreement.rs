@@ -137,8 +137,9 @@ impl Ask {
         match compiled.find(request) {
             Found::Settled(found) => found,
             Found::Open(candidates) => {
-                let looking = Looking::default();
-                let question = Question { request, method_bit: methods::bit(&request.method), now: noon(), looking: &looking };
+                let (looking, caller) = (Looking::default(), caller(self.id));
+                let question =
+                    Question { request, caller: &caller, method_bit: methods::bit(&request.method), now: noon(), looking: &looking };
                 findings(&table.rules, candidates, |rule| rule.matches(&question))
             }
         }
@@ -146,8 +147,8 @@ impl Ask {
 
     /// From the rules alone, in the words of the specification.
     fn one_by_one(&self, table: &Table, request: &CanonicalRequest) -> Findings {
-        let looking = Looking::default();
-        let question = Question { request, method_bit: methods::bit(&request.method), now: noon(), looking: &looking };
+        let (looking, caller) = (Looking::default(), caller(self.id));
+        let question = Question { request, caller: &caller, method_bit: methods::bit(&request.method), now: noon(), looking: &looking };
         let principal = self.principal();
         let met: Vec<(Candidate, &Rule, Truth)> = (0..)
             .zip(&table.rules)

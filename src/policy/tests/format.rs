@@ -91,7 +91,7 @@ fn all_problems_come_at_once() {
 
 #[test]
 fn what_is_not_built_is_refused_and_never_ignored() {
-    for field in ["claims = {}", "when = {}", "tcp = true", "break_glass = {}", "enforce_percent = 5", "principal_tag = {}"] {
+    for field in ["claims = {}", "when = { time = {} }", "tcp = true", "break_glass = {}", "enforce_percent = 5", "principal_tag = {}"] {
         let found = of_rule(&format!("{BASE}{field}\n"));
         assert!(
             found.ends_with("only look like one") && found.contains("is not built yet") && found.lines().count() == 1,

@@ -2,6 +2,7 @@
 
 mod agreement;
 mod bypasses;
+mod conditions;
 mod decisions;
 mod format;
 mod headers;

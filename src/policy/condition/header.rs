@@ -1,24 +1,21 @@
 //! `headers`: conditions on header fields of a request.
 
-use super::Truth;
-use super::canonical_json::{object, sha256};
-use super::looked::Condition;
+use crate::policy::Truth;
+use crate::policy::canonical_json::object;
 use crate::request::{CanonicalRequest, Field};
 use http::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
-use std::sync::Arc;
 
-/// One condition on one header field.
+/// A test of one header field.
 #[derive(Debug)]
-pub(super) struct HeaderCondition {
-    name: HeaderName,
-    operator: Operator,
-    condition: Arc<Condition>,
+pub(in crate::policy) struct HeaderTest {
+    pub(in crate::policy) name: HeaderName,
+    pub(in crate::policy) operator: Operator,
 }
 
 /// What a field's value must be, byte by byte.
 #[derive(Debug)]
-pub(super) enum Operator {
+pub(in crate::policy) enum Operator {
     /// One of these.
     In(Box<[Box<str>]>),
     /// Something that begins with this.
@@ -27,23 +24,7 @@ pub(super) enum Operator {
     Present,
 }
 
-impl HeaderCondition {
-    pub(super) fn new(name: HeaderName, operator: Operator) -> Self {
-        let text = json(&name, &operator).to_string();
-        let condition = Condition { name: format!("header:{name}").into(), hash: sha256(&text).chars().take(16).collect() };
-        Self { name, operator, condition: Arc::new(condition) }
-    }
-
-    pub(super) fn name(&self) -> &HeaderName {
-        &self.name
-    }
-
-    /// What the record says about it.
-    pub(super) fn condition(&self) -> &Arc<Condition> {
-        &self.condition
-    }
-
-    /// Whether it holds for a request.
+impl HeaderTest {
     pub(super) fn holds(&self, request: &CanonicalRequest) -> Truth {
         match request.noted.field(&self.name) {
             Field::Unknown => Truth::Unknown,
@@ -52,9 +33,14 @@ impl HeaderCondition {
         }
     }
 
-    /// Its canonical form, which records and the table's hash are about.
     pub(super) fn json(&self) -> Value {
-        json(&self.name, &self.operator)
+        let name = ("name", json!(self.name.as_str()));
+        match &self.operator {
+            // `eq` is `in` with one value.
+            Operator::In(values) => object([name, ("in", values.iter().map(|value| json!(&**value)).collect())]),
+            Operator::Prefix(prefix) => object([name, ("prefix", json!(&**prefix))]),
+            Operator::Present => object([name, ("present", json!(true))]),
+        }
     }
 }
 
@@ -76,15 +62,5 @@ impl Operator {
             Self::Prefix(prefix) => value.starts_with(prefix.as_bytes()),
             Self::Present => true,
         }
-    }
-}
-
-fn json(name: &HeaderName, operator: &Operator) -> Value {
-    let name = ("name", json!(name.as_str()));
-    match operator {
-        // `eq` is `in` with one value.
-        Operator::In(values) => object([name, ("in", values.iter().map(|value| json!(&**value)).collect())]),
-        Operator::Prefix(prefix) => object([name, ("prefix", json!(&**prefix))]),
-        Operator::Present => object([name, ("present", json!(true))]),
     }
 }
