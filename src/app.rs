@@ -1,12 +1,11 @@
 //! The only wiring: builds everything from a configuration, runs it, ends it.
 
 use crate::admin::{self, Bound};
-use crate::audit::{self, BootFacts, Direction, Journal, PolicyEvent, TrustEvent, Writer};
+use crate::audit::{self, BootFacts, Direction, TrustEvent, Writer};
 use crate::config::Loaded;
 use crate::credentials::Renewal;
 use crate::document::Problems;
-use crate::policy::jwt::Keepers;
-use crate::policy::{self, LoadError};
+use crate::policy::{self, jwt::Keepers};
 use crate::proxy::{self, Admission, Buffers, Listener, Plan, Shard};
 use crate::request::reserved::Reserved;
 use crate::runtime::clock::Clock;
@@ -35,6 +34,7 @@ mod reload;
 mod routing;
 mod sources;
 mod status;
+mod tables;
 mod trust_report;
 
 pub use reload::Reloader;
@@ -138,8 +138,8 @@ impl Sidecar {
             ports: addresses.inbound.iter().map(SocketAddr::port).collect(),
             reserved: Reserved::new(config.inbound.as_ref().map(|inbound| inbound.reserved_headers.clone()).unwrap_or_default()),
         };
-        let tables = policy::Publisher::new();
-        let first = first_table(&config.policy, &listeners, &readiness)?;
+        let publisher = policy::Publisher::new();
+        let first = tables::first(&config.policy, &listeners, &readiness)?;
 
         let boot = BootFacts { workload: config.credentials.id.to_string(), version: env!("CARGO_PKG_VERSION") };
         let (recorders, journal, writer) =
@@ -152,8 +152,8 @@ impl Sidecar {
         let level = options.log.clone();
         let fetcher = sources::fetcher();
         let key_sets = Keepers::new(control.handle().clone(), fetcher.clone(), readiness.clone());
-        if let Some(table) = first {
-            put_in_force(&tables, table, &key_sets, &journal);
+        if let Some(first) = first {
+            tables::put_in_force(&publisher, first, &key_sets, &journal);
         }
         let (trusting, renewal) = {
             let _inside = control.enter();
@@ -172,7 +172,7 @@ impl Sidecar {
             destinations: ArcSwap::from_pointee(proxy::destinations(&config.upstreams, &Snapshot::default())),
             tls: tls.clone(),
             live_peers: Arc::new(LivePeers::default()),
-            policy: tables.clone(),
+            policy: publisher.clone(),
             admission: Admission::new(&config.limits, Arc::clone(drain.live())),
             buffers: Buffers::new(config.limits.buffered_bytes),
             handshakes: Arc::new(Semaphore::new(config.limits.handshakes)),
@@ -187,17 +187,23 @@ impl Sidecar {
         let routing = Arc::new(Routing::new(config.upstreams.clone(), names, Arc::clone(&plan), readiness.clone()));
         let app = AppWatch::new(config.inbound.as_ref(), &addresses, &readiness);
         let log_of_decisions = journal.clone();
+        let tables = Arc::new(tables::Keeper::new(
+            config.policy.clone(),
+            listeners,
+            publisher,
+            journal.clone(),
+            readiness.clone(),
+            Arc::clone(&clock),
+            key_sets,
+        ));
         let reloader = Arc::new(Reloader::new(
             loaded,
             options.source,
             reload::Targets {
                 plan: Arc::clone(&plan),
                 routing: Arc::clone(&routing),
-                listeners,
-                tables,
-                key_sets: key_sets.clone(),
+                tables: Arc::clone(&tables),
                 journal,
-                readiness: readiness.clone(),
                 trust: trusting.settings(),
                 trust_trigger: trusting.trigger(),
                 credentials: renewal.settings(),
@@ -208,16 +214,7 @@ impl Sidecar {
         let handles = admin::Handles {
             readiness: readiness.clone(),
             metrics: options.metrics,
-            status: status::reporter(
-                &plan,
-                &readiness,
-                &reloader,
-                &routing,
-                app.clone(),
-                trusting.remote_lists(),
-                key_sets,
-                Arc::clone(&bound),
-            ),
+            status: status::reporter(&plan, &readiness, &reloader, &routing, app.clone(), trusting.remote_lists(), Arc::clone(&bound)),
             trust: trust_report::reporter(&plan, trusting.remote_lists()),
             drain: Arc::new({
                 let drain = drain.clone();
@@ -226,6 +223,10 @@ impl Sidecar {
             reload: Arc::new({
                 let reloader = Arc::clone(&reloader);
                 move || reloader.reload()
+            }),
+            promote: Arc::new({
+                let tables = Arc::clone(&tables);
+                move || tables.promote()
             }),
             log_level: Arc::new(move |text| match &level {
                 Some(level) => level.set(text).map_err(|error| error.to_string()),
@@ -259,7 +260,7 @@ impl Sidecar {
             if let Some(probe) = probe {
                 spawn("self-probe", probe.run(drain.stop_inbound()));
             }
-            spawn("policy", Arc::clone(&reloader).watch_policy());
+            spawn("policy", tables.watch());
             spawn("routes", routing.follow());
             app.run(&drain);
             spawn("watch", status::watch(Arc::clone(&plan), log_of_decisions, readiness.clone()));
@@ -343,36 +344,6 @@ fn runtime(name: &str) -> io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).max_blocking_threads(8).thread_name(name).enable_all().build()
 }
 
-/// The table to start with. What is there and malformed ends the start; what is not there yet means: deny everything, not ready.
-fn first_table(
-    settings: &policy::Settings,
-    listeners: &policy::Listeners,
-    readiness: &Readiness,
-) -> Result<Option<policy::Table>, StartError> {
-    match policy::load(&settings.source, listeners) {
-        Ok(table) => key_files(&table).map(|()| Some(table)),
-        Err(LoadError::Malformed(problems)) => Err(StartError::Unusable(problems)),
-        Err(error @ LoadError::Unavailable { .. }) => {
-            tracing::error!(%error, "there is no policy: every request is denied until it is there");
-            readiness.pending("policy", error.to_string());
-            Ok(None)
-        }
-    }
-}
-
-/// A key set that is there and is none ends the start, as every other file does.
-fn key_files(table: &policy::Table) -> Result<(), StartError> {
-    for issuer in table.issuers().iter() {
-        if let Err(error) = issuer.look()
-            && error.is_malformed()
-        {
-            let instead = "give the public keys of the issuer as it publishes them";
-            return Err(StartError::Unusable(Problems::of_file(&issuer.source().to_string(), &error.to_string(), instead)));
-        }
-    }
-    Ok(())
-}
-
 /// The record of a peer that is not trusted any more.
 fn trust_event(withdrawn: &Withdrawn) -> TrustEvent {
     let direction = match withdrawn.peer.usage {
@@ -381,22 +352,4 @@ fn trust_event(withdrawn: &Withdrawn) -> TrustEvent {
     };
     let peer = Arc::clone(&withdrawn.peer.identity);
     TrustEvent { direction, peer, reason: withdrawn.reason, connections: withdrawn.connections as u64 }
-}
-
-/// Publishes a table and says so in log, record and metrics; the log line comes after the swap.
-fn put_in_force(tables: &policy::Publisher, mut table: policy::Table, key_sets: &Keepers, journal: &Journal) {
-    key_sets.adopt("policy", &mut table);
-    let published = tables.publish(table);
-    let metrics = crate::telemetry::metrics::Process::handles();
-    metrics.policy_ok.increment(1);
-    metrics.policy_generation.set(published.generation as f64);
-    let facts = &published.table;
-    tracing::info!(
-        name = facts.name,
-        version = facts.version,
-        sha256 = facts.sha256,
-        generation = published.generation,
-        "policy table in force"
-    );
-    journal.policy(PolicyEvent { table: Arc::clone(facts), generation: published.generation });
 }

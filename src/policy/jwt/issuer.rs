@@ -7,8 +7,8 @@ use super::keys::Keys;
 use crate::fetch::Url;
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// One issuer of tokens.
 #[derive(Debug)]
@@ -19,8 +19,9 @@ pub struct Issuer {
     pub aud: Box<[Box<str>]>,
     /// How its tokens may be signed.
     pub algs: Box<[Algorithm]>,
-    /// The keys in force.
-    pub(super) keys: Arc<Keys>,
+    jwks: Source,
+    /// The keys in force, shared with every other table that names the source; set when the table is about to be.
+    keys: OnceLock<Arc<Keys>>,
 }
 
 /// Where a key set comes from.
@@ -53,9 +54,9 @@ impl Source {
 }
 
 impl Issuer {
-    /// An issuer whose keys nobody has read yet.
+    /// An issuer whose keys nobody reads yet.
     pub(in crate::policy) fn new(iss: &str, aud: Vec<Box<str>>, algs: Vec<Algorithm>, jwks: Source) -> Self {
-        Self { iss: iss.into(), aud: aud.into(), algs: algs.into(), keys: Arc::new(Keys::new(jwks)) }
+        Self { iss: iss.into(), aud: aud.into(), algs: algs.into(), jwks, keys: OnceLock::new() }
     }
 
     /// Reads its keys where they are in a file, and says what is wrong with them. Blocks.
@@ -71,7 +72,17 @@ impl Issuer {
 
     /// Where its keys come from.
     pub fn source(&self) -> &Source {
-        self.keys.source()
+        &self.jwks
+    }
+
+    /// Its keys; `None`: nobody reads them.
+    pub(super) fn keys(&self) -> Option<&Arc<Keys>> {
+        self.keys.get()
+    }
+
+    /// Its keys, which are `make`'s from now on where it has none.
+    pub(super) fn adopt(&self, make: impl FnOnce() -> Arc<Keys>) -> &Arc<Keys> {
+        self.keys.get_or_init(make)
     }
 }
 
@@ -94,16 +105,12 @@ impl Issuers {
         self.all.iter()
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Issuer> {
-        self.all.iter_mut()
-    }
-
     pub(in crate::policy) fn named(&self, iss: &str) -> Option<&Issuer> {
         self.all.iter().find(|issuer| &*issuer.iss == iss)
     }
 
     /// Moves whenever one of them has other keys.
     pub(super) fn stamp(&self) -> u64 {
-        self.all.iter().fold(0, |stamp, issuer| stamp.wrapping_add(issuer.keys.generation()))
+        self.all.iter().fold(0, |stamp, issuer| stamp.wrapping_add(issuer.keys().map_or(0, |keys| keys.generation())))
     }
 }

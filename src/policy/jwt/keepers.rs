@@ -1,12 +1,12 @@
 //! The keepers of all key sets that the tables in force name.
 
 use super::keeper::{Keeper, KeysStanding};
+use super::keys::Keys;
 use crate::fetch::Fetcher;
-use crate::policy::Table;
+use crate::policy::Tables;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::tasks::spawn;
 use crate::telemetry::metrics;
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 use tokio::runtime::Handle;
@@ -25,8 +25,8 @@ struct Shared {
     runtime: Handle,
     fetcher: Fetcher,
     readiness: Readiness,
-    /// By what the table is there for.
-    running: Mutex<BTreeMap<&'static str, Vec<Arc<Running>>>>,
+    /// Of the tables in force, each once.
+    running: Mutex<Vec<Running>>,
 }
 
 /// Ends the task when it is dropped.
@@ -47,31 +47,27 @@ impl Keepers {
         Self { shared: Arc::new(Shared { runtime, fetcher, readiness, running: Mutex::default() }) }
     }
 
-    /// Gives a table that is about to be published the keys of its issuers, in place of those of the table before in the same `role`: a source that was
-    /// named before goes on with the keys that it has, a new file is read at once, a new URL is asked from now on, and whatever no table names any more
-    /// is not asked again. Blocks on files.
-    pub fn adopt(&self, role: &'static str, table: &mut Table) {
-        let mut running = self.running();
-        let mut kept: Vec<Arc<Running>> = Vec::new();
-        for issuer in table.issuers.iter_mut() {
-            let is_it = |running: &&Arc<Running>| running.keeper.keys.source() == issuer.source();
-            let keeper = match kept.iter().chain(running.values().flatten()).find(is_it) {
-                Some(known) => Arc::clone(known),
-                None => Arc::new(self.start(Keeper::new(Arc::clone(&issuer.keys)))),
-            };
-            issuer.keys = Arc::clone(&keeper.keeper.keys);
-            if !kept.iter().any(|known| Arc::ptr_eq(known, &keeper)) {
-                kept.push(keeper);
+    /// Gives tables that are about to be published the keys of their issuers: a source that the tables before named goes on with the keys that it has, a
+    /// new file is read at once, a new URL is asked from now on, and what no table names any more is not asked again. Blocks on files.
+    pub fn adopt(&self, tables: &Tables) {
+        let mut before = std::mem::take(&mut *self.shared.running());
+        let mut running: Vec<Running> = Vec::new();
+        for issuer in tables.all().flat_map(|(_, table)| table.issuers().iter()) {
+            let known = running.iter().chain(&before).map(|running| &running.keeper.keys).find(|keys| keys.source() == issuer.source());
+            let keys = issuer.adopt(|| known.cloned().unwrap_or_else(|| Arc::new(Keys::new(issuer.source().clone()))));
+            let is_it = |running: &Running| Arc::ptr_eq(&running.keeper.keys, keys);
+            if !running.iter().any(is_it) {
+                let going = before.iter().position(is_it).map(|at| before.swap_remove(at));
+                running.push(going.unwrap_or_else(|| self.start(Keeper::new(Arc::clone(keys)))));
             }
         }
-        running.insert(role, kept);
-        drop(running);
+        *self.shared.running() = running;
         self.shared.report();
     }
 
     /// Has all of them read their keys now.
     pub fn ask(&self) {
-        self.running().values().flatten().for_each(|running| running.keeper.ask());
+        self.shared.running().iter().for_each(|running| running.keeper.ask());
     }
 
     /// How each key set stands.
@@ -95,26 +91,15 @@ impl Keepers {
         });
         Running { keeper, task }
     }
-
-    fn running(&self) -> MutexGuard<'_, BTreeMap<&'static str, Vec<Arc<Running>>>> {
-        self.shared.running()
-    }
 }
 
 impl Shared {
-    fn running(&self) -> MutexGuard<'_, BTreeMap<&'static str, Vec<Arc<Running>>>> {
+    fn running(&self) -> MutexGuard<'_, Vec<Running>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Each once.
     fn keepers(&self) -> Vec<Arc<Keeper>> {
-        let mut keepers: Vec<Arc<Keeper>> = Vec::new();
-        for running in self.running().values().flatten() {
-            if !keepers.iter().any(|known| Arc::ptr_eq(known, &running.keeper)) {
-                keepers.push(Arc::clone(&running.keeper));
-            }
-        }
-        keepers
+        self.running().iter().map(|running| Arc::clone(&running.keeper)).collect()
     }
 
     /// What is missing is told and keeps nothing red: without keys tokens prove nothing, and requests that need none are decided as ever.

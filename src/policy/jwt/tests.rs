@@ -4,6 +4,7 @@ use super::algorithm::Algorithm;
 use super::claims::Claims;
 use super::issuer::{Issuer, Issuers, Source};
 use super::key_set::{KeySet, KeySetError};
+use super::keys::Keys;
 use super::remember::judge;
 use super::verify::{TokenError, verify};
 use aws_lc_rs::rand::SystemRandom;
@@ -15,7 +16,7 @@ use aws_lc_rs::signature::{
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 const ISS: &str = "https://idp.example/pool";
@@ -101,7 +102,8 @@ fn set(keys: &[Value]) -> String {
 fn issuers(algs: &[Algorithm], keys: &[Value]) -> Issuers {
     let source = Source::File("/nonexistent".into());
     let issuer = Issuer::new(ISS, vec!["orders".into(), "other".into()], algs.to_vec(), source);
-    issuer.keys.take(set(keys).as_bytes()).unwrap();
+    let current = issuer.adopt(|| Arc::new(Keys::new(issuer.source().clone())));
+    current.take(set(keys).as_bytes()).unwrap();
     Issuers::new(vec![issuer])
 }
 
@@ -286,7 +288,7 @@ fn what_is_remembered_ends_with_its_time_and_with_its_key() {
     let token = pair.token(&json!({ "alg": "ES256", "kid": "e" }), &claims());
     let at = |seconds| judge(&ours, token.as_bytes(), noon() + Duration::from_secs(seconds)).map(|_| ());
     assert_eq!((at(0), at(659), at(660), at(0)), (Ok(()), Ok(()), Err(TokenError::Expired), Ok(())));
-    let keys = &ours.iter().next().unwrap().keys;
+    let keys = ours.iter().next().unwrap().keys().unwrap();
     assert_eq!(keys.take(set(&[pair.jwk("e")]).as_bytes()), Ok(false));
     assert_eq!(keys.take(set(&[next.jwk("e")]).as_bytes()), Ok(true));
     assert_eq!(at(0), Err(TokenError::Signature));

@@ -96,11 +96,12 @@ pub(super) fn verify(issuers: &Issuers, token: &[u8]) -> Result<Verified, TokenE
     let moment = |name: &str| token.claims.get(name).map(|value| date(value).ok_or(TokenError::Claim)).transpose();
     let (expires, not_before) = (moment("exp")?.ok_or(TokenError::Claim)?, moment("nbf")?);
     moment("iat")?;
-    let keys = issuer.keys.current().ok_or(TokenError::NoKeys)?;
-    let verified = keys.verify(token.kid.as_deref(), token.algorithm, token.signed, &token.signature);
+    let keys = issuer.keys().ok_or(TokenError::NoKeys)?;
+    let set = keys.current().ok_or(TokenError::NoKeys)?;
+    let verified = set.verify(token.kid.as_deref(), token.algorithm, token.signed, &token.signature);
     // A key without a name may have been replaced by another one without a name.
     if verified.is_err() || (token.kid.is_none() && verified == Ok(false)) {
-        issuer.keys.want();
+        keys.want();
     }
     match verified {
         Ok(true) => Ok(Verified { expires, not_before, claims: token.claims }),

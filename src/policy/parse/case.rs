@@ -89,7 +89,7 @@ impl Case {
             document.report(self.rule_place.clone(), format!("`{wanted}` is no rule"), "name a rule of this table by its id");
             return;
         }
-        let (verdict, rule, reason) = self.decide(&Some(table.clone()), self.at.unwrap_or(now));
+        let (verdict, rule, reason) = self.decide(&Some(Arc::new(Arc::clone(table).into())), self.at.unwrap_or(now));
         let by = rule.as_ref().map_or_else(|| reason.text().into_owned(), |rule| format!("rule `{}`", rule.id));
         if verdict != self.expect {
             let what = format!("case `{}` expects {} and gets {} by {by}", self.name, self.expect.as_str(), verdict.as_str());
