@@ -4,17 +4,17 @@
 //! writes down what is wrong with them, and on [`Section::close`] refuses every key that nobody asked for.
 //! Imports nothing of ours; `config` and `policy` read their files through it.
 
-mod duration;
 mod problem;
 mod section;
 mod source;
+mod span;
 #[cfg(test)]
 mod tests;
 
-pub use duration::duration;
 pub use problem::{Place, Problem, Problems};
 pub use section::{Item, Section};
 pub use source::{decode, read};
+pub use span::{NoQuantity, duration, quantity, written};
 
 use std::cell::RefCell;
 use toml::de::DeTable;

@@ -1,7 +1,9 @@
 //! The table: what records say about it, and its rules.
 
 use super::class::Classes;
-use super::jwt::Issuers;
+use super::condition::Timely;
+use super::jwt::{Claims, Issuers};
+use super::looked::Condition;
 use super::principals::Principals;
 use super::rule::{Mode, Rule};
 use crate::request::Mentioned;
@@ -68,6 +70,7 @@ pub struct Table {
     pub(super) principals: Principals,
     pub(super) issuers: Issuers,
     mentioned: Mentioned,
+    timely: Timely,
     pub(super) classes: Classes,
     pub(super) json: String,
 }
@@ -86,8 +89,9 @@ impl Table {
         static GENERATION: AtomicU64 = AtomicU64::new(0);
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
         let mentioned = Mentioned::new(rules.iter().flat_map(Rule::mentioned).collect());
+        let timely = Timely::of(rules.iter().flat_map(|rule| &rule.conditions));
         let (facts, principals, classes) = (Arc::new(facts), Principals::new(&rules), Classes::default());
-        Self { generation, facts, mode, rules: rules.into(), principals, issuers, mentioned, classes, json }
+        Self { generation, facts, mode, rules: rules.into(), principals, issuers, mentioned, timely, classes, json }
     }
 
     /// Whether the table is enforced or in shadow.
@@ -115,14 +119,20 @@ impl Table {
         &self.issuers
     }
 
+    /// Whether one of its conditions may be met at one hour and not at another, by the same request with a token that says `claims`.
+    pub(super) fn asks_the_hour(&self, condition: &Condition, claims: Option<&Claims>) -> bool {
+        self.timely.asks_the_hour(condition, claims)
+    }
+
     /// The canonical JSON that the hash is over: sorted keys, defaults filled in, sets resolved.
     pub fn canonical_json(&self) -> &str {
         &self.json
     }
 
-    /// When the first of its rules ends that `now` has not ended: until then it decides as it does now.
+    /// When one of its rules ends or one of its windows begins or ends, for the first time after `now`: until then requests under way are decided as now.
     pub fn holds_until(&self, now: SystemTime) -> Option<SystemTime> {
-        self.rules.iter().filter_map(|rule| rule.expires).filter(|end| *end > now).min()
+        let ends = self.rules.iter().filter_map(|rule| rule.expires).filter(|end| *end > now);
+        ends.chain(self.timely.hold_until(now)).min()
     }
 
     /// Every shadow whose `shadow_until` is past; they stay in shadow and somebody should hear of them.

@@ -44,6 +44,10 @@ impl ClaimTest {
         }
     }
 
+    pub(super) fn asks_the_hour(&self) -> bool {
+        matches!(self.operator, ClaimOperator::MaxAge(_))
+    }
+
     /// The names that lead to the claim, with dots between them.
     pub(super) fn name(&self) -> String {
         self.path.join(".")

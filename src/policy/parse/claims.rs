@@ -1,12 +1,11 @@
 //! `claims` of a rule and of a case.
 
 use super::Context;
-use super::fields::{each, list_of};
-use crate::document::{Section, duration};
+use super::fields::{duration, each, list_of};
+use crate::document::Section;
 use crate::policy::condition::{ClaimOperator, ClaimTest};
 use crate::policy::jwt::Claims;
 use serde_json::Value;
-use std::time::Duration;
 
 type Wrong = (String, String);
 
@@ -80,11 +79,10 @@ fn operator(section: &Section<'_>) -> Option<ClaimOperator> {
     let any_of = list_of(section, "in", "list at least one value", |text| Ok::<_, Wrong>(Value::from(text)));
     let has = section.str("has").and_then(|item| each(section, item, member)).map(|value| ClaimOperator::Any([value].into()));
     let any = list_of(section, "any", "list at least one value", member);
-    let max_age = section.str("max_age").and_then(|item| each(section, item, age));
     eq.or(any_of.map(|values| ClaimOperator::In(values.into())))
         .or(has)
         .or(any.map(|values| ClaimOperator::Any(values.into())))
-        .or(max_age.map(ClaimOperator::MaxAge))
+        .or(duration(section, "max_age").map(ClaimOperator::MaxAge))
 }
 
 /// A string, a whole number, or true or false.
@@ -98,10 +96,6 @@ fn equal(section: &Section<'_>) -> Option<Value> {
 
 fn member(text: &str) -> Result<Box<str>, Wrong> {
     if text.is_empty() { Err(("is empty".into(), "write the member that must be there".into())) } else { Ok(text.into()) }
-}
-
-fn age(text: &str) -> Result<Duration, Wrong> {
-    duration(text).ok_or_else(|| ("is no duration".into(), "write it as in \"15m\", \"12h\" or \"7d\"".into()))
 }
 
 /// A rule about an issuer that the table does not have would never match, or deny nobody.

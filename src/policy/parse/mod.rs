@@ -8,10 +8,13 @@ mod grpc;
 mod header;
 mod issuer;
 mod rule;
+mod source;
+mod time;
 mod when;
 
 pub(super) use case::Case;
 
+use self::time::Windows;
 use super::canonical_json::{self, Head};
 use super::jwt::Issuers;
 use super::rule::Rule;
@@ -28,6 +31,7 @@ struct Context<'a> {
     listeners: &'a Listeners,
     now: SystemTime,
     sets: Sets,
+    windows: Windows,
     issuers: Issuers,
 }
 
@@ -57,7 +61,8 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
     for key in ["enforce_percent", "egress", "tags"] {
         fields::not_built(&root, key);
     }
-    let context = Context { listeners, now, sets: Sets::read(&root), issuers: issuer::read(&root) };
+    let issuers = issuer::read(&root);
+    let context = Context { listeners, now, sets: Sets::read(&root), windows: Windows::default(), issuers };
     let rules = rules(&root, &context);
     let cases: Vec<Case> = root.sections("case").into_iter().filter_map(|section| Case::read(section, &context)).collect();
     root.close();
