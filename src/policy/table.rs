@@ -1,6 +1,7 @@
 //! The table: what records say about it, and its rules.
 
 use super::class::Classes;
+use super::egress::Egress;
 use super::principals::Principals;
 use super::rule::{Mode, Rule};
 use crate::request::Mentioned;
@@ -64,6 +65,7 @@ pub struct Table {
     pub(super) mode: Mode,
     /// In file order.
     pub(super) rules: Box<[Rule]>,
+    pub(super) egress: Box<[Egress]>,
     pub(super) principals: Principals,
     mentioned: Mentioned,
     pub(super) classes: Classes,
@@ -80,12 +82,12 @@ pub struct OverdueShadow {
 }
 
 impl Table {
-    pub(super) fn new(facts: TableFacts, mode: Mode, rules: Vec<Rule>, json: String) -> Self {
+    pub(super) fn new(facts: TableFacts, mode: Mode, rules: Vec<Rule>, egress: Vec<Egress>, json: String) -> Self {
         static GENERATION: AtomicU64 = AtomicU64::new(0);
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
         let mentioned = Mentioned::new(rules.iter().flat_map(Rule::mentioned).collect());
         let (facts, principals, classes) = (Arc::new(facts), Principals::new(&rules), Classes::default());
-        Self { generation, facts, mode, rules: rules.into(), principals, mentioned, classes, json }
+        Self { generation, facts, mode, rules: rules.into(), egress: egress.into(), principals, mentioned, classes, json }
     }
 
     /// Whether the table is enforced or in shadow.

@@ -41,7 +41,7 @@ impl Conditional {
     pub(super) fn holds(&self, question: &Question<'_>) -> Truth {
         let result = match &self.test {
             Test::Tls(test) => test.holds(question.caller.channel.as_ref()),
-            Test::Header(test) => test.holds(question.request),
+            Test::Header(test) => question.request.map_or(Truth::Unknown, |request| test.holds(request)),
         };
         question.looking.note(&self.condition, result);
         result

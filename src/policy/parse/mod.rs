@@ -1,6 +1,8 @@
 //! Text → table. Whatever is not understood refuses the whole table, every problem at once.
 
 mod case;
+mod connection;
+mod egress;
 mod fields;
 mod from;
 mod grpc;
@@ -9,6 +11,7 @@ mod rule;
 mod when;
 
 pub(super) use case::Case;
+pub(super) use connection::{Connection, ConnectionCase};
 
 use super::canonical_json::{self, Head};
 use super::rule::Rule;
@@ -19,6 +22,9 @@ use rule::ParsedRule;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
+
+/// What to write instead of a rule about traffic that is not carried.
+const NOT_CARRIED: &str = "remove it from the table of a sidecar; `countersign policy` takes it";
 
 /// What everything in the text is read against.
 struct Context<'a> {
@@ -50,21 +56,28 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
     }
     let facts = facts(&root);
     let mode = fields::mode(&root, now);
-    for key in ["enforce_percent", "egress", "jwt_issuer", "tags"] {
+    for key in ["enforce_percent", "jwt_issuer", "tags"] {
         fields::not_built(&root, key);
     }
     let context = Context { listeners, now, sets: Sets::read(&root) };
     let rules = rules(&root, &context);
-    let cases: Vec<Case> = root.sections("case").into_iter().filter_map(|section| Case::read(section, &context)).collect();
+    let egress = egress::read(&root);
+    if context.listeners.http_only && !egress.is_empty() {
+        root.problem("egress", "is decided, and no connection of the service goes this way yet", NOT_CARRIED);
+    }
+    let (connections, requests): (Vec<_>, Vec<_>) = root.sections("case").into_iter().partition(ConnectionCase::is);
+    let cases: Vec<Case> = requests.into_iter().filter_map(|section| Case::read(section, &context)).collect();
+    let connections: Vec<ConnectionCase> = connections.into_iter().filter_map(|section| ConnectionCase::read(section, &context)).collect();
     root.close();
     if document.has_problems() {
         return None;
     }
     let head = Head { name: &facts.name, version: &facts.version, mode };
-    let json = canonical_json::write(&head, &rules, &cases);
+    let json = canonical_json::write(&head, &rules, &egress, (&cases, &connections));
     let facts = TableFacts { sha256: canonical_json::sha256(&json), ..facts };
-    let table = Arc::new(Table::new(facts, mode, rules, json));
+    let table = Arc::new(Table::new(facts, mode, rules, egress, json));
     cases.iter().for_each(|case| case.check(&table, now, document));
+    connections.iter().for_each(|case| case.check(&table, now, document));
     Some(table)
 }
 

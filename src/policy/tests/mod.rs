@@ -3,6 +3,7 @@
 mod agreement;
 mod bypasses;
 mod conditions;
+mod connections;
 mod decisions;
 mod format;
 mod headers;
