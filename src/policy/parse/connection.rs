@@ -6,6 +6,7 @@ use crate::document::{Document, Place, Section};
 use crate::identity::Principal;
 use crate::policy::{Destination, Outgoing, Reason, Table, Tables, Verdict, decide_connection, decide_destination};
 use crate::request::Authority;
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -66,13 +67,13 @@ impl ConnectionCase {
                 Outgoing::Denied(_) => (Verdict::Deny, None, Reason::ImplicitDeny.text().into_owned()),
             },
             Connection::To(from, port) => {
-                let caller = super::case::caller(from.clone(), *port, now);
+                let caller = super::case::caller(from.clone(), None, Ipv4Addr::LOCALHOST.into(), *port, now);
                 let (verdict, facts) = match decide_connection(&Some(Arc::new(tables)), &caller, now) {
                     Ok(permit) => (Verdict::Allow, permit.facts().clone()),
                     Err(denial) => (Verdict::Deny, denial.facts),
                 };
-                let (verdict, rule, reason) = super::case::told(verdict, &facts);
-                (verdict, rule.map(|rule| rule.id.clone()), reason.text().into_owned())
+                let (verdict, rule) = super::case::told(verdict, &facts);
+                (verdict, rule.map(|rule| rule.id.clone()), facts.reason.text().into_owned())
             }
         }
     }

@@ -8,11 +8,14 @@ mod from;
 mod grpc;
 mod header;
 mod rule;
+mod source;
+mod time;
 mod when;
 
 pub(super) use case::Case;
 pub(super) use connection::{Connection, ConnectionCase};
 
+use self::time::Windows;
 use super::canonical_json::{self, Head};
 use super::rule::Rule;
 use super::{Listeners, Table, TableFacts};
@@ -31,6 +34,7 @@ struct Context<'a> {
     listeners: &'a Listeners,
     now: SystemTime,
     sets: Sets,
+    windows: Windows,
 }
 
 /// Reads a table for these listeners; `file` is only what problems call it.
@@ -59,7 +63,7 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
     for key in ["enforce_percent", "jwt_issuer", "tags"] {
         fields::not_built(&root, key);
     }
-    let context = Context { listeners, now, sets: Sets::read(&root) };
+    let context = Context { listeners, now, sets: Sets::read(&root), windows: Windows::default() };
     let rules = rules(&root, &context);
     let egress = egress::read(&root);
     if context.listeners.http_only && !egress.is_empty() {
