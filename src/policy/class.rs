@@ -5,6 +5,7 @@ use super::evaluate::{Candidate, Findings, findings};
 use super::rule::Question;
 use super::{Caller, Part, Table};
 use crate::identity::Principal;
+use crate::request::CanonicalRequest;
 use crate::runtime::tasks::contained_poll;
 use arc_swap::ArcSwapOption;
 use std::collections::HashMap;
@@ -157,14 +158,20 @@ fn compile_aside(table: &Arc<Table>, class: &Arc<Class>) {
 }
 
 impl Class {
-    /// What the rules say of a request of a caller whose class this is.
-    pub(super) fn findings(&self, table: &Table, question: &Question<'_>) -> Findings {
+    /// What the rules say of the request of a question by a caller whose class this is.
+    pub(super) fn findings(&self, table: &Table, request: &CanonicalRequest, question: &Question<'_>) -> Findings {
         let look = |candidates: &[Candidate]| findings(&table.rules, candidates, |rule| rule.matches(question));
-        match self.compiled.get().and_then(Option::as_ref).map(|(compiled, _)| compiled.find(question.request)) {
+        match self.compiled.get().and_then(Option::as_ref).map(|(compiled, _)| compiled.find(request)) {
             Some(Found::Settled(findings)) => findings,
             Some(Found::Open(candidates)) => look(candidates),
-            None => look(&self.candidates(table, question.request.path())),
+            None => look(&self.candidates(table, request.path())),
         }
+    }
+
+    /// What the rules say of a TCP connection.
+    pub(super) fn findings_of_connection(&self, table: &Table, question: &Question<'_>) -> Findings {
+        let candidates: Vec<Candidate> = self.rules.iter().map(|rule| Candidate { rule: *rule, template: 0 }).collect();
+        findings(&table.rules, &candidates, |rule| rule.matches(question))
     }
 
     /// The rules whose path matches, each looked at by itself.

@@ -1,6 +1,7 @@
 //! The decision: the only maker of a [`Permit`].
 
-use super::evaluate::{Candidate, Outcome, rule};
+use super::class::Class;
+use super::evaluate::{Candidate, Findings, Outcome, rule};
 use super::jwt::{Claims, EndUser};
 use super::looked::{Looked, Looking};
 use super::methods;
@@ -183,7 +184,7 @@ impl Permit {
     }
 }
 
-/// Decides one request by the table in force: who asks, then quarantine, then the rules. The first step, the canonical
+/// Decides one request by the tables in force: who asks, then quarantine, then the rules. The first step, the canonical
 /// request, is behind it already.
 ///
 /// # Errors
@@ -193,12 +194,37 @@ pub fn decide(table: &Snapshot, caller: &Caller, request: &CanonicalRequest, now
 }
 
 /// As [`decide`], where a token with these claims was verified already.
-pub(super) fn decide_given<'t>(
-    table: &'t Snapshot,
+pub(super) fn decide_given(
+    table: &Snapshot,
     caller: &Caller,
     request: &CanonicalRequest,
     now: SystemTime,
     claims: Option<&Claims>,
+) -> Result<Permit, Box<Denial>> {
+    let method_bit = methods::bit(&request.method);
+    decided(table, caller, now, |class, table, looking| {
+        // By this table's own issuers: what another one believes is nothing to it.
+        let user = EndUser::of(request, &table.issuers, now, claims);
+        class.findings(table, request, &Question { request: Some(request), caller, user: &user, method_bit, now, looking })
+    })
+}
+
+/// Decides one TCP connection, by the rules that say `tcp = true`.
+///
+/// # Errors
+/// As [`decide`].
+pub fn decide_connection(table: &Snapshot, caller: &Caller, now: SystemTime) -> Result<Permit, Box<Denial>> {
+    decided(table, caller, now, |class, table, looking| {
+        let user = EndUser::nobody(&table.issuers, now);
+        class.findings_of_connection(table, &Question { request: None, caller, user: &user, method_bit: 0, now, looking })
+    })
+}
+
+fn decided(
+    table: &Snapshot,
+    caller: &Caller,
+    now: SystemTime,
+    findings: impl Fn(&Class, &Table, &Looking) -> Findings,
 ) -> Result<Permit, Box<Denial>> {
     let deny = |reason| Err(Box::new(Denial { status: FORBIDDEN, facts: Facts::without_rule(reason, table) }));
     let principal = match authenticated(caller, now) {
@@ -208,13 +234,10 @@ pub(super) fn decide_given<'t>(
     // Step 3, quarantine, has its place here: before the rules, and never in shadow.
     let Some(tables) = table else { return deny(Reason::NoPolicy) };
     let looking = Looking::default();
-    let method_bit = methods::bit(&request.method);
-    let said = |part, table: &'t Arc<Table>| {
-        // By this table's own issuers: what another one believes is nothing to it.
-        let user = EndUser::of(request, &table.issuers, now, claims);
-        let question = Question { request, caller, user: &user, method_bit, now, looking: &looking };
-        let findings = caller.classes.with(part, table, caller, principal, |class| class.findings(table, &question));
-        Said { part, table, findings }
+    let said = |part, table| Said {
+        part,
+        table,
+        findings: caller.classes.with(part, table, caller, principal, |class| findings(class, table, &looking)),
     };
     let own = said(Part::Own, tables.own());
     let boundary = tables.boundary().map(|table| said(Part::Boundary, table));

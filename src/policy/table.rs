@@ -2,6 +2,7 @@
 
 use super::class::Classes;
 use super::condition::Timely;
+use super::egress::Egress;
 use super::jwt::{Claims, Issuers};
 use super::looked::Condition;
 use super::principals::Principals;
@@ -67,6 +68,7 @@ pub struct Table {
     pub(super) mode: Mode,
     /// In file order.
     pub(super) rules: Box<[Rule]>,
+    pub(super) egress: Box<[Egress]>,
     pub(super) principals: Principals,
     pub(super) issuers: Issuers,
     mentioned: Mentioned,
@@ -85,13 +87,13 @@ pub struct OverdueShadow {
 }
 
 impl Table {
-    pub(super) fn new(facts: TableFacts, mode: Mode, rules: Vec<Rule>, issuers: Issuers, json: String) -> Self {
+    pub(super) fn new(facts: TableFacts, mode: Mode, rules: Vec<Rule>, egress: Vec<Egress>, issuers: Issuers, json: String) -> Self {
         static GENERATION: AtomicU64 = AtomicU64::new(0);
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
         let mentioned = Mentioned::new(rules.iter().flat_map(Rule::mentioned).collect());
         let timely = Timely::of(rules.iter().flat_map(|rule| &rule.conditions));
         let (facts, principals, classes) = (Arc::new(facts), Principals::new(&rules), Classes::default());
-        Self { generation, facts, mode, rules: rules.into(), principals, issuers, mentioned, timely, classes, json }
+        Self { generation, facts, mode, rules: rules.into(), egress: egress.into(), issuers, principals, mentioned, timely, classes, json }
     }
 
     /// Whether the table is enforced or in shadow.

@@ -13,7 +13,8 @@ use std::time::SystemTime;
 /// The end user of one request.
 pub(in crate::policy) struct EndUser<'r> {
     issuers: &'r Issuers,
-    request: &'r CanonicalRequest,
+    /// Absent of a TCP connection.
+    request: Option<&'r CanonicalRequest>,
     now: SystemTime,
     token: OnceCell<Token<'r>>,
 }
@@ -45,7 +46,12 @@ impl<'r> EndUser<'r> {
     /// The one that the request's token names, judged by these issuers at `now`.
     pub(in crate::policy) fn of(request: &'r CanonicalRequest, issuers: &'r Issuers, now: SystemTime, given: Option<&'r Claims>) -> Self {
         let token = given.map_or_else(OnceCell::new, |claims| OnceCell::from(Token::Given(claims)));
-        Self { issuers, request, now, token }
+        Self { issuers, request: Some(request), now, token }
+    }
+
+    /// That of a TCP connection, which brings no token.
+    pub(in crate::policy) fn nobody(issuers: &'r Issuers, now: SystemTime) -> Self {
+        Self { issuers, request: None, now, token: OnceCell::new() }
     }
 
     pub(in crate::policy) fn known(&self) -> Known<'_> {
@@ -58,10 +64,10 @@ impl<'r> EndUser<'r> {
     }
 
     fn read(&self) -> Token<'r> {
-        let value = match self.request.noted.field(&AUTHORIZATION) {
-            Field::Absent => return Token::None,
-            Field::Unknown => return Token::Unverified,
-            Field::Present(value) => value.as_bytes(),
+        let value = match self.request.map(|request| request.noted.field(&AUTHORIZATION)) {
+            None | Some(Field::Absent) => return Token::None,
+            Some(Field::Unknown) => return Token::Unverified,
+            Some(Field::Present(value)) => value.as_bytes(),
         };
         // Credentials of another kind are not nobody's: the app may read a user from them.
         bearer(value).and_then(|token| judge(self.issuers, token, self.now)).map_or(Token::Unverified, Token::Verified)

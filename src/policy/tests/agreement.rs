@@ -141,7 +141,8 @@ impl Ask {
                 let (looking, caller) = (Looking::default(), caller(self.id));
                 let user = EndUser::of(request, &table.issuers, noon(), None);
                 let method_bit = methods::bit(&request.method);
-                let question = Question { request, caller: &caller, user: &user, method_bit, now: noon(), looking: &looking };
+                let question =
+                    Question { request: Some(request), caller: &caller, user: &user, method_bit, now: noon(), looking: &looking };
                 findings(&table.rules, candidates, |rule| rule.matches(&question))
             }
         }
@@ -152,7 +153,7 @@ impl Ask {
         let (looking, caller) = (Looking::default(), caller(self.id));
         let user = EndUser::of(request, &table.issuers, noon(), None);
         let method_bit = methods::bit(&request.method);
-        let question = Question { request, caller: &caller, user: &user, method_bit, now: noon(), looking: &looking };
+        let question = Question { request: Some(request), caller: &caller, user: &user, method_bit, now: noon(), looking: &looking };
         let principal = self.principal();
         let met: Vec<(Candidate, &Rule, Truth)> = (0..)
             .zip(&table.rules)

@@ -4,6 +4,7 @@ mod agreement;
 mod bypasses;
 mod claims;
 mod conditions;
+mod connections;
 mod decisions;
 mod format;
 mod headers;
