@@ -2,9 +2,9 @@
 
 use crate::support::lists::{Answer, ListServer, status};
 use crate::support::tokens::{Key, claims, has_keys, issuer, now, served, server, set, url};
-use crate::support::{ALICE, App, Peer, Setup, Sidecar, eventually};
+use crate::support::{ALICE, App, Peer, Setup, Sidecar, eventually, get};
+use http::StatusCode;
 use http::header::AUTHORIZATION;
-use http::{Request, StatusCode};
 use std::time::Instant;
 
 /// A table that lets [`ALICE`] in with a token of the issuers at these sources.
@@ -17,8 +17,9 @@ fn table(issuers: &str) -> String {
 
 /// What [`ALICE`] gets with this token.
 async fn with(peer: &mut Peer, token: &str) -> StatusCode {
-    let request = Request::get("/x").header("host", "orders").header(AUTHORIZATION, format!("Bearer {token}"));
-    peer.send(request.body(http_body_util::Full::default()).unwrap()).await.unwrap().status
+    let mut request = get("/x");
+    request.headers_mut().insert(AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
+    peer.send(request).await.unwrap().status
 }
 
 async fn is_believed(peer: &mut Peer, token: &str) {

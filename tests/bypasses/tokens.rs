@@ -1,7 +1,7 @@
 //! What a token says, and whether that is so.
 
 use super::{Field, Fortress, WEB, rule};
-use crate::support::tokens::{Key, b64, claims, has_keys, issuer, now, server, set, served, url};
+use crate::support::tokens::{Key, b64, claims, has_keys, issuer, now, served, server, set, url};
 use serde_json::{Value, json};
 
 /// A table that lets [`WEB`] do this with a token for it only.
@@ -67,8 +67,7 @@ async fn cve_2022_29226() {
     fortress.lets_in("/app/x", &bearer(&key.token(&claims("read")))).await;
     fortress.lets_in("/app/x", &[b"bEARER ", key.token(&claims("x read y")).as_bytes()].concat()).await;
     // No token: nothing that a token says is so. No scope: as much.
-    let without: [(&[Field<'_>], &str); 2] =
-        [(&[], "f"), (&[("authorization", &bearer(&key.token(&changed("scope", Value::Null))))], "f")];
+    let without: [(&[Field<'_>], &str); 2] = [(&[], "f"), (&[("authorization", &bearer(&key.token(&changed("scope", Value::Null))))], "f")];
     for (fields, expected) in without {
         for answer in fortress.get("/app/x", fields).await {
             let record = fortress.refused(&answer, 403, "implicit_deny").await;
@@ -176,7 +175,8 @@ async fn algorithms_come_from_the_table() {
 async fn a_kid_is_a_name_and_nothing_else() {
     let key = Key::p256("one");
     let (fortress, _server) = fetched("paths = ['/app/**']", &[&key]).await;
-    let names = ["../../../../dev/null", "/etc/passwd", "one' OR '1'='1", "one\u{0}", "https://evil.example/jwks", "${jndi:ldap://x}", "ONE", ""];
+    let names =
+        ["../../../../dev/null", "/etc/passwd", "one' OR '1'='1", "one\u{0}", "https://evil.example/jwks", "${jndi:ldap://x}", "ONE", ""];
     for kid in names {
         let token = key.token_under(&json!({ "alg": "ES256", "kid": kid }), &claims("read"));
         fortress.believes_nothing(kid, &bearer(&token)).await;
@@ -194,8 +194,11 @@ async fn token_of_64_kib() {
     let sized = |bytes: usize| key.token(&changed("padding", json!("x".repeat(bytes))));
     // Base64 makes four of three.
     fortress.lets_in("/app/x", &bearer(&sized(11 << 10))).await;
-    fortress.believes_nothing("13 KiB", &bearer(&sized(13 << 10))).await;
-    fortress.believes_nothing("47 KiB", &bearer(&sized(46 << 10))).await;
+    for bytes in [13 << 10, 46 << 10] {
+        let answer = fortress.get_http1("/app/x", &[("authorization", &bearer(&sized(bytes)))]).await;
+        let record = fortress.refused(&answer, 403, "implicit_deny").await;
+        assert_eq!(conditions(&record), [("claim:scope".to_owned(), "u".to_owned())], "{bytes}");
+    }
     let whole = fortress.get_http1("/app/x", &[("authorization", &bearer(&"x".repeat(64 << 10)))]).await;
     assert_eq!(whole.status, 431);
     fortress.lets_in("/app/x", &bearer(&key.token(&claims("read")))).await;
