@@ -5,6 +5,7 @@ mod bypasses;
 mod conditions;
 mod connections;
 mod decisions;
+mod documented;
 mod format;
 mod headers;
 mod properties;
