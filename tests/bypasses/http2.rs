@@ -1,8 +1,8 @@
 //! Pseudo-headers that are missing, repeated or malformed (RFC 9113, section 8.3).
 
 use super::{Field, Fortress, broad, denying};
-use crate::support::within;
 use crate::support::raw_http2::{Outcome, code};
+use crate::support::within;
 
 /// What becomes of these fields, and the connection afterwards serves a good request: only the stream is in error.
 async fn reset(fortress: &Fortress, fields: &[Field<'_>]) {
