@@ -6,6 +6,7 @@ mod claims;
 mod conditions;
 mod connections;
 mod decisions;
+mod documented;
 mod format;
 mod headers;
 mod properties;
