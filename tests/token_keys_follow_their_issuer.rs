@@ -1,11 +1,14 @@
 //! Tokens of end users are verified by the keys that their issuer publishes, in a file or on a server, through its roll-overs and its failures.
 
+use crate::support::expiry::MovedClock;
 use crate::support::lists::{Answer, ListServer, status};
-use crate::support::tokens::{Key, claims, has_keys, issuer, now, served, server, set, url};
-use crate::support::{ALICE, App, Peer, Setup, Sidecar, eventually, get};
-use http::StatusCode;
+use crate::support::tokens::{Key, claims, has_keys, issuer, served, server, set, url};
+use crate::support::{ALICE, App, Peer, Setup, Sidecar, eventually, get, within};
+use bytes::Bytes;
 use http::header::AUTHORIZATION;
-use std::time::Instant;
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A table that lets [`ALICE`] in with a token of the issuers at these sources.
 fn table(issuers: &str) -> String {
@@ -17,9 +20,13 @@ fn table(issuers: &str) -> String {
 
 /// What [`ALICE`] gets with this token.
 async fn with(peer: &mut Peer, token: &str) -> StatusCode {
-    let mut request = get("/x");
+    peer.send(asking("/x", token)).await.unwrap().status
+}
+
+fn asking(path: &str, token: &str) -> Request<Full<Bytes>> {
+    let mut request = get(path);
     request.headers_mut().insert(AUTHORIZATION, format!("Bearer {token}").parse().unwrap());
-    peer.send(request).await.unwrap().status
+    request
 }
 
 async fn is_believed(peer: &mut Peer, token: &str) {
@@ -205,14 +212,31 @@ async fn a_bad_file_is_told_of_before_anything_starts() {
 #[tokio::test]
 async fn what_a_token_allowed_ends_with_it() {
     let key = Key::p256("one");
-    let (setup, _app, sidecar, _server) = started(served(&set(&[&key]), "")).await;
-    let mut alice = Peer::http2(sidecar.inbound(), &setup.cert(ALICE)).await;
-    is_believed(&mut alice, &key.token(&claims("read"))).await;
-    // Its clock may differ from ours by a minute.
-    let mut short = claims("read");
-    short["exp"] = (now() - 59).into();
-    let token = key.token(&short);
-    let first = with(&mut alice, &token).await;
-    is_not_believed(&mut alice, &token).await;
-    assert!(first == StatusCode::OK || now() > short["exp"].as_u64().unwrap() + 60);
+    let mut setup = Setup::new();
+    let server = server(&mut setup, served(&set(&[&key]), "")).await;
+    let clock = MovedClock::of(&mut setup);
+    setup.write_policy(&table(&issuer(&url(&server))));
+    let app = App::start().await;
+    let sidecar = setup.start(&app).await;
+    let [mut http1, mut http2] = Peer::both(sidecar.inbound(), &setup.cert(ALICE)).await;
+    let token = key.token(&claims("read"));
+    is_believed(&mut http2, &token).await;
+    let mut bodies = Vec::new();
+    for peer in [&mut http1, &mut http2] {
+        let sent = peer.begin(asking(&format!("/unfinished/{}", peer.name()), &token));
+        let mut body = within("a response head", sent).await.unwrap().into_body();
+        let frame = within("the first bytes", body.frame()).await.unwrap().unwrap();
+        assert_eq!(frame.into_data().unwrap(), "beginning");
+        bodies.push(body);
+    }
+    // Ten minutes, the minute by which clocks may differ, and the ten seconds until it is looked at again.
+    clock.show(SystemTime::now() + Duration::from_secs(680));
+    for mut body in bodies {
+        assert!(within("the end of a body", body.frame()).await.unwrap().is_err(), "a torn body must not look whole");
+    }
+    for target in ["/unfinished/http1", "/unfinished/http2"] {
+        let record = sidecar.record(target, |record| record["http"]["path"] == target && record["phase"] != "open").await;
+        assert_eq!(record["close_reason"], "policy_changed", "{record}");
+    }
+    assert_eq!(with(&mut http2, &token).await, StatusCode::FORBIDDEN);
 }

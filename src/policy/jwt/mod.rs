@@ -16,6 +16,8 @@ mod keys;
 mod remember;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "testing")]
+pub(crate) mod trial;
 mod verify;
 
 pub use algorithm::Algorithm;

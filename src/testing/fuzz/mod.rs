@@ -3,6 +3,7 @@
 
 mod asked;
 mod text;
+mod tokens;
 mod who;
 mod wire;
 
@@ -23,6 +24,8 @@ pub const TARGETS: &[Target] = &[
     Target { name: "canonical_request", check: asked::canonical_request },
     Target { name: "configuration", check: text::configuration },
     Target { name: "policy", check: text::policy },
+    Target { name: "token", check: tokens::token },
+    Target { name: "key_set", check: tokens::key_set },
     Target { name: "http2_frames", check: wire::http2_frames },
 ];
 
