@@ -1,11 +1,11 @@
 //! The only wiring: builds everything from a configuration, runs it, ends it.
 
 use crate::admin::{self, Bound};
-use crate::audit::{self, BootFacts, Direction, Journal, PolicyEvent, TrustEvent, Writer};
+use crate::audit::{self, BootFacts, Direction, TrustEvent, Writer};
 use crate::config::Loaded;
 use crate::credentials::Renewal;
 use crate::document::Problems;
-use crate::policy::{self, LoadError};
+use crate::policy;
 use crate::proxy::{self, Admission, Buffers, Listener, Plan, Shard};
 use crate::request::reserved::Reserved;
 use crate::runtime::clock::Clock;
@@ -34,6 +34,7 @@ mod reload;
 mod routing;
 mod sources;
 mod status;
+mod tables;
 mod trust_report;
 
 pub use reload::Reloader;
@@ -137,14 +138,14 @@ impl Sidecar {
             ports: addresses.inbound.iter().map(SocketAddr::port).collect(),
             reserved: Reserved::new(config.inbound.as_ref().map(|inbound| inbound.reserved_headers.clone()).unwrap_or_default()),
         };
-        let tables = policy::Publisher::new();
-        let first = first_table(&config.policy, &listeners, &readiness)?;
+        let publisher = policy::Publisher::new();
+        let first = tables::first(&config.policy, &listeners, &readiness)?;
 
         let boot = BootFacts { workload: config.credentials.id.to_string(), version: env!("CARGO_PKG_VERSION") };
         let (recorders, journal, writer) =
             audit::start_tapped(&config.audit, boot, config.runtime.shards, options.tap.clone()).map_err(StartError::Audit)?;
-        if let Some(table) = first {
-            put_in_force(&tables, table, &journal);
+        if let Some(first) = first {
+            tables::put_in_force(&publisher, first, &journal);
         }
 
         let clock = clock();
@@ -171,7 +172,7 @@ impl Sidecar {
             destinations: ArcSwap::from_pointee(proxy::destinations(&config.upstreams, &Snapshot::default())),
             tls: tls.clone(),
             live_peers: Arc::new(LivePeers::default()),
-            policy: tables.clone(),
+            policy: publisher.clone(),
             admission: Admission::new(&config.limits, Arc::clone(drain.live())),
             buffers: Buffers::new(config.limits.buffered_bytes),
             handshakes: Arc::new(Semaphore::new(config.limits.handshakes)),
@@ -186,16 +187,22 @@ impl Sidecar {
         let routing = Arc::new(Routing::new(config.upstreams.clone(), names, Arc::clone(&plan), readiness.clone()));
         let app = AppWatch::new(config.inbound.as_ref(), &addresses, &readiness);
         let log_of_decisions = journal.clone();
+        let tables = Arc::new(tables::Keeper::new(
+            config.policy.clone(),
+            listeners,
+            publisher,
+            journal.clone(),
+            readiness.clone(),
+            Arc::clone(&clock),
+        ));
         let reloader = Arc::new(Reloader::new(
             loaded,
             options.source,
             reload::Targets {
                 plan: Arc::clone(&plan),
                 routing: Arc::clone(&routing),
-                listeners,
-                tables,
+                tables: Arc::clone(&tables),
                 journal,
-                readiness: readiness.clone(),
                 trust: trusting.settings(),
                 trust_trigger: trusting.trigger(),
                 credentials: renewal.settings(),
@@ -215,6 +222,10 @@ impl Sidecar {
             reload: Arc::new({
                 let reloader = Arc::clone(&reloader);
                 move || reloader.reload()
+            }),
+            promote: Arc::new({
+                let tables = Arc::clone(&tables);
+                move || tables.promote()
             }),
             log_level: Arc::new(move |text| match &level {
                 Some(level) => level.set(text).map_err(|error| error.to_string()),
@@ -248,7 +259,7 @@ impl Sidecar {
             if let Some(probe) = probe {
                 spawn("self-probe", probe.run(drain.stop_inbound()));
             }
-            spawn("policy", Arc::clone(&reloader).watch_policy());
+            spawn("policy", tables.watch());
             spawn("routes", routing.follow());
             app.run(&drain);
             spawn("watch", status::watch(Arc::clone(&plan), log_of_decisions, readiness.clone()));
@@ -332,23 +343,6 @@ fn runtime(name: &str) -> io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).max_blocking_threads(8).thread_name(name).enable_all().build()
 }
 
-/// The table to start with. What is there and malformed ends the start; what is not there yet means: deny everything, not ready.
-fn first_table(
-    settings: &policy::Settings,
-    listeners: &policy::Listeners,
-    readiness: &Readiness,
-) -> Result<Option<policy::Table>, StartError> {
-    match policy::load(&settings.source, listeners) {
-        Ok(table) => Ok(Some(table)),
-        Err(LoadError::Malformed(problems)) => Err(StartError::Unusable(problems)),
-        Err(error @ LoadError::Unavailable { .. }) => {
-            tracing::error!(%error, "there is no policy: every request is denied until it is there");
-            readiness.pending("policy", error.to_string());
-            Ok(None)
-        }
-    }
-}
-
 /// The record of a peer that is not trusted any more.
 fn trust_event(withdrawn: &Withdrawn) -> TrustEvent {
     let direction = match withdrawn.peer.usage {
@@ -357,21 +351,4 @@ fn trust_event(withdrawn: &Withdrawn) -> TrustEvent {
     };
     let peer = Arc::clone(&withdrawn.peer.identity);
     TrustEvent { direction, peer, reason: withdrawn.reason, connections: withdrawn.connections as u64 }
-}
-
-/// Publishes a table and says so in log, record and metrics; the log line comes after the swap.
-fn put_in_force(tables: &policy::Publisher, table: policy::Table, journal: &Journal) {
-    let published = tables.publish(table);
-    let metrics = crate::telemetry::metrics::Process::handles();
-    metrics.policy_ok.increment(1);
-    metrics.policy_generation.set(published.generation as f64);
-    let facts = &published.table;
-    tracing::info!(
-        name = facts.name,
-        version = facts.version,
-        sha256 = facts.sha256,
-        generation = published.generation,
-        "policy table in force"
-    );
-    journal.policy(PolicyEvent { table: Arc::clone(facts), generation: published.generation });
 }

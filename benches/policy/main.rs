@@ -56,7 +56,7 @@ fn row(rules: usize, spread: Spread) -> bool {
     let listeners = Listeners { ports: vec![8_443], ..Listeners::default() };
     let begun = Instant::now();
     let mut table: Snapshot = None;
-    let kept = measure(|| table = Some(Arc::new(parse("bench", &text, &listeners).unwrap())));
+    let kept = measure(|| table = Some(Arc::new(parse("bench", &text, &listeners).unwrap().into())));
     let load = begun.elapsed();
     let last = rules - 1;
     let caller = caller(spread, last);

@@ -52,6 +52,8 @@ pub type Trust = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
 pub type Drain = Arc<dyn Fn() + Send + Sync>;
 /// Reads again what can be read again; what it says, either way, goes to the operator. May block, up to 30 s: runs on a thread of its own.
 pub type Reload = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
+/// Puts the candidate of the policy in force; what it says, either way, goes to the operator. May block: runs on a thread of its own.
+pub type Promote = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
 /// Takes `error`, `warn`, `info`, `debug` or `trace`, or says what is wrong with it.
 pub type LogLevel = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 
@@ -69,6 +71,8 @@ pub struct Handles {
     pub drain: Drain,
     /// For `POST /reload`.
     pub reload: Reload,
+    /// For `POST /policy/promote`.
+    pub promote: Promote,
     /// For `PUT /log-level`.
     pub log_level: LogLevel,
 }
@@ -117,8 +121,8 @@ pub fn start(settings: &Settings, handles: Handles) -> std::io::Result<Bound> {
     ];
     let socket = control.is_some().then(|| settings.socket.clone());
     if let Some(listener) = control {
-        let Handles { status, trust, drain, reload, log_level, .. } = handles;
-        let room = Room::Control(Control { status, trust, drain, reload, log_level });
+        let Handles { status, trust, drain, reload, promote, log_level, .. } = handles;
+        let room = Room::Control(Control { status, trust, drain, reload, promote, log_level });
         tasks.push(spawn("control socket", serve::unix(listener, Arc::new(room))));
     }
     Ok(Bound { health: health_address, metrics: metrics_address, socket, tasks })

@@ -1,6 +1,6 @@
 //! What each listener answers.
 
-use super::{Drain, LogLevel, Reload, Status, Trust};
+use super::{Drain, LogLevel, Promote, Reload, Status, Trust};
 use crate::runtime::readiness::Readiness;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -32,6 +32,7 @@ pub(super) struct Control {
     pub(super) trust: Trust,
     pub(super) drain: Drain,
     pub(super) reload: Reload,
+    pub(super) promote: Promote,
     pub(super) log_level: LogLevel,
 }
 
@@ -80,8 +81,12 @@ impl Control {
                 (self.drain)();
                 answer(StatusCode::ACCEPTED, TEXT, "draining\n")
             }
-            ("/reload", "POST") => self.reload().await,
-            ("/drain" | "/reload", _) => not_allowed("POST"),
+            ("/reload", "POST") => acted(Arc::clone(&self.reload)).await,
+            ("/policy/promote", "POST") => {
+                tracing::info!("a promotion was asked for on the control socket");
+                acted(Arc::clone(&self.promote)).await
+            }
+            ("/drain" | "/reload" | "/policy/promote", _) => not_allowed("POST"),
             ("/log-level", "PUT") => self.set_log_level(request).await,
             ("/log-level", _) => not_allowed("PUT"),
             _ => not_found(),
@@ -96,15 +101,6 @@ impl Control {
         }
     }
 
-    async fn reload(&self) -> Answer {
-        let reload = Arc::clone(&self.reload);
-        match tokio::task::spawn_blocking(move || reload()).await {
-            Ok(Ok(said)) => answer(StatusCode::OK, TEXT, said),
-            Ok(Err(problem)) => answer(StatusCode::UNPROCESSABLE_ENTITY, TEXT, problem),
-            Err(_) => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "the reload ended in a panic; see the process log\n"),
-        }
-    }
-
     async fn set_log_level(&self, request: Request<Incoming>) -> Answer {
         let Ok(body) = Limited::new(request.into_body(), MAX_BODY).collect().await else {
             return answer(StatusCode::BAD_REQUEST, TEXT, "the body did not arrive, or is too long\n");
@@ -115,6 +111,15 @@ impl Control {
             Ok(()) => answer(StatusCode::OK, TEXT, format!("{}\n", level.trim())),
             Err(problem) => answer(StatusCode::UNPROCESSABLE_ENTITY, TEXT, problem),
         }
+    }
+}
+
+/// Does what may block, and answers with what it says.
+async fn acted(act: Arc<dyn Fn() -> Result<String, String> + Send + Sync>) -> Answer {
+    match tokio::task::spawn_blocking(move || act()).await {
+        Ok(Ok(said)) => answer(StatusCode::OK, TEXT, said),
+        Ok(Err(problem)) => answer(StatusCode::UNPROCESSABLE_ENTITY, TEXT, problem),
+        Err(_) => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "this ended in a panic; see the process log\n"),
     }
 }
 

@@ -39,13 +39,17 @@ impl House {
             let said = Arc::clone(&self.said);
             move || said.lock().unwrap().push(word.to_owned())
         };
-        let (drained, reloaded, said) = (say("drain"), say("reload"), Arc::clone(&self.said));
+        let (drained, reloaded, promoted, said) = (say("drain"), say("reload"), say("promote"), Arc::clone(&self.said));
         Handles {
             readiness: self.readiness.clone(),
             metrics: recorder.handle(),
             trust: Arc::new(|| serde_json::json!({ "roots": [] })),
             status: Arc::new(|| serde_json::json!({"workload": "spiffe://a/b"})),
             drain: Arc::new(drained),
+            promote: Arc::new(move || {
+                promoted();
+                Ok("in force".to_owned())
+            }),
             reload: Arc::new(move || {
                 reloaded();
                 Err("policy.toml:3:1: nonsense".to_owned())
@@ -86,13 +90,13 @@ fn ask(address: SocketAddr, method: &str, path: &str) -> String {
 fn nothing_that_acts_is_reachable_over_tcp() {
     let house = House::start();
     for address in [house.bound().metrics, house.bound().health] {
-        for path in ["/", "/metrics", "/live", "/ready", "/status", "/drain", "/reload", "/log-level"] {
+        for path in ["/", "/metrics", "/live", "/ready", "/status", "/drain", "/reload", "/policy/promote", "/log-level"] {
             for method in ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "DRAIN"] {
                 let answer = ask(address, method, path);
                 assert!(answer.starts_with("HTTP/1.1 405 ") && answer.contains("allow: GET, HEAD"), "{method} {path}: {answer}");
             }
         }
-        for path in ["/", "/status", "/drain", "/reload", "/log-level"] {
+        for path in ["/", "/status", "/drain", "/reload", "/policy/promote", "/log-level"] {
             assert!(ask(address, "GET", path).starts_with("HTTP/1.1 404 "), "{path}");
         }
     }

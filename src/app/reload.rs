@@ -1,23 +1,16 @@
-//! What a running process takes over from changed files: the policy table by itself, the configuration when it is told to.
+//! What a running process takes over from its configuration when it is told to.
 
-use super::put_in_force;
 use super::routing::Routing;
+use super::tables::Keeper;
 use crate::audit::Journal;
 use crate::config::reload::{Part, compare};
 use crate::config::{self, Loaded};
-use crate::policy::{self, LoadError, Source};
 use crate::proxy::Plan;
-use crate::runtime::readiness::Readiness;
-use crate::runtime::watch::FileWatch;
 use crate::telemetry::log::LogLevel;
 use crate::telemetry::metrics::Process;
 use crate::{credentials, trust};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
 use tokio::sync::{Notify, watch};
-
-/// How often a shadow mode that is past its end is said again.
-const OVERDUE: Duration = Duration::from_secs(3_600);
 
 /// What a reload changes.
 pub struct Targets {
@@ -25,14 +18,10 @@ pub struct Targets {
     pub plan: Arc<Plan>,
     /// Upstreams and the addresses of their names.
     pub routing: Arc<Routing>,
-    /// What a table is read against.
-    pub listeners: policy::Listeners,
-    /// The table in force.
-    pub tables: policy::Publisher,
+    /// The policy tables.
+    pub tables: Arc<Keeper>,
     /// The decision log.
     pub journal: Journal,
-    /// For `/ready`.
-    pub readiness: Readiness,
     /// Where trust bundles come from.
     pub trust: watch::Sender<Vec<trust::Settings>>,
     /// Reads them again.
@@ -50,15 +39,12 @@ pub struct Reloader {
     loaded: Mutex<Loaded>,
     source: Option<String>,
     targets: Targets,
-    /// What was said last about the policy source, so that it is said once.
-    complaint: Mutex<Option<String>>,
-    policy_changed: Notify,
 }
 
 impl Reloader {
     /// Starts from what is in force.
     pub fn new(loaded: Loaded, source: Option<String>, targets: Targets) -> Self {
-        Self { loaded: Mutex::new(loaded), source, targets, complaint: Mutex::default(), policy_changed: Notify::new() }
+        Self { loaded: Mutex::new(loaded), source, targets }
     }
 
     /// The configuration in force.
@@ -95,7 +81,7 @@ impl Reloader {
             routing.prepare(&new.config.upstreams);
             changed = self.take_all(new).inspect_err(|_| routing.keep())?;
         } else {
-            self.reload_policy()?;
+            self.targets.tables.reload()?;
         }
         self.targets.trust_trigger.notify_one();
         if self.loaded().config.credentials.source.is_reread() {
@@ -107,12 +93,11 @@ impl Reloader {
     fn take_all(&self, new: Loaded) -> Result<Vec<&'static str>, String> {
         let mut loaded = self.loaded();
         let changes = compare(&loaded, &new).map_err(|problems| problems.to_string())?;
-        // The table is the part that can fail: it goes first, so that nothing is taken over when it does.
-        let table = policy::load(&new.config.policy.source, &self.targets.listeners).map_err(|error| error.to_string())?;
-        self.take_table(table);
+        // The tables are the part that can fail: they go first, so that nothing is taken over when they do.
+        let tables = self.targets.tables.read(&new.config.policy).map_err(|error| error.to_string())?;
+        self.targets.tables.take(new.config.policy.clone(), tables);
         let changed = changes.iter().map(|part| self.take(part, &new)).collect();
         *loaded = new;
-        self.policy_changed.notify_one();
         Ok(changed)
     }
 
@@ -151,84 +136,5 @@ impl Reloader {
             }
         }
         "[timeouts]"
-    }
-
-    /// Reads the policy table again.
-    ///
-    /// # Errors
-    /// What is wrong with it; the old one stays in force.
-    pub fn reload_policy(&self) -> Result<(), String> {
-        let source = self.loaded().config.policy.source.clone();
-        match policy::load(&source, &self.targets.listeners) {
-            Ok(table) => {
-                self.take_table(table);
-                Ok(())
-            }
-            Err(error) => {
-                let text = error.to_string();
-                let mut complaint = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
-                if complaint.as_ref() != Some(&text) {
-                    Process::handles().policy_failed.increment(1);
-                    let none = self.targets.tables.snapshot().is_none();
-                    match (&error, none) {
-                        (LoadError::Malformed(problems), _) => {
-                            tracing::error!(%problems, "the policy table was not replaced; the old one stays in force");
-                        }
-                        (error, false) => tracing::error!(%error, "the policy table cannot be read; the old one stays in force"),
-                        (error, true) => tracing::error!(%error, "there is still no policy: every request is denied"),
-                    }
-                    *complaint = Some(text.clone());
-                }
-                Err(text)
-            }
-        }
-    }
-
-    fn take_table(&self, table: policy::Table) {
-        *self.complaint.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        let same = self.targets.tables.snapshot().is_some_and(|current| current.facts == table.facts);
-        if same {
-            Process::handles().policy_unchanged.increment(1);
-        } else {
-            put_in_force(&self.targets.tables, table, &self.targets.journal);
-        }
-        self.targets.readiness.ready("policy");
-    }
-
-    /// Follows the policy file, and reminds of shadow modes that are past their end.
-    pub async fn watch_policy(self: Arc<Self>) {
-        let mut said: Option<SystemTime> = None;
-        loop {
-            let source = self.loaded().config.policy.source.clone();
-            let mut watch = FileWatch::new(match &source {
-                Source::File(path) => vec![path.clone()],
-                Source::Env(_) => Vec::new(),
-            });
-            loop {
-                said = self.remind(said);
-                tokio::select! {
-                    () = watch.changed() => {}
-                    () = self.policy_changed.notified() => {}
-                }
-                if self.loaded().config.policy.source != source {
-                    break;
-                }
-                let reading = Arc::clone(&self);
-                // Parsing a large table takes a while: not on the runtime that answers health checks.
-                let _ = tokio::task::spawn_blocking(move || reading.reload_policy()).await;
-            }
-        }
-    }
-
-    fn remind(&self, said: Option<SystemTime>) -> Option<SystemTime> {
-        let now = self.targets.plan.clock.now();
-        let overdue = self.targets.tables.snapshot().map(|table| table.overdue_shadows(now)).unwrap_or_default();
-        Process::handles().shadow_overdue.set(overdue.len() as f64);
-        let recently = said.is_some_and(|at| now.duration_since(at).is_ok_and(|since| since < OVERDUE));
-        if overdue.is_empty() || recently {
-            return if overdue.is_empty() { None } else { said };
-        }
-        tracing::warn!(overdue = overdue.len(), "shadow modes of the policy table are past their shadow_until; they still enforce nothing");
-        Some(now)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Addresses, AppWatch, Reloader, Routing, trust_report};
 use crate::audit::Journal;
+use crate::policy::{Part, Table};
 use crate::proxy::Plan;
 use crate::runtime::readiness::Readiness;
 use crate::telemetry::metrics::{buffered_bytes, in_flight};
@@ -32,9 +33,8 @@ pub fn reporter(
         let certificate = plan.tls.current().map(|tls| {
             json!({ "serial": tls.serial, "sha256": tls.fingerprint, "not_after": rfc3339(tls.not_after), "generation": tls.generation })
         });
-        let table = plan.policy.snapshot().map(|table| {
-            json!({ "name": table.facts.name, "version": table.facts.version, "sha256": table.facts.sha256, "generation": table.generation })
-        });
+        let tables = plan.policy.snapshot();
+        let table = |part: Part| tables.as_ref()?.all().find(|(known, _)| *known == part).map(|(_, table)| said(table));
         let live = &plan.live;
         let addresses = bound.get().cloned().unwrap_or_default();
         let count = |counter: &std::sync::atomic::AtomicUsize| counter.load(Ordering::Relaxed);
@@ -51,7 +51,9 @@ pub fn reporter(
             "health": addresses.health.map(|address| address.to_string()),
             "metrics": addresses.metrics.map(|address| address.to_string()),
             "certificate": certificate,
-            "policy": table,
+            "policy": table(Part::Own),
+            "policy_boundary": table(Part::Boundary),
+            "policy_candidate": table(Part::Candidate),
             "revocation_lists": trust_report::lists(&plan, &remote_lists),
             "app": app.status(),
             "upstreams": routing.status(),
@@ -60,6 +62,11 @@ pub fn reporter(
             "shards": config.runtime.shards,
         })
     })
+}
+
+fn said(table: &Table) -> Value {
+    let facts = &table.facts;
+    json!({ "name": facts.name, "version": facts.version, "sha256": facts.sha256, "generation": table.generation })
 }
 
 /// Once a second: the gauges of requests under way and of bytes held, and whether the decision log still lives.

@@ -1,7 +1,7 @@
 //! The record: what the request's thread fills in, by value and by reference count, and nothing formatted.
 
 use crate::identity::{Group, PeerIdentity};
-use crate::policy::{Caller, Facts, TableFacts, Verdict};
+use crate::policy::{Caller, Facts, Part, TableFacts, Verdict};
 use crate::request::CanonicalRequest;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -143,9 +143,11 @@ pub struct BootFacts {
     pub version: &'static str,
 }
 
-/// A table was published or refused.
+/// A table was put in force.
 #[derive(Debug, Clone)]
 pub struct PolicyEvent {
+    /// What it is for.
+    pub part: Part,
     /// The table.
     pub table: Arc<TableFacts>,
     /// Its generation.

@@ -5,7 +5,7 @@ use super::json::{Line, key};
 use super::time::{Stamps, whole_second};
 use super::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, TrustEvent};
 use crate::identity::{Channel, Group, PeerIdentity};
-use crate::policy::{Caller, Looked, Rendered, RuleFacts, TableFacts};
+use crate::policy::{Caller, Looked, Part, Rendered, RuleFacts, TableFacts, Trial};
 use crate::request::Framing;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -73,8 +73,11 @@ impl Renderer {
         };
         let mut line = self.begin(out, Position { seq, shard: None }, kind, at);
         match event {
-            Event::Policy(PolicyEvent { table: facts, generation }) => {
+            Event::Policy(PolicyEvent { part, table: facts, generation }) => {
                 table(&mut line, facts);
+                if *part != Part::Own {
+                    line.label(key!("part"), part.as_str());
+                }
                 line.number(key!("generation"), *generation);
             }
             Event::Trust(event) => render_trust(&mut line, event),
@@ -121,9 +124,15 @@ fn render_decision(line: &mut Line<'_>, decision: &Decision, kept: &mut Option<(
     if let Some(would) = &facts.would {
         line.label(key!("would"), would.verdict.as_str());
         line.optional(key!("would_rule"), rule(would.rule.as_deref()));
+        if let Trial::Candidate(candidate) = &would.by {
+            line.text(key!("would_sha256"), &candidate.sha256);
+        }
     }
     if let Some(facts) = &facts.table {
         render_table(line, facts, kept);
+    }
+    if let Some(boundary) = &facts.boundary {
+        line.text(key!("boundary_sha256"), &boundary.sha256);
     }
     line.fields(decision.caller.rendered.get_or_init(|| Line::fragment(|line| render_caller(line, &decision.caller))));
     render_target(line, decision);

@@ -4,7 +4,7 @@ use super::sink::{Output, Stream};
 use super::writer::start_with;
 use super::*;
 use crate::identity::{Channel, PeerIdentity, Principal, SpiffeId};
-use crate::policy::{Caller, Facts, Reason, RuleFacts, TableFacts, Verdict, Would};
+use crate::policy::{Caller, Facts, Part, Reason, RuleFacts, TableFacts, Trial, Verdict, Would};
 use crate::request::{CanonicalRequest, ContentType, Framing, Noted};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -55,6 +55,7 @@ pub(super) fn decision(id: DecisionId, verdict: Verdict, path: &str) -> Decision
             reason,
             looked: None,
             would: None,
+            boundary: None,
             table: Some(Arc::new(table)),
             generation: 3,
             audited: false,
@@ -180,7 +181,7 @@ fn assert_no_holes(values: &[Value]) {
 fn every_field_stands_in_its_place() {
     let log = Log::start(&settings(), false);
     let mut full = decision(DecisionId(1), Verdict::Allow, "/orders/4%C3%A4?q=1");
-    full.facts.would = Some(Would { verdict: Verdict::Deny, rule: full.facts.rule.clone() });
+    full.facts.would = Some(Box::new(Would { verdict: Verdict::Deny, rule: full.facts.rule.clone(), by: Trial::Shadow }));
     full.outcome.close_reason = Some("client_closed");
     full.outcome.phase = Some(Phase::End);
     log.recorder.allow(full);
@@ -248,7 +249,7 @@ fn handshakes_and_published_tables_leave_records() {
     let log = Log::start(&settings(), false);
     log.recorder.handshake(refused(&log.recorder, "spiffe://a/b"));
     let table = Arc::new(TableFacts { name: "shop".to_owned(), version: String::new(), sha256: "cd".to_owned() });
-    log.journal.policy(PolicyEvent { table, generation: 4 });
+    log.journal.policy(PolicyEvent { part: Part::Own, table, generation: 4 });
     log.recorder.handshake(RefusedHandshake { direction: Direction::Outbound, ..refused(&log.recorder, "spiffe://a/c") });
     let values = log.finish();
     let outbound = of_kind(&values, "handshake")[1];
@@ -363,7 +364,7 @@ fn sampling_spares_what_must_be_recorded() {
         allow(&|_| ());
     }
     allow(&|allowed| allowed.facts.audited = true);
-    allow(&|allowed| allowed.facts.would = Some(Would { verdict: Verdict::Deny, rule: None }));
+    allow(&|allowed| allowed.facts.would = Some(Box::new(Would { verdict: Verdict::Deny, rule: None, by: Trial::Shadow })));
     allow(&|allowed| allowed.outcome.close_reason = Some("app_unreachable"));
     allow(&|allowed| allowed.verdict = Verdict::Deny);
     for _ in 0..50 {

@@ -7,6 +7,7 @@ mod control;
 mod dev;
 mod drain;
 mod health;
+mod policy;
 mod referenced;
 pub mod run;
 mod status;
@@ -39,6 +40,9 @@ enum Command {
     /// Makes and shows certificates for development
     #[command(subcommand)]
     Certs(certs::Command),
+    /// Works on policy tables
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Shows what a running sidecar says of itself
     Status(control::Document),
     /// Shows whom a running sidecar believes, and what depends on it
@@ -90,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Aws(command) => aws::run(&command),
         Command::Certs(command) => certs::run(command),
+        Command::Policy(command) => policy::run(&command),
         Command::Status(args) => status::run(&args),
         Command::Trust(command) => trust::run(&command),
         Command::Health(args) => Ok(health::run(&args)),

@@ -49,7 +49,7 @@ impl Referenced {
             }
         }
         if let Some((settings, listeners)) = &references.policy {
-            found.policy(&settings.source, listeners, references.app);
+            found.policy(settings, listeners, references.app);
         }
         found
     }
@@ -160,16 +160,31 @@ impl Referenced {
         read.map_err(|_| self.malformed.push(problem(key, &file, what, instead))).ok()
     }
 
-    fn policy(&mut self, source: &policy::Source, listeners: &policy::Listeners, app: Option<Protocol>) {
+    fn policy(&mut self, settings: &policy::Settings, listeners: &policy::Listeners, app: Option<Protocol>) {
+        self.table("policy.file", &settings.source, listeners, app);
+        if let Some(source) = &settings.boundary {
+            self.table("policy.boundary", source, listeners, app);
+        }
+        if let Some(source) = &settings.candidate {
+            self.table("policy.candidate", source, listeners, app);
+        }
+    }
+
+    fn table(&mut self, key: &str, source: &policy::Source, listeners: &policy::Listeners, app: Option<Protocol>) {
         match policy::load(source, listeners) {
             Ok(table) => self.grpc(source, &table, app),
             Err(LoadError::Malformed(problems)) => self.malformed.extend(problems.into_vec()),
+            // A process starts without it, and so it does after a promotion.
+            Err(LoadError::Unavailable { source_name, reason }) if key == "policy.candidate" => {
+                let what = format!("cannot be read ({reason}), so nothing is tried beside the policy table");
+                self.warnings.push(problem(key, &source_name, &what, "put the next table there, or remove the key"));
+            }
             Err(LoadError::Unavailable { source_name, reason }) => {
                 let instead = match source {
                     policy::Source::File(_) => "give the path of a readable file".to_owned(),
                     policy::Source::Env(name) => format!("set the environment variable {name}"),
                 };
-                self.pending.push(problem("policy.file", &source_name, &format!("cannot be read ({reason})"), &instead));
+                self.pending.push(problem(key, &source_name, &format!("cannot be read ({reason})"), &instead));
             }
         }
     }
@@ -177,10 +192,7 @@ impl Referenced {
     /// gRPC needs HTTP/2 as far as the app.
     fn grpc(&mut self, source: &policy::Source, table: &policy::Table, app: Option<Protocol>) {
         let (Some(Protocol::Http1), Some(rule)) = (app, table.grpc_rules().next()) else { return };
-        let file = match source {
-            policy::Source::File(path) => path.display().to_string(),
-            policy::Source::Env(name) => format!("env:{name}"),
-        };
+        let file = source.to_string();
         let what = format!("is \"http1\", and rule `{}` is about gRPC, which needs HTTP/2", rule.id);
         self.warnings.push(problem("inbound.app_protocol", &file, &what, "let the app speak HTTP/2 and write app_protocol = \"h2c\""));
     }

@@ -5,7 +5,7 @@ use super::evaluate::{Candidate, Findings, findings};
 use super::looked::Looking;
 use super::methods;
 use super::rule::Question;
-use super::{Caller, Table};
+use super::{Caller, Part, Table};
 use crate::identity::Principal;
 use crate::request::CanonicalRequest;
 use crate::runtime::tasks::contained_poll;
@@ -59,25 +59,42 @@ struct Known {
     prepared: Vec<Arc<Class>>,
 }
 
-/// Where a [`Caller`] keeps its class for the table that it last met. Start with `ClassCache::default()`.
+/// Where a [`Caller`] keeps its class for each table that it last met. Start with `ClassCache::default()`.
 #[derive(Debug, Default)]
-pub struct ClassCache(ArcSwapOption<Class>);
+pub struct ClassCache {
+    own: ArcSwapOption<Class>,
+    boundary: ArcSwapOption<Class>,
+    candidate: ArcSwapOption<Class>,
+}
 
 impl Clone for ClassCache {
     fn clone(&self) -> Self {
-        Self(ArcSwapOption::new(self.0.load_full()))
+        let [own, boundary, candidate] = [&self.own, &self.boundary, &self.candidate].map(|class| ArcSwapOption::new(class.load_full()));
+        Self { own, boundary, candidate }
     }
 }
 
 impl ClassCache {
     /// Gives `read` the caller's class under `table`; found anew when the table's generation moved.
-    pub(super) fn with<T>(&self, table: &Arc<Table>, caller: &Caller, principal: &Principal, read: impl FnOnce(&Class) -> T) -> T {
-        let kept = self.0.load();
+    pub(super) fn with<T>(
+        &self,
+        part: Part,
+        table: &Arc<Table>,
+        caller: &Caller,
+        principal: &Principal,
+        read: impl FnOnce(&Class) -> T,
+    ) -> T {
+        let slot = match part {
+            Part::Own => &self.own,
+            Part::Boundary => &self.boundary,
+            Part::Candidate => &self.candidate,
+        };
+        let kept = slot.load();
         if let Some(class) = kept.as_ref().filter(|class| class.generation == table.generation) {
             return read(class);
         }
         let class = table.classes.find(table, principal, caller.local_port);
-        self.0.store(Some(class.clone()));
+        slot.store(Some(class.clone()));
         read(&class)
     }
 }

@@ -1,8 +1,9 @@
 //! The decision: the only maker of a [`Permit`].
 
-use super::evaluate::{Candidate, Findings, Outcome, rule};
+use super::evaluate::{Candidate, Outcome, rule};
 use super::looked::{Looked, Looking};
-use super::{Caller, Mode, RuleFacts, Snapshot, Table, TableFacts, Verdict};
+use super::ruling::{By, Ruling, Said};
+use super::{Caller, Part, RuleFacts, Snapshot, Table, TableFacts, Verdict};
 use crate::identity::{PeerIdentity, Principal};
 use crate::request::{CanonicalRequest, Malformed};
 use std::borrow::Cow;
@@ -40,11 +41,13 @@ pub struct Facts {
     pub reason: Reason,
     /// The conditions that were looked at; `None`: none was.
     pub looked: Option<Arc<[Looked]>>,
-    /// What a shadow rule or table would have decided, where that differs.
-    pub would: Option<Would>,
-    /// The table that decided; `None`: there was none.
+    /// What a shadow rule or table, or the candidate, would have decided, where that differs.
+    pub would: Option<Box<Would>>,
+    /// The service's own table; `None`: there was none.
     pub table: Option<Arc<TableFacts>>,
-    /// The generation of that table.
+    /// The table that caps it, where there is one.
+    pub boundary: Option<Arc<TableFacts>>,
+    /// The generation of the own table.
     pub generation: u64,
     /// Whether an `audit` rule asks for a full record.
     pub audited: bool,
@@ -59,6 +62,17 @@ pub struct Would {
     pub verdict: Verdict,
     /// The rule that would have decided; `None`: the implicit denial.
     pub rule: Option<Arc<RuleFacts>>,
+    /// What is being tried.
+    pub by: Trial,
+}
+
+/// What decides without being enforced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trial {
+    /// A rule or a table in shadow.
+    Shadow,
+    /// The candidate, which is this table.
+    Candidate(Arc<TableFacts>),
 }
 
 /// Why a decision came out as it did; [`Reason::text`] is the record's `reason`.
@@ -80,6 +94,8 @@ pub enum Reason {
     ExplicitDeny,
     /// Nothing matched.
     ImplicitDeny,
+    /// The own table would let pass; the one that caps it does not.
+    Boundary,
     /// No usable table.
     NoPolicy,
     /// Allowed or not: what the data path refused, such as `unknown_host`, `loop`, `shed`, `max_body`.
@@ -98,6 +114,7 @@ impl Reason {
             Self::Quarantined => "quarantined".into(),
             Self::ExplicitDeny => "explicit_deny".into(),
             Self::ImplicitDeny => "implicit_deny".into(),
+            Self::Boundary => "boundary".into(),
             Self::NoPolicy => "no_policy".into(),
             Self::Refused(code) => code.into(),
         }
@@ -129,8 +146,9 @@ impl Facts {
             reason,
             looked: None,
             would: None,
-            table: table.as_ref().map(|table| table.facts.clone()),
-            generation: table.as_ref().map_or(0, |table| table.generation),
+            table: table.as_ref().map(|tables| tables.own().facts.clone()),
+            boundary: table.as_ref().and_then(|tables| tables.boundary()).map(|table| table.facts.clone()),
+            generation: table.as_ref().map_or(0, |tables| tables.own().generation),
             audited: false,
             sample: 1.0,
         }
@@ -174,19 +192,25 @@ pub fn decide(table: &Snapshot, caller: &Caller, request: &CanonicalRequest, now
         Err(code) => return deny(Reason::Unauthenticated(code)),
     };
     // Step 3, quarantine, has its place here: before the rules, and never in shadow.
-    match table {
-        None => deny(Reason::NoPolicy),
-        Some(rules) => caller.classes.with(rules, caller, principal, |class| {
-            let looking = Looking::default();
-            let findings = class.findings(rules, caller, request, now, &looking);
-            let mut decision = by_rules(rules, findings, Facts::without_rule(Reason::ImplicitDeny, table));
-            let facts = match &mut decision {
-                Ok(permit) => &mut permit.facts,
-                Err(denial) => &mut denial.facts,
-            };
-            facts.looked = looking.finish();
-            decision
-        }),
+    let Some(tables) = table else { return deny(Reason::NoPolicy) };
+    let looking = Looking::default();
+    let said = |part, table| Said {
+        part,
+        table,
+        findings: caller.classes.with(part, table, caller, principal, |class| class.findings(table, caller, request, now, &looking)),
+    };
+    let own = said(Part::Own, tables.own());
+    let boundary = tables.boundary().map(|table| said(Part::Boundary, table));
+    let ruling = Ruling::of(own, boundary);
+    let candidate = tables.candidate().map(|table| Ruling::of(said(Part::Candidate, table), boundary));
+    let mut facts = facts(&ruling, table);
+    if let Some(trial) = tables.candidate().zip(candidate).filter(|(_, candidate)| candidate.verdict != ruling.verdict) {
+        facts.would = Some(Box::new(tried(trial)));
+    }
+    facts.looked = looking.finish();
+    match ruling.verdict {
+        Verdict::Allow => Ok(Permit::new(PermitKind::Policy, facts)),
+        Verdict::Deny => Err(Box::new(Denial { status: FORBIDDEN, facts })),
     }
 }
 
@@ -204,30 +228,34 @@ fn authenticated(caller: &Caller, now: SystemTime) -> Result<&Principal, &'stati
     if live { Ok(&identity.principal) } else { Err("expired") }
 }
 
-/// Steps 4 to 6.
-fn by_rules(table: &Table, findings: Findings, mut facts: Facts) -> Result<Permit, Box<Denial>> {
-    let outcome = findings.outcome;
-    facts.audited = findings.audited;
-    facts.would = findings.would.map(|outcome| would(table, outcome));
-    match outcome {
-        Outcome::Allow(candidate) => {
-            facts.reason = Reason::Rule;
-            Ok(Permit::new(PermitKind::Policy, facts.with_rule(table, candidate)))
-        }
-        Outcome::Deny(_) | Outcome::Nothing if matches!(table.mode(), Mode::Shadow { .. }) => {
-            facts.reason = Reason::Shadow;
-            facts.would = Some(would(table, outcome));
-            Ok(Permit::new(PermitKind::Policy, facts))
-        }
-        Outcome::Deny(candidate) => {
-            facts.reason = Reason::ExplicitDeny;
-            Err(Box::new(Denial { status: FORBIDDEN, facts: facts.with_rule(table, candidate) }))
-        }
-        Outcome::Nothing => Err(Box::new(Denial { status: FORBIDDEN, facts })),
+/// Steps 4 to 6, as the record says them.
+fn facts(ruling: &Ruling<'_>, tables: &Snapshot) -> Facts {
+    let By { part, table, outcome } = ruling.by;
+    let reason = match (ruling.verdict, part, outcome) {
+        (Verdict::Allow, _, Outcome::Allow(_)) => Reason::Rule,
+        (Verdict::Allow, ..) => Reason::Shadow,
+        (Verdict::Deny, Part::Boundary, _) => Reason::Boundary,
+        (Verdict::Deny, _, Outcome::Deny(_)) => Reason::ExplicitDeny,
+        (Verdict::Deny, ..) => Reason::ImplicitDeny,
+    };
+    let facts = Facts {
+        audited: ruling.audited,
+        would: ruling.would.map(|by| Box::new(would(&by, Trial::Shadow))),
+        ..Facts::without_rule(reason, tables)
+    };
+    // What lets pass where a table in shadow would not is no rule.
+    match outcome.candidate().filter(|_| reason != Reason::Shadow) {
+        Some(candidate) => facts.with_rule(table, candidate),
+        None => facts,
     }
 }
 
-fn would(table: &Table, outcome: Outcome) -> Would {
-    let rule = outcome.candidate().and_then(|candidate| rule(&table.rules, candidate));
-    Would { verdict: outcome.verdict(), rule: rule.map(|rule| rule.facts.clone()) }
+/// The verdict of the candidate, which is another one than what is enforced.
+fn tried((table, ruling): (&Arc<Table>, Ruling<'_>)) -> Would {
+    Would { verdict: ruling.verdict, ..would(&ruling.by, Trial::Candidate(Arc::clone(&table.facts))) }
+}
+
+fn would(by: &By<'_>, trial: Trial) -> Would {
+    let rule = by.outcome.candidate().and_then(|candidate| rule(&by.table.rules, candidate));
+    Would { verdict: by.verdict(), rule: rule.map(|rule| rule.facts.clone()), by: trial }
 }

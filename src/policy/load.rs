@@ -1,11 +1,12 @@
 //! From a source to a table.
 
-use super::{Listeners, Source, Table, parse};
+use super::{Listeners, Settings, Source, Table, Tables, parse};
 use crate::document::Problems;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::fs::File;
 use std::io::{self, Read};
+use std::sync::Arc;
 
 /// The most bytes of a table's text: a hundred thousand rules fit, an endless file does not fill the memory.
 const MAX_BYTES: u64 = 64 << 20;
@@ -36,11 +37,29 @@ impl LoadError {
     }
 }
 
+/// Reads every table that decides, for these listeners. Blocks on the files. Without a candidate's source there is none: after a promotion its file is gone.
+///
+/// # Errors
+/// [`LoadError`]; the caller keeps what was good last.
+pub fn load_all(settings: &Settings, listeners: &Listeners) -> Result<Tables, LoadError> {
+    let own = load(&settings.source, listeners)?;
+    let boundary = settings.boundary.as_ref().map(|source| load(source, listeners)).transpose()?;
+    let candidate = settings.candidate.as_ref().map(|source| load(source, listeners));
+    let candidate = match candidate {
+        Some(Err(LoadError::Unavailable { source_name, reason })) => {
+            tracing::info!(source_name, reason, "there is no candidate: nothing is tried beside the policy table");
+            None
+        }
+        other => other.transpose()?,
+    };
+    Ok(Tables::new(own, boundary, candidate))
+}
+
 /// Reads a table from its source, for these listeners. Blocks on the file.
 ///
 /// # Errors
 /// [`LoadError`]; the caller keeps the last good table.
-pub fn load(source: &Source, listeners: &Listeners) -> Result<Table, LoadError> {
+pub fn load(source: &Source, listeners: &Listeners) -> Result<Arc<Table>, LoadError> {
     let (name, bytes) = match source {
         Source::File(path) => {
             let name = path.display().to_string();

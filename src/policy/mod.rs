@@ -17,31 +17,34 @@ mod pattern;
 mod principals;
 mod publish;
 mod rule;
+mod ruling;
 mod settings;
 mod table;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod truth;
 
 pub use caller::{Caller, Rendered};
 pub use class::ClassCache;
-pub use decide::{Denial, Facts, Permit, PermitKind, Reason, Would, decide, permit_route};
-pub use load::{LoadError, load};
+pub use decide::{Denial, Facts, Permit, PermitKind, Reason, Trial, Would, decide, permit_route};
+pub use load::{LoadError, load, load_all};
 pub use looked::{Condition, Looked};
 pub use parse::parse;
 pub use publish::{Published, Publisher, Reader};
 pub use rule::Mode;
 pub use settings::{Listeners, Settings, Source};
 pub use table::{OverdueShadow, RuleFacts, Table, TableFacts, Verdict};
+pub use tables::{Part, Tables};
 pub use truth::Truth;
 
 use crate::request::Mentioned;
 use std::sync::Arc;
 
-/// The table in force, as published to the shards; `None`: no usable source yet, deny everything with `no_policy`.
-pub type Snapshot = Option<Arc<Table>>;
+/// The tables in force, as published to the shards; `None`: no usable source yet, deny everything with `no_policy`.
+pub type Snapshot = Option<Arc<Tables>>;
 
 /// The header names that the rules in force mention; the next decision is on a request that was read with them.
 pub fn mentioned(snapshot: &Snapshot) -> Mentioned {
-    snapshot.as_ref().map_or_else(Mentioned::default, |table| table.mentioned().clone())
+    snapshot.as_ref().map_or_else(Mentioned::default, |tables| tables.mentioned().clone())
 }

@@ -1,7 +1,7 @@
-//! The table in force, from the control runtime to the shards.
+//! The tables in force, from the control runtime to the shards.
 
 use super::class::Classes;
-use super::{Snapshot, Table, TableFacts};
+use super::{Snapshot, Tables};
 use arc_swap::ArcSwapOption;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -17,7 +17,7 @@ pub struct Publisher {
 
 #[derive(Debug)]
 struct Shared {
-    snapshot: ArcSwapOption<Table>,
+    snapshot: ArcSwapOption<Tables>,
     /// Counts publications. Moves after the snapshot did.
     publication: AtomicU64,
     changes: watch::Sender<u64>,
@@ -32,18 +32,16 @@ impl Default for Shared {
 /// What a publication changed.
 #[derive(Debug, Clone)]
 pub struct Published {
-    /// The table now in force.
-    pub table: Arc<TableFacts>,
-    /// Its generation.
-    pub generation: u64,
-    /// The table that was in force before.
-    pub previous: Option<Arc<TableFacts>>,
+    /// What is in force now.
+    pub tables: Arc<Tables>,
+    /// What was in force before.
+    pub previous: Snapshot,
 }
 
 impl Published {
-    /// Whether the new table says something else than the one before; a file that was only touched does not.
+    /// Whether it says something else than before; a file that was only touched does not.
     pub fn is_change(&self) -> bool {
-        self.previous.as_ref().is_none_or(|previous| previous.sha256 != self.table.sha256)
+        self.previous.as_ref().is_none_or(|previous| !previous.same_as(&self.tables))
     }
 }
 
@@ -53,20 +51,19 @@ impl Publisher {
         Self::default()
     }
 
-    /// Puts `table` in force: the next request of every connection is decided by it. Blocks while what these connections need of it is compiled.
-    pub fn publish(&self, table: Table) -> Published {
-        let table = Arc::new(table);
+    /// Puts `tables` in force: the next request of every connection is decided by them. Blocks while what these connections need of them is compiled.
+    pub fn publish(&self, tables: Tables) -> Published {
+        let tables = Arc::new(tables);
         if let Some(before) = self.snapshot() {
-            Classes::prepare(&table, &before);
+            tables.all().for_each(|(_, table)| Classes::prepare(table, before.own()));
         }
-        let published = (table.facts.clone(), table.generation);
-        let previous = self.shared.snapshot.swap(Some(table)).map(|table| table.facts.clone());
+        let previous = self.shared.snapshot.swap(Some(Arc::clone(&tables)));
         let publication = self.shared.publication.fetch_add(1, Ordering::Release) + 1;
         self.shared.changes.send_replace(publication);
-        Published { table: published.0, generation: published.1, previous }
+        Published { tables, previous }
     }
 
-    /// The table in force.
+    /// What is in force.
     pub fn snapshot(&self) -> Snapshot {
         self.shared.snapshot.load_full()
     }
@@ -85,7 +82,7 @@ impl Publisher {
     }
 }
 
-/// One shard's view of the table in force. One atomic load a request; shared counters are touched only when the table moved.
+/// One shard's view of what is in force. One atomic load a request; shared counters are touched only when that moved.
 #[derive(Debug)]
 pub struct Reader {
     shared: Arc<Shared>,
@@ -94,7 +91,7 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// The table in force. Keep it for one decision, not for a connection.
+    /// What is in force. Keep it for one decision, not for a connection.
     pub fn current(&self) -> Rc<Snapshot> {
         let publication = self.shared.publication.load(Ordering::Acquire);
         if publication != self.seen.replace(publication) {
@@ -119,8 +116,12 @@ mod tests {
     use super::super::{Listeners, parse};
     use super::Publisher;
 
-    fn table(name: &str) -> super::Table {
-        parse("t", &format!("schema = 1\nname = '{name}'"), &Listeners::default()).unwrap()
+    fn table(name: &str) -> super::Tables {
+        parse("t", &format!("schema = 1\nname = '{name}'"), &Listeners::default()).unwrap().into()
+    }
+
+    fn generation(tables: &super::Tables) -> u64 {
+        tables.own().generation
     }
 
     #[test]
@@ -131,13 +132,13 @@ mod tests {
         assert!(reader.current().is_none());
         let first = publisher.publish(table("one"));
         assert!(first.previous.is_none() && first.is_change());
-        assert_eq!(reader.current().as_ref().as_ref().unwrap().generation, first.generation);
+        assert_eq!(generation(reader.current().as_ref().as_ref().unwrap()), generation(&first.tables));
         assert!(changes.has_changed().unwrap());
         assert_eq!(*changes.borrow_and_update(), 1);
         assert!(!publisher.publish(table("one")).is_change());
         let third = publisher.publish(table("two"));
-        assert!(third.is_change() && third.generation > first.generation);
-        assert_eq!(reader.current().as_ref().as_ref().unwrap().facts.name, "two");
-        assert_eq!(publisher.reader().current().as_ref().as_ref().unwrap().facts.name, "two");
+        assert!(third.is_change() && generation(&third.tables) > generation(&first.tables));
+        assert_eq!(reader.current().as_ref().as_ref().unwrap().own().facts.name, "two");
+        assert_eq!(publisher.reader().current().as_ref().as_ref().unwrap().own().facts.name, "two");
     }
 }

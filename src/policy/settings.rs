@@ -1,7 +1,8 @@
 //! `[policy]`.
 
 use crate::request::reserved::Reserved;
-use std::path::PathBuf;
+use std::fmt;
+use std::path::{Path, PathBuf};
 
 /// What a table is read against: rules about a port that nobody listens on, or a header that nobody sees, would only look like rules.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -12,11 +13,23 @@ pub struct Listeners {
     pub reserved: Reserved,
 }
 
-/// Where the table comes from.
+/// Where the tables come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The table's source.
+    /// The service's own table.
     pub source: Source,
+    /// A table that caps it.
+    pub boundary: Option<Source>,
+    /// A table that is decided beside it, counted and not enforced.
+    pub candidate: Option<Source>,
+}
+
+impl Settings {
+    /// The files among the sources.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let sources = [Some(&self.source), self.boundary.as_ref(), self.candidate.as_ref()].into_iter().flatten();
+        sources.filter_map(Source::path).map(Path::to_path_buf).collect()
+    }
 }
 
 /// A source of a policy table.
@@ -26,4 +39,23 @@ pub enum Source {
     File(PathBuf),
     /// An environment variable with the TOML, plain or base64.
     Env(String),
+}
+
+impl Source {
+    /// The path, where it is a file.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::Env(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Env(name) => write!(f, "env:{name}"),
+        }
+    }
 }

@@ -11,7 +11,7 @@ use super::shard::{Listener, Shard};
 use super::upgrade::{self, Asked};
 use super::{forward, headers, respond};
 use crate::audit::{Claimed, Direction, RefusedHandshake};
-use crate::policy::{self, Caller, Denial, Facts, Permit, Snapshot, Verdict};
+use crate::policy::{self, Caller, Denial, Facts, Permit, RuleFacts, Snapshot, Trial, Verdict, Would};
 use crate::request::{self, CanonicalRequest, Strictness, canonicalize};
 use crate::runtime::listener::Incoming as Arrived;
 use crate::runtime::tasks::spawn_local;
@@ -150,6 +150,7 @@ async fn decide_and_forward(peer: &Peer, request: Request<Incoming>, begun: Begu
     let Decided { canonical, permit, asked } = match decide(downstream, &mut parts, strictness, begun.wall) {
         Ok(decided) => decided,
         Err(refusal) => {
+            count_difference(shard, Verdict::Deny, &refusal.facts);
             owes.set(Owes::Nobody);
             return downstream.refuse(begun, *refusal);
         }
@@ -168,6 +169,7 @@ async fn decide_and_forward(peer: &Peer, request: Request<Incoming>, begun: Begu
         _ => match permitted(&shard.policy.current(), downstream, &canonical, begun.wall) {
             Ok(permit) => permit,
             Err(refusal) => {
+                count_difference(shard, Verdict::Deny, &refusal.facts);
                 owes.set(Owes::Nobody);
                 return downstream.refuse(begun, *refusal);
             }
@@ -239,7 +241,16 @@ async fn admit(
 
 fn count_allowed(shard: &Shard, facts: &Facts) {
     shard.inbound_metrics.allowed.increment(1);
-    if facts.would.as_ref().is_some_and(|would| would.verdict == Verdict::Deny) {
+    if facts.would.as_ref().is_some_and(|would| would.verdict == Verdict::Deny && would.by == Trial::Shadow) {
         shard.inbound_metrics.would_deny.increment(1);
+    }
+    count_difference(shard, Verdict::Allow, facts);
+}
+
+/// Counts a request that the candidate decides otherwise.
+fn count_difference(shard: &Shard, verdict: Verdict, facts: &Facts) {
+    if let Some(Would { rule, by: Trial::Candidate(_), .. }) = facts.would.as_deref() {
+        let name = |rule: &'_ Option<Arc<RuleFacts>>| rule.as_ref().map(|rule| rule.id.clone());
+        shard.inbound_metrics.differences.count(verdict.as_str(), name(&facts.rule).as_deref(), name(rule).as_deref());
     }
 }

@@ -5,16 +5,44 @@ use http::{HeaderName, HeaderValue};
 use std::fmt;
 use std::sync::Arc;
 
-/// The header names that the rules of one table mention; the default mentions none. Cloning is cheap.
+/// The header names that rules mention; the default mentions none. Cloning is cheap.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Mentioned(Option<Arc<[HeaderName]>>);
+pub struct Mentioned(Option<Arc<Names>>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Names {
+    /// First those that a request must have in one clear form; then those that are only looked at.
+    all: Box<[HeaderName]>,
+    strict: usize,
+}
 
 impl Mentioned {
     /// These names, each once.
-    pub fn new(mut names: Vec<HeaderName>) -> Self {
-        names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
-        names.dedup();
-        Self((!names.is_empty()).then(|| names.into()))
+    pub fn new(names: Vec<HeaderName>) -> Self {
+        Self::with(names, Vec::new())
+    }
+
+    /// And those of `other`, which refuse no request: what could be read in two ways is unknown there.
+    #[must_use]
+    pub fn and_tried(&self, other: &Self) -> Self {
+        Self::with(self.strict().to_vec(), other.names().to_vec())
+    }
+
+    /// And those of `other`.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        Self::with([self.strict(), other.strict()].concat(), Vec::new())
+    }
+
+    fn with(mut strict: Vec<HeaderName>, mut tried: Vec<HeaderName>) -> Self {
+        for names in [&mut strict, &mut tried] {
+            names.sort_by(|a, b| a.as_str().cmp(b.as_str()));
+            names.dedup();
+        }
+        tried.retain(|name| !strict.contains(name));
+        let known = strict.len();
+        strict.append(&mut tried);
+        Self((!strict.is_empty()).then(|| Arc::new(Names { all: strict.into(), strict: known })))
     }
 
     /// Whether `name` is one of them in any spelling: many app servers take underscores for dashes.
@@ -24,11 +52,15 @@ impl Mentioned {
 
     /// As [`Mentioned::covers`], of a name as `Connection` gives it.
     pub(super) fn is_nominated(&self, option: &[u8]) -> bool {
-        self.names().iter().any(|name| reserved::same_name_in_any_case(option, name.as_str().as_bytes()))
+        self.strict().iter().any(|name| reserved::same_name_in_any_case(option, name.as_str().as_bytes()))
     }
 
     fn names(&self) -> &[HeaderName] {
-        self.0.as_deref().unwrap_or_default()
+        self.0.as_ref().map_or(&[], |names| &names.all)
+    }
+
+    fn strict(&self) -> &[HeaderName] {
+        self.0.as_ref().and_then(|names| names.all.get(..names.strict)).unwrap_or_default()
     }
 }
 
@@ -40,7 +72,15 @@ pub struct Noted(Option<Arc<Values>>);
 struct Values {
     mentioned: Mentioned,
     /// In the order of the names; empty where the request has none of them.
-    values: Box<[Option<HeaderValue>]>,
+    values: Box<[Value]>,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Value {
+    Absent,
+    Present(HeaderValue),
+    /// It could be read in two ways.
+    Unclear,
 }
 
 /// One header as a rule finds it.
@@ -50,7 +90,7 @@ pub enum Field<'r> {
     Present(&'r HeaderValue),
     /// The request does not have it.
     Absent,
-    /// Nobody looked: the table that asks now is not the one that the request was read for.
+    /// It cannot be told: it could be read in two ways, or nobody looked, since the table that asks now is not the one that the request was read for.
     Unknown,
 }
 
@@ -60,7 +100,11 @@ impl Noted {
         let Some(Values { mentioned, values }) = self.0.as_deref() else { return Field::Unknown };
         match mentioned.names().iter().position(|known| known == name) {
             None => Field::Unknown,
-            Some(index) => values.get(index).and_then(Option::as_ref).map_or(Field::Absent, Field::Present),
+            Some(index) => match values.get(index) {
+                Some(Value::Present(value)) => Field::Present(value),
+                Some(Value::Absent) | None => Field::Absent,
+                Some(Value::Unclear) => Field::Unknown,
+            },
         }
     }
 }
@@ -75,7 +119,7 @@ impl fmt::Debug for Noted {
 /// Collects the mentioned fields of one request.
 pub(super) struct Noting<'m> {
     mentioned: &'m Mentioned,
-    values: Vec<Option<HeaderValue>>,
+    values: Vec<Value>,
 }
 
 impl<'m> Noting<'m> {
@@ -92,27 +136,41 @@ impl<'m> Noting<'m> {
     ///
     /// # Errors
     /// It could be read in two ways: it is there twice, it is not ASCII, or another spelling of it is there, which many app servers take for the same.
+    /// Not where the name is only tried.
     pub(super) fn note(&mut self, name: &HeaderName, value: &HeaderValue) -> Result<(), Malformed> {
-        let names = self.mentioned.names();
-        for (index, mentioned) in names.iter().enumerate() {
-            if mentioned == name {
-                return self.keep(index, names.len(), value);
-            }
-            if reserved::same_name(name.as_str().as_bytes(), mentioned.as_str().as_bytes()) {
-                return Err(Malformed::HeaderSpelling);
+        let mentioned = self.mentioned;
+        for (index, known) in mentioned.names().iter().enumerate() {
+            let kept = if known == name {
+                self.keep(index, value)
+            } else if reserved::same_name(name.as_str().as_bytes(), known.as_str().as_bytes()) {
+                Err(Malformed::HeaderSpelling)
+            } else {
+                continue;
+            };
+            match kept {
+                Err(malformed) if index < mentioned.strict().len() => return Err(malformed),
+                Err(_) => self.set(index, Value::Unclear),
+                Ok(()) => {}
             }
         }
         Ok(())
     }
 
-    fn keep(&mut self, index: usize, names: usize, value: &HeaderValue) -> Result<(), Malformed> {
+    fn keep(&mut self, index: usize, value: &HeaderValue) -> Result<(), Malformed> {
         if value.as_bytes().iter().any(|byte| *byte >= 0x80) {
             return Err(Malformed::HeaderObsText);
         }
-        self.values.resize(names, None);
-        match self.values.get_mut(index).map(|kept| kept.replace(value.clone())) {
-            Some(None) => Ok(()),
-            _ => Err(Malformed::HeaderRepeated),
+        if self.values.get(index).is_some_and(|kept| *kept != Value::Absent) {
+            return Err(Malformed::HeaderRepeated);
+        }
+        self.set(index, Value::Present(value.clone()));
+        Ok(())
+    }
+
+    fn set(&mut self, index: usize, value: Value) {
+        self.values.resize(self.mentioned.names().len(), Value::Absent);
+        if let Some(kept) = self.values.get_mut(index) {
+            *kept = value;
         }
     }
 

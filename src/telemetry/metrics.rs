@@ -5,7 +5,9 @@
 
 use metrics::{Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
-use std::sync::OnceLock;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
 
 /// Buckets of [`DURATION`], seconds: a sidecar adds well under a millisecond, and a response head may take a minute.
 const BUCKETS: [f64; 16] = [0.0005, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
@@ -48,6 +50,7 @@ names! {
     counter STRIPPED = "countersign_headers_stripped_total", (Unit::Count), "Reserved header fields that a client sent and that were removed, by direction.";
     counter TRAILERS_DROPPED = "countersign_trailers_dropped_total", (Unit::Count), "Trailer fields that were removed, by direction.";
     counter WOULD_DENY = "countersign_would_deny_total", (Unit::Count), "Requests that a shadow rule or table would have denied.";
+    counter CANDIDATE_DIFFERENCES = "countersign_candidate_differences_total", (Unit::Count), "Requests that the candidate decides otherwise, by the decision that is enforced (allow, deny), its rule and the candidate's (`none`: no rule).";
     gauge CONNECTIONS = "countersign_connections", (Unit::Count), "Open connections by direction.";
     gauge IN_FLIGHT = "countersign_requests_in_flight", (Unit::Count), "Requests between decision and end, by direction.";
     gauge BUFFERED_BYTES = "countersign_buffered_bytes", (Unit::Bytes), "Bytes held for peers and apps that do not take them, estimated; `[limits] buffered_bytes` bounds them.";
@@ -184,6 +187,8 @@ pub struct DataPath {
     pub trailers_dropped: Counter,
     /// [`WOULD_DENY`].
     pub would_deny: Counter,
+    /// [`CANDIDATE_DIFFERENCES`].
+    pub differences: Differences,
     /// [`CONNECTIONS`].
     pub connections: Gauge,
     /// [`TUNNELS`].
@@ -210,6 +215,7 @@ impl DataPath {
             stripped: counter!(STRIPPED, "direction" => direction),
             trailers_dropped: counter!(TRAILERS_DROPPED, "direction" => direction),
             would_deny: counter!(WOULD_DENY, "direction" => direction),
+            differences: Differences::default(),
             connections: gauge!(CONNECTIONS, "direction" => direction),
             tunnels: gauge!(TUNNELS, "direction" => direction),
             duration: histogram!(DURATION, "direction" => direction),
@@ -242,6 +248,28 @@ impl DataPath {
     /// Counts a handshake that failed; `result` is its closed label.
     pub fn handshake_failed(&self, result: &'static str) {
         counter!(HANDSHAKES, "direction" => self.direction, "result" => result).increment(1);
+    }
+}
+
+/// Pairs of rules that one shard counts apart; a pair of tables that differ in more is counted under `other`.
+const DIFFERENCES: usize = 1_000;
+
+/// [`CANDIDATE_DIFFERENCES`] of one shard: the handles, by the rule that is enforced and the candidate's. Tables are the only source of the labels.
+#[derive(Default)]
+pub struct Differences(RefCell<HashMap<(&'static str, Arc<str>, Arc<str>), Counter>>);
+
+impl Differences {
+    /// Counts one request; `decision` is what is enforced.
+    pub fn count(&self, decision: &'static str, rule: Option<&str>, candidate: Option<&str>) {
+        let (rule, candidate): (Arc<str>, Arc<str>) = (rule.unwrap_or("none").into(), candidate.unwrap_or("none").into());
+        let mut counters = self.0.borrow_mut();
+        let is_full = counters.len() >= DIFFERENCES;
+        let key = (decision, rule, candidate);
+        let key = if is_full && !counters.contains_key(&key) { (decision, "other".into(), "other".into()) } else { key };
+        let counter = counters.entry(key).or_insert_with_key(|(decision, rule, candidate)| {
+            counter!(CANDIDATE_DIFFERENCES, "decision" => *decision, "rule" => Arc::clone(rule), "candidate_rule" => Arc::clone(candidate))
+        });
+        counter.increment(1);
     }
 }
 

@@ -5,10 +5,16 @@ use crate::policy::{Settings, Source};
 
 pub(super) fn read(root: &Keys<'_>) -> Option<Settings> {
     let keys = root.table("policy");
-    keys.not_built(&["boundary", "candidate", "public_key", "min_sequence", "refresh"]);
+    keys.not_built(&["public_key", "min_sequence", "refresh"]);
     let source = keys.required("file", "\"policy.toml\"");
+    let (boundary, candidate) = (keys.optional("boundary"), keys.optional("candidate"));
+    for (key, other) in [("boundary", &boundary), ("candidate", &candidate)] {
+        if other.is_some() && *other == source {
+            keys.problem(key, "is the table of file itself", "name another table, or remove it");
+        }
+    }
     keys.close();
-    Some(Settings { source: source? })
+    Some(Settings { source: source?, boundary, candidate })
 }
 
 impl Element for Source {
@@ -30,9 +36,6 @@ impl Element for Source {
     }
 
     fn show(&self) -> String {
-        match self {
-            Self::File(path) => path.display().to_string(),
-            Self::Env(name) => format!("env:{name}"),
-        }
+        self.to_string()
     }
 }

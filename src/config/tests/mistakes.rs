@@ -90,8 +90,6 @@ fn what_is_not_built_yet_is_refused_by_name() {
         ("[trace]\notlp = ''", "trace"),
         ("[inbound]\nproxy_protocol = 'off'", "inbound.proxy_protocol"),
         ("[inbound]\nproxy_from = []", "inbound.proxy_from"),
-        ("[policy]\nfile = 'p'\nboundary = 'b'", "policy.boundary"),
-        ("[policy]\nfile = 'p'\ncandidate = 'b'", "policy.candidate"),
         ("[policy]\nfile = 'p'\npublic_key = 'b'", "policy.public_key"),
         ("[policy]\nfile = 'p'\nmin_sequence = 1", "policy.min_sequence"),
         ("[policy]\nfile = 'p'\nrefresh = '60s'", "policy.refresh"),

@@ -89,7 +89,7 @@ impl Case {
             document.report(self.rule_place.clone(), format!("`{wanted}` is no rule"), "name a rule of this table by its id");
             return;
         }
-        let (verdict, facts) = self.decide(&Some(table.clone()), self.at.unwrap_or(now));
+        let (verdict, facts) = self.decide(&Some(Arc::new(Arc::clone(table).into())), self.at.unwrap_or(now));
         let asks_the_hour = facts.looked.iter().flat_map(|looked| looked.iter()).any(|looked| &*looked.condition.name == condition::TIME);
         if self.at.is_none() && asks_the_hour {
             let what = format!("case `{}` hangs on the hour at which the table is loaded", self.name);

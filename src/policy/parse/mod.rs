@@ -35,18 +35,18 @@ struct Context<'a> {
 ///
 /// # Errors
 /// Every problem of the text, and every `[[case]]` that does not hold.
-pub fn parse(file: &str, text: &str, listeners: &Listeners) -> Result<Table, Problems> {
+pub fn parse(file: &str, text: &str, listeners: &Listeners) -> Result<Arc<Table>, Problems> {
     parse_at(file, text, listeners, SystemTime::now())
 }
 
 /// As [`parse`], at a given time.
-pub(super) fn parse_at(file: &str, text: &str, listeners: &Listeners, now: SystemTime) -> Result<Table, Problems> {
+pub(super) fn parse_at(file: &str, text: &str, listeners: &Listeners, now: SystemTime) -> Result<Arc<Table>, Problems> {
     let document = Document::parse(file, text)?;
     let table = read(&document, listeners, now);
     document.finish(table)
 }
 
-fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Option<Table> {
+fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Option<Arc<Table>> {
     let root = document.root();
     // Another schema may mean something else by every other key.
     if !schema_is_known(&root) {
@@ -69,7 +69,7 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
     let facts = TableFacts { sha256: canonical_json::sha256(&json), ..facts };
     let table = Arc::new(Table::new(facts, mode, rules, json));
     cases.iter().for_each(|case| case.check(&table, now, document));
-    Arc::into_inner(table)
+    Some(table)
 }
 
 fn schema_is_known(root: &Section<'_>) -> bool {

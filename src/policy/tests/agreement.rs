@@ -184,7 +184,7 @@ fn random_table(rng: &mut Rng) -> (String, Arc<Table>) {
     let listeners = Listeners { ports: PORTS.to_vec(), ..Listeners::default() };
     let text = format!("schema = 1\nname = 't'\n{text}");
     let table = parse_at("t", &text, &listeners, noon()).unwrap_or_else(|problems| panic!("{problems}\n{text}"));
-    (text, Arc::new(table))
+    (text, table)
 }
 
 fn random_rule(rng: &mut Rng, index: usize, effects: &[&str]) -> String {

@@ -37,7 +37,7 @@ fn the_first_match_in_file_order_is_named() {
     assert_eq!(permit.facts().rule.as_ref().unwrap().id, "two");
     assert_eq!(permit.facts().template.as_deref(), Some("/{x}"));
     assert_eq!(permit.kind(), PermitKind::Policy);
-    assert_eq!(permit.facts().generation, table.as_ref().unwrap().generation);
+    assert_eq!(permit.facts().generation, table.as_ref().unwrap().own().generation);
     assert_eq!(why(&get(&table, "/b/c")), (Reason::ImplicitDeny, "-".into()));
 }
 

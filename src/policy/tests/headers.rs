@@ -122,7 +122,7 @@ fn grpc_is_post_and_path_and_content_type() {
     assert!(decide(&table, &caller(WEB), &get, noon()).is_err());
     let permit = post(&table, "/shop.Carts/Any", &[("content-type", "application/grpc")]).unwrap();
     assert_eq!(permit.facts().template.as_deref(), Some("/shop.Carts/{method}"));
-    assert_eq!(table.as_ref().unwrap().grpc_rules().count(), 1);
+    assert_eq!(table.as_ref().unwrap().own().grpc_rules().count(), 1);
     // A content type that a rule looks at is said once.
     let twice = [("content-type", "application/json"), ("content-type", "application/grpc")];
     assert_eq!(read(&table, "/shop.Orders/Get", &twice).unwrap_err().code(), "header_repeated");
@@ -193,7 +193,7 @@ fn grpc_stands_for_method_and_path() {
 
 #[test]
 fn the_hash_is_about_conditions_too() {
-    let hash = |more: &str| table(&anyone("r", "deny", more)).unwrap().facts.sha256.clone();
+    let hash = |more: &str| table(&anyone("r", "deny", more)).unwrap().own().facts.sha256.clone();
     let condition = |text: &str| hash(&format!("{ALL}\nheaders = [{text}]"));
     let first = condition("{ name = 'x-a', eq = 'v' }");
     assert_eq!(first, condition("{ in = ['v'], name = 'X-A' }"));

@@ -8,9 +8,10 @@ mod format;
 mod headers;
 mod properties;
 mod shadows;
+mod together;
 
 use super::parse::parse_at;
-use super::{Caller, Denial, Listeners, Permit, Reason, Snapshot, Verdict, decide};
+use super::{Caller, Denial, Listeners, Permit, Reason, Snapshot, Table, Verdict, decide};
 use crate::identity::{PeerIdentity, Principal, SpiffeId};
 use crate::request::{CanonicalRequest, Listener, Mentioned, Strictness, canonicalize};
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
@@ -36,8 +37,12 @@ fn table(rules: &str) -> Snapshot {
 }
 
 fn table_with(head: &str, rules: &str) -> Snapshot {
+    Some(Arc::new(parsed(head, rules).into()))
+}
+
+fn parsed(head: &str, rules: &str) -> Arc<Table> {
     let text = format!("schema = 1\nname = 't'\n{head}\n{rules}");
-    Some(Arc::new(parse_at("t.toml", &text, &here(), noon()).unwrap_or_else(|problems| panic!("{problems}"))))
+    parse_at("t.toml", &text, &here(), noon()).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 /// One rule on one line.

@@ -3,7 +3,7 @@
 use crate::config::{self, Environment};
 use crate::document::Problems;
 use crate::identity::{PeerIdentity, Principal, SpiffeId};
-use crate::policy::{self, Caller, Listeners, Table};
+use crate::policy::{self, Caller, Listeners, Tables};
 use crate::request::{Listener, Strictness, canonicalize};
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub(super) fn policy(data: &[u8]) {
         (Ok(table), Ok(again)) => {
             assert_eq!(table.facts, again.facts);
             serde_json::from_str::<serde_json::Value>(table.canonical_json()).expect("canonical JSON is JSON");
-            decides(Arc::new(table));
+            decides(table.into());
         }
         (Err(problems), Err(again)) => {
             assert_eq!(problems, again);
@@ -45,7 +45,7 @@ fn told(problems: &Problems, text: &str) {
     }
 }
 
-fn decides(table: Arc<Table>) {
+fn decides(tables: Tables) {
     let id = SpiffeId::parse("spiffe://prod.example/ns/web/sa/frontend").expect("a valid id");
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     let identity = PeerIdentity {
@@ -60,7 +60,7 @@ fn decides(table: Arc<Table>) {
     };
     let caller = Caller::new(Some(Arc::new(identity)), ([127, 0, 0, 1], 40_000).into(), 8_443, None);
     let headers = HeaderMap::from_iter([(http::header::HOST, HeaderValue::from_static("orders.internal"))]);
-    let snapshot = Some(table);
+    let snapshot = Some(Arc::new(tables));
     let mentioned = policy::mentioned(&snapshot);
     for target in ["/", "/api/v1/orders", "/api/v1/orders/17", "/admin/x", "/a/b/c/"] {
         let request = canonicalize(

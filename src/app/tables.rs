@@ -1,0 +1,249 @@
+//! The policy tables in force: read at start, followed while running, promoted when somebody says so.
+
+use super::StartError;
+use crate::audit::{Journal, PolicyEvent};
+use crate::policy::{self, Listeners, LoadError, Publisher, Settings, Tables};
+use crate::runtime::clock::Clock;
+use crate::runtime::readiness::Readiness;
+use crate::runtime::watch::FileWatch;
+use crate::telemetry::metrics::Process;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+use std::{fs, io};
+use tokio::sync::Notify;
+
+/// How often a shadow mode that is past its end is said again.
+const OVERDUE: Duration = Duration::from_secs(3_600);
+
+/// Keeps the tables of a running process.
+pub struct Keeper {
+    /// What a table is read against.
+    listeners: Listeners,
+    tables: Publisher,
+    journal: Journal,
+    readiness: Readiness,
+    clock: Arc<dyn Clock>,
+    settings: Mutex<Settings>,
+    /// What was said last about the sources, so that it is said once.
+    complaint: Mutex<Option<String>>,
+    /// A promotion that the files do not tell of.
+    unwritten: Mutex<Option<Promotion>>,
+    changed: Notify,
+}
+
+/// What a promotion in memory replaced and by what, as hashes of the tables: while the files still say that, it holds.
+#[derive(Debug, PartialEq, Eq)]
+struct Promotion {
+    own: String,
+    candidate: String,
+}
+
+impl Promotion {
+    fn of(tables: &Tables) -> Option<Self> {
+        Some(Self { own: tables.own().facts.sha256.clone(), candidate: tables.candidate()?.facts.sha256.clone() })
+    }
+}
+
+/// The tables to start with. What is there and malformed ends the start; what is not there yet means: deny everything, not ready.
+pub fn first(settings: &Settings, listeners: &Listeners, readiness: &Readiness) -> Result<Option<Tables>, StartError> {
+    match policy::load_all(settings, listeners) {
+        Ok(tables) => Ok(Some(tables)),
+        Err(LoadError::Malformed(problems)) => Err(StartError::Unusable(problems)),
+        Err(error @ LoadError::Unavailable { .. }) => {
+            tracing::error!(%error, "there is no policy: every request is denied until it is there");
+            readiness.pending("policy", error.to_string());
+            Ok(None)
+        }
+    }
+}
+
+/// Publishes tables and says so in log, record and metrics; the log line comes after the swap.
+pub fn put_in_force(publisher: &Publisher, tables: Tables, journal: &Journal) {
+    let published = publisher.publish(tables);
+    let metrics = Process::handles();
+    metrics.policy_ok.increment(1);
+    metrics.policy_generation.set(published.tables.own().generation as f64);
+    for (part, table) in published.tables.all() {
+        let (facts, generation) = (&table.facts, table.generation);
+        tracing::info!(
+            part = part.as_str(),
+            name = facts.name,
+            version = facts.version,
+            sha256 = facts.sha256,
+            generation,
+            "policy table in force"
+        );
+        journal.policy(PolicyEvent { part, table: Arc::clone(facts), generation });
+    }
+}
+
+impl Keeper {
+    /// Keeps what `publisher` has in force, which was read from `settings`.
+    pub fn new(
+        settings: Settings,
+        listeners: Listeners,
+        publisher: Publisher,
+        journal: Journal,
+        readiness: Readiness,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            listeners,
+            tables: publisher,
+            journal,
+            readiness,
+            clock,
+            settings: Mutex::new(settings),
+            complaint: Mutex::default(),
+            unwritten: Mutex::default(),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Reads what `settings` name, and takes over nothing yet.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub fn read(&self, settings: &Settings) -> Result<Tables, LoadError> {
+        let read = policy::load_all(settings, &self.listeners)?;
+        let mut unwritten = lock(&self.unwritten);
+        if unwritten.is_some() && *unwritten == Promotion::of(&read) {
+            return Ok(read.promoted().unwrap_or(read));
+        }
+        if unwritten.take().is_some() {
+            tracing::warn!("the policy files have changed and are followed again; a promotion in memory ends with that");
+        }
+        Ok(read)
+    }
+
+    /// Takes over what [`read`](Self::read) gave for `settings`.
+    pub fn take(&self, settings: Settings, tables: Tables) {
+        *lock(&self.settings) = settings;
+        self.put(tables);
+        self.changed.notify_one();
+    }
+
+    fn put(&self, tables: Tables) {
+        *lock(&self.complaint) = None;
+        if self.tables.snapshot().is_some_and(|current| current.same_as(&tables)) {
+            Process::handles().policy_unchanged.increment(1);
+        } else {
+            put_in_force(&self.tables, tables, &self.journal);
+        }
+        self.readiness.ready("policy");
+    }
+
+    /// Reads the tables again.
+    ///
+    /// # Errors
+    /// What is wrong with them; the old ones stay in force.
+    pub fn reload(&self) -> Result<(), String> {
+        let settings = lock(&self.settings).clone();
+        self.read(&settings).map(|tables| self.put(tables)).map_err(|error| {
+            let text = error.to_string();
+            let mut complaint = lock(&self.complaint);
+            if complaint.as_ref() != Some(&text) {
+                self.complain(&error);
+                *complaint = Some(text.clone());
+            }
+            text
+        })
+    }
+
+    fn complain(&self, error: &LoadError) {
+        Process::handles().policy_failed.increment(1);
+        match (error, self.tables.snapshot().is_none()) {
+            (LoadError::Malformed(problems), _) => {
+                tracing::error!(%problems, "the policy table was not replaced; the old one stays in force");
+            }
+            (error, false) => tracing::error!(%error, "the policy table cannot be read; the old one stays in force"),
+            (error, true) => tracing::error!(%error, "there is still no policy: every request is denied"),
+        }
+    }
+
+    /// Puts the candidate in the place of the own table: by renaming its file where that can be done, otherwise in memory. Says which.
+    ///
+    /// # Errors
+    /// There is no candidate, or its file holds something else than what was tried; then nothing has changed.
+    pub fn promote(&self) -> Result<String, String> {
+        let settings = lock(&self.settings).clone();
+        let current = self.tables.snapshot().ok_or("there is no policy in force\n")?;
+        let next = current.promoted().ok_or("there is no candidate: name one in [policy] candidate, and put the table there\n")?;
+        let facts = Arc::clone(&next.own().facts);
+        let read = policy::load_all(&settings, &self.listeners).map_err(|error| format!("the files are not what was tried: {error}\n"))?;
+        if !read.same_as(&current) {
+            return Err("the files are not what was tried; have them read again, and look at the differences first\n".into());
+        }
+        let what = format!("{} {} ({})", facts.name, facts.version, facts.sha256);
+        let written = match (settings.source.path(), settings.candidate.as_ref().and_then(policy::Source::path)) {
+            (Some(own), Some(candidate)) => replace(own, candidate).map_err(|error| error.to_string()),
+            _ => Err("not both are files".to_owned()),
+        };
+        if written.is_err() {
+            *lock(&self.unwritten) = Promotion::of(&current);
+        }
+        self.put(next);
+        Ok(match written {
+            Ok(kept) => format!("in force: {what}\nthe table before is kept as {kept}\n"),
+            Err(why) => format!(
+                "in force: {what}\nonly in this process ({why}): a restart reverts it, so put the table where the own one comes from\n"
+            ),
+        })
+    }
+
+    /// Follows the files, and reminds of shadow modes that are past their end.
+    pub async fn watch(self: Arc<Self>) {
+        let mut said: Option<SystemTime> = None;
+        loop {
+            let files = lock(&self.settings).files();
+            let mut watch = FileWatch::new(files.clone());
+            loop {
+                said = self.remind(said);
+                tokio::select! {
+                    () = watch.changed() => {}
+                    () = self.changed.notified() => {}
+                }
+                if lock(&self.settings).files() != files {
+                    break;
+                }
+                let reading = Arc::clone(&self);
+                // Parsing a large table takes a while: not on the runtime that answers health checks.
+                let _ = tokio::task::spawn_blocking(move || reading.reload()).await;
+            }
+        }
+    }
+
+    fn remind(&self, said: Option<SystemTime>) -> Option<SystemTime> {
+        let now = self.clock.now();
+        let overdue = self.tables.snapshot().map(|tables| tables.overdue_shadows(now)).unwrap_or_default();
+        Process::handles().shadow_overdue.set(overdue.len() as f64);
+        let recently = said.is_some_and(|at| now.duration_since(at).is_ok_and(|since| since < OVERDUE));
+        if overdue.is_empty() || recently {
+            return if overdue.is_empty() { None } else { said };
+        }
+        tracing::warn!(overdue = overdue.len(), "shadow modes of the policy table are past their shadow_until; they still enforce nothing");
+        Some(now)
+    }
+}
+
+/// Renames `candidate` to `own` and keeps what was there; says under which name.
+fn replace(own: &Path, candidate: &Path) -> io::Result<String> {
+    if [own, candidate].iter().any(|path| path.is_symlink()) {
+        return Err(io::Error::other("a symbolic link is somebody else's to change"));
+    }
+    let kept = own.with_added_extension("previous");
+    match fs::remove_file(&kept) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => fs::hard_link(own, &kept)?,
+    }
+    fs::rename(candidate, own)?;
+    // In force already; where this fails a crash may undo it, and the file system says so in its own log.
+    let _ = fs::File::open(own.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))
+        .and_then(|dir| dir.sync_all());
+    Ok(kept.display().to_string())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

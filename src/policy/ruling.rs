@@ -1,0 +1,77 @@
+//! What the own table and the one that caps it say together.
+
+use super::evaluate::{Findings, Outcome};
+use super::{Mode, Part, Table, Verdict};
+use std::sync::Arc;
+
+/// What one table says of a request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Said<'t> {
+    pub(super) part: Part,
+    pub(super) table: &'t Arc<Table>,
+    pub(super) findings: Findings,
+}
+
+/// An outcome and whose it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct By<'t> {
+    pub(super) part: Part,
+    pub(super) table: &'t Arc<Table>,
+    pub(super) outcome: Outcome,
+}
+
+/// The end of steps 4 to 6.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ruling<'t> {
+    /// What is enforced. A denial of a table in shadow lets pass.
+    pub(super) verdict: Verdict,
+    /// Whose outcome that is.
+    pub(super) by: By<'t>,
+    /// With everything in shadow enforced, where that is another verdict.
+    pub(super) would: Option<By<'t>>,
+    /// Whether an `audit` rule asks for a full record.
+    pub(super) audited: bool,
+}
+
+impl<'t> Ruling<'t> {
+    /// A request passes where `table` and `boundary` let it; where both refuse, the refusal is that of `table`.
+    pub(super) fn of(table: Said<'t>, boundary: Option<Said<'t>>) -> Self {
+        let parts = || [Some(table), boundary].into_iter().flatten();
+        let refusal = parts().map(|said| said.by(said.findings.outcome)).find(|by| by.verdict() == Verdict::Deny && !by.is_in_shadow());
+        let (verdict, by) = match refusal {
+            Some(by) => (Verdict::Deny, by),
+            None => (Verdict::Allow, table.by(table.findings.outcome)),
+        };
+        let tried =
+            parts().map(|said| said.by(said.tried())).find(|by| by.verdict() == Verdict::Deny).unwrap_or_else(|| table.by(table.tried()));
+        let would = (tried.verdict() != verdict).then_some(tried);
+        Self { verdict, by, would, audited: parts().any(|said| said.findings.audited) }
+    }
+}
+
+impl<'t> Said<'t> {
+    fn by(&self, outcome: Outcome) -> By<'t> {
+        By { part: self.part, table: self.table, outcome }
+    }
+
+    /// With what is in shadow. What a table in shadow denies by its enforced rules is what it would deny.
+    fn tried(&self) -> Outcome {
+        let Findings { outcome, would, .. } = self.findings;
+        let denies = outcome.verdict() == Verdict::Deny && is_in_shadow(self.table);
+        if denies { outcome } else { would.unwrap_or(outcome) }
+    }
+}
+
+impl By<'_> {
+    pub(super) fn verdict(&self) -> Verdict {
+        self.outcome.verdict()
+    }
+
+    pub(super) fn is_in_shadow(&self) -> bool {
+        is_in_shadow(self.table)
+    }
+}
+
+fn is_in_shadow(table: &Table) -> bool {
+    matches!(table.mode(), Mode::Shadow { .. })
+}
