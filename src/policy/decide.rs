@@ -138,6 +138,11 @@ impl Denial {
 }
 
 impl Facts {
+    /// The ticket of the break-glass rule that decided.
+    pub fn ticket(&self) -> Option<&str> {
+        self.rule.as_deref()?.ticket.as_deref()
+    }
+
     /// The facts of an end that no rule decided.
     pub fn without_rule(reason: Reason, table: &Snapshot) -> Self {
         Self {
@@ -194,10 +199,13 @@ pub fn decide(table: &Snapshot, caller: &Caller, request: &CanonicalRequest, now
     // Step 3, quarantine, has its place here: before the rules, and never in shadow.
     let Some(tables) = table else { return deny(Reason::NoPolicy) };
     let looking = Looking::default();
-    let said = |part, table| Said {
-        part,
-        table,
-        findings: caller.classes.with(part, table, caller, principal, |class| class.findings(table, caller, request, now, &looking)),
+    let said = |part, table| {
+        caller.classes.with(part, table, caller, principal, |met| Said {
+            part,
+            table,
+            is_in_shadow: met.is_in_shadow(),
+            findings: met.findings(table, caller, request, now, &looking),
+        })
     };
     let own = said(Part::Own, tables.own());
     let boundary = tables.boundary().map(|table| said(Part::Boundary, table));

@@ -19,6 +19,7 @@ mod publish;
 mod rule;
 mod ruling;
 mod settings;
+mod standing;
 mod table;
 mod tables;
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Text → table. Whatever is not understood refuses the whole table, every problem at once.
 
+mod break_glass;
 mod case;
 mod fields;
 mod from;
@@ -7,6 +8,7 @@ mod grpc;
 mod header;
 mod rule;
 mod source;
+mod tags;
 mod time;
 mod when;
 
@@ -22,6 +24,7 @@ use rule::ParsedRule;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
+use tags::Tagging;
 
 /// What everything in the text is read against.
 struct Context<'a> {
@@ -29,6 +32,7 @@ struct Context<'a> {
     now: SystemTime,
     sets: Sets,
     windows: Windows,
+    tags: Tagging,
 }
 
 /// Reads a table for these listeners; `file` is only what problems call it.
@@ -54,20 +58,21 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
     }
     let facts = facts(&root);
     let mode = fields::mode(&root, now);
-    for key in ["enforce_percent", "egress", "jwt_issuer", "tags"] {
+    let percent = fields::percent(&root, mode);
+    for key in ["egress", "jwt_issuer"] {
         fields::not_built(&root, key);
     }
-    let context = Context { listeners, now, sets: Sets::read(&root), windows: Windows::default() };
+    let context = Context { listeners, now, sets: Sets::read(&root), windows: Windows::default(), tags: Tagging::read(&root) };
     let rules = rules(&root, &context);
     let cases: Vec<Case> = root.sections("case").into_iter().filter_map(|section| Case::read(section, &context)).collect();
     root.close();
     if document.has_problems() {
         return None;
     }
-    let head = Head { name: &facts.name, version: &facts.version, mode };
+    let head = Head { name: &facts.name, version: &facts.version, mode, percent };
     let json = canonical_json::write(&head, &rules, &cases);
     let facts = TableFacts { sha256: canonical_json::sha256(&json), ..facts };
-    let table = Arc::new(Table::new(facts, mode, rules, json));
+    let table = Arc::new(Table::new(facts, (mode, percent), rules, context.tags.finish(), json));
     cases.iter().for_each(|case| case.check(&table, now, document));
     Some(table)
 }

@@ -6,6 +6,7 @@ mod conditions;
 mod decisions;
 mod format;
 mod headers;
+mod percentages;
 mod properties;
 mod shadows;
 mod together;
