@@ -1,9 +1,11 @@
 //! The one spelling of a table that its hash is over: sorted keys, defaults filled in, sets resolved, times in UTC.
 
+use super::Destination;
 use super::condition::Conditional;
+use super::egress::Egress;
 use super::methods::Methods;
 use super::moment;
-use super::parse::Case;
+use super::parse::{Case, Connection, ConnectionCase};
 use super::rule::{Effect, From, Mode, Rule};
 use super::standing::Percent;
 use crate::document;
@@ -19,7 +21,7 @@ pub(super) struct Head<'a> {
 }
 
 /// Writes the table.
-pub(super) fn write(head: &Head<'_>, rules: &[Rule], cases: &[Case]) -> String {
+pub(super) fn write(head: &Head<'_>, rules: &[Rule], egress: &[Egress], cases: (&[Case], &[ConnectionCase])) -> String {
     let rules = rules.iter().map(|rule| self::rule(rule, rules)).collect();
     let table = object([
         ("schema", json!(1)),
@@ -29,7 +31,8 @@ pub(super) fn write(head: &Head<'_>, rules: &[Rule], cases: &[Case]) -> String {
         ("shadow_until", shadow_until(head.mode)),
         ("enforce_percent", json!(head.percent.get())),
         ("rule", Value::Array(rules)),
-        ("case", cases.iter().map(case).collect()),
+        ("egress", egress.iter().map(outgoing).collect()),
+        ("case", cases.0.iter().map(case).chain(cases.1.iter().map(connection)).collect()),
     ]);
     table.to_string()
 }
@@ -56,6 +59,7 @@ fn rule(rule: &Rule, all: &[Rule]) -> Value {
         ("enforce_percent", json!(rule.percent.get())),
         ("from", from(&rule.from)),
         ("methods", methods(&rule.methods)),
+        ("tcp", json!(rule.tcp)),
         ("paths", rule.facts.templates.iter().map(|path| json!(&**path)).collect()),
         ("hosts", hosts.collect()),
         ("ports", json!(&*rule.ports)),
@@ -103,6 +107,19 @@ fn case(case: &Case) -> Value {
         ("expect", json!(case.expect.as_str())),
         ("rule", json!(case.rule)),
     ])
+}
+
+fn connection(case: &ConnectionCase) -> Value {
+    let (about, what) = match &case.connection {
+        Connection::To(from, port) => ("tcp", json!([from.as_str(), port])),
+        Connection::From(Destination { host, port, tls }) => ("egress", json!([host, port, tls])),
+    };
+    object([("name", json!(case.name)), (about, what), ("expect", json!(case.expect.as_str())), ("rule", json!(case.rule))])
+}
+
+fn outgoing(entry: &Egress) -> Value {
+    let hosts = entry.hosts.iter().map(|host| json!(host.as_str()));
+    object([("id", json!(entry.facts.id)), ("hosts", hosts.collect()), ("ports", json!(&*entry.ports)), ("tls", json!(entry.tls))])
 }
 
 fn headers(case: &Case) -> Value {

@@ -181,7 +181,7 @@ impl Met {
         looking: &Looking,
     ) -> Findings {
         let Self { class, standing } = self;
-        let question = Question { request, caller, standing, method_bit: methods::bit(&request.method), now, looking };
+        let question = Question { request: Some(request), caller, standing, method_bit: methods::bit(&request.method), now, looking };
         let tries = |index, rule: &_| standing.tries(index, rule);
         let look = |candidates: &[Candidate]| findings_where(&table.rules, candidates, tries, |rule| rule.matches(&question));
         match class.compiled.get().and_then(Option::as_ref).map(|(compiled, _)| compiled.find(request)) {
@@ -189,6 +189,14 @@ impl Met {
             Some(Found::Open(candidates)) => look(candidates),
             None => look(&class.candidates(table, request.path())),
         }
+    }
+
+    /// What the rules say of a TCP connection.
+    pub(super) fn findings_of_connection(&self, table: &Table, caller: &Caller, now: SystemTime, looking: &Looking) -> Findings {
+        let Self { class, standing } = self;
+        let question = Question { request: None, caller, standing, method_bit: 0, now, looking };
+        let candidates: Vec<Candidate> = class.rules.iter().map(|rule| Candidate { rule: *rule, template: 0 }).collect();
+        findings_where(&table.rules, &candidates, |index, rule| standing.tries(index, rule), |rule| rule.matches(&question))
     }
 
     /// Whether the table is in shadow for the caller.

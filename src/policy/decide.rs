@@ -1,6 +1,7 @@
 //! The decision: the only maker of a [`Permit`].
 
-use super::evaluate::{Candidate, Outcome, rule};
+use super::class::Met;
+use super::evaluate::{Candidate, Findings, Outcome, rule};
 use super::looked::{Looked, Looking};
 use super::ruling::{By, Ruling, Said};
 use super::{Caller, Part, RuleFacts, Snapshot, Table, TableFacts, Verdict};
@@ -185,12 +186,29 @@ impl Permit {
     }
 }
 
-/// Decides one request by the table in force: who asks, then quarantine, then the rules. The first step, the canonical
+/// Decides one request by the tables in force: who asks, then quarantine, then the rules. The first step, the canonical
 /// request, is behind it already.
 ///
 /// # Errors
 /// The denial, to be recorded before the response is written.
 pub fn decide(table: &Snapshot, caller: &Caller, request: &CanonicalRequest, now: SystemTime) -> Result<Permit, Box<Denial>> {
+    decided(table, caller, now, |met, table, looking| met.findings(table, caller, request, now, looking))
+}
+
+/// Decides one TCP connection, by the rules that say `tcp = true`.
+///
+/// # Errors
+/// As [`decide`].
+pub fn decide_connection(table: &Snapshot, caller: &Caller, now: SystemTime) -> Result<Permit, Box<Denial>> {
+    decided(table, caller, now, |met, table, looking| met.findings_of_connection(table, caller, now, looking))
+}
+
+fn decided(
+    table: &Snapshot,
+    caller: &Caller,
+    now: SystemTime,
+    findings: impl Fn(&Met, &Table, &Looking) -> Findings,
+) -> Result<Permit, Box<Denial>> {
     let deny = |reason| Err(Box::new(Denial { status: FORBIDDEN, facts: Facts::without_rule(reason, table) }));
     let principal = match authenticated(caller, now) {
         Ok(principal) => principal,
@@ -204,7 +222,7 @@ pub fn decide(table: &Snapshot, caller: &Caller, request: &CanonicalRequest, now
             part,
             table,
             is_in_shadow: met.is_in_shadow(),
-            findings: met.findings(table, caller, request, now, &looking),
+            findings: findings(met, table, &looking),
         })
     };
     let own = said(Part::Own, tables.own());

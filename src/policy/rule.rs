@@ -54,6 +54,8 @@ pub(super) struct Rule {
     pub(super) ports: Box<[u16]>,
     /// `pkg.Service/Method` or `pkg.Service/*`, as written; not empty: the content type must be gRPC's.
     pub(super) grpc: Box<[Box<str>]>,
+    /// About TCP connections, and no request.
+    pub(super) tcp: bool,
     /// All must hold; looked at in this order.
     pub(super) conditions: Box<[Conditional]>,
     pub(super) expires: Option<SystemTime>,
@@ -73,7 +75,8 @@ pub(super) struct From {
 /// What of a request is the same for every rule, looked up once.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Question<'r> {
-    pub(super) request: &'r CanonicalRequest,
+    /// `None`: it is about a TCP connection.
+    pub(super) request: Option<&'r CanonicalRequest>,
     pub(super) caller: &'r Caller,
     pub(super) standing: &'r Standing,
     pub(super) method_bit: u16,
@@ -118,10 +121,14 @@ impl Rule {
     /// Whether it matches a request of a caller that it [`concerns`](Self::concerns) whose path is its own. Cheap checks first.
     pub(super) fn matches(&self, question: &Question<'_>) -> Truth {
         let live = self.expires.is_none_or(|end| question.now < end);
-        if !live || !self.methods.contains(&question.request.method, question.method_bit) {
-            return Truth::False;
+        match question.request {
+            Some(request) if live && self.methods.contains(&request.method, question.method_bit) => {
+                let grpc = Truth::from(!self.is_grpc() || request.content_type == ContentType::Grpc);
+                self.host(request).and(grpc).and_then(|| self.conditions(question))
+            }
+            None if live && self.tcp => self.conditions(question),
+            _ => Truth::False,
         }
-        self.host(question.request).and_then(|| self.conditions(question))
     }
 
     fn host(&self, request: &CanonicalRequest) -> Truth {
@@ -137,10 +144,8 @@ impl Rule {
         }
     }
 
-    /// The content type of a gRPC rule, and its conditions.
     fn conditions(&self, question: &Question<'_>) -> Truth {
-        let grpc = Truth::from(!self.is_grpc() || question.request.content_type == ContentType::Grpc);
-        self.conditions.iter().fold(grpc, |truth, condition| truth.and_then(|| condition.holds(question)))
+        self.conditions.iter().fold(Truth::True, |truth, condition| truth.and_then(|| condition.holds(question)))
     }
 
     /// The header names that a decision by this rule hangs on.

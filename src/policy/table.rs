@@ -2,6 +2,7 @@
 
 use super::class::Classes;
 use super::condition::{Tags, Timely};
+use super::egress::Egress;
 use super::principals::Principals;
 use super::rule::{Mode, Rule};
 use super::standing::Percent;
@@ -69,11 +70,25 @@ pub struct Table {
     pub(super) percent: Percent,
     /// In file order.
     pub(super) rules: Box<[Rule]>,
+    pub(super) egress: Box<[Egress]>,
     pub(super) principals: Principals,
     mentioned: Mentioned,
     timely: Timely,
     pub(super) tags: Tags,
     pub(super) classes: Classes,
+    pub(super) json: String,
+}
+
+/// What a table is made of.
+pub(super) struct Contents {
+    pub(super) facts: TableFacts,
+    pub(super) mode: Mode,
+    pub(super) percent: Percent,
+    /// In file order, as those after them.
+    pub(super) rules: Vec<Rule>,
+    pub(super) egress: Vec<Egress>,
+    /// Of the rules.
+    pub(super) tags: Tags,
     pub(super) json: String,
 }
 
@@ -87,13 +102,27 @@ pub struct OverdueShadow {
 }
 
 impl Table {
-    pub(super) fn new(facts: TableFacts, (mode, percent): (Mode, Percent), rules: Vec<Rule>, tags: Tags, json: String) -> Self {
+    pub(super) fn new(contents: Contents) -> Self {
         static GENERATION: AtomicU64 = AtomicU64::new(0);
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
+        let Contents { facts, mode, percent, rules, egress, tags, json } = contents;
         let mentioned = Mentioned::new(rules.iter().flat_map(Rule::mentioned).collect());
         let timely = Timely::of(rules.iter().flat_map(|rule| &rule.conditions));
         let (facts, principals, classes) = (Arc::new(facts), Principals::new(&rules), Classes::default());
-        Self { generation, facts, mode, percent, rules: rules.into(), principals, mentioned, timely, tags, classes, json }
+        Self {
+            generation,
+            facts,
+            mode,
+            percent,
+            rules: rules.into(),
+            egress: egress.into(),
+            principals,
+            mentioned,
+            timely,
+            tags,
+            classes,
+            json,
+        }
     }
 
     /// Whether the table is enforced or in shadow.

@@ -2,6 +2,8 @@
 
 mod break_glass;
 mod case;
+mod connection;
+mod egress;
 mod fields;
 mod from;
 mod grpc;
@@ -13,10 +15,12 @@ mod time;
 mod when;
 
 pub(super) use case::Case;
+pub(super) use connection::{Connection, ConnectionCase};
 
 use self::time::Windows;
 use super::canonical_json::{self, Head};
 use super::rule::Rule;
+use super::table::Contents;
 use super::{Listeners, Table, TableFacts};
 use crate::document::{Document, Item, Problems, Section};
 use from::Sets;
@@ -25,6 +29,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 use tags::Tagging;
+
+/// What to write instead of a rule about traffic that is not carried.
+const NOT_CARRIED: &str = "remove it from the table of a sidecar; `countersign policy` takes it";
 
 /// What everything in the text is read against.
 struct Context<'a> {
@@ -59,21 +66,26 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
     let facts = facts(&root);
     let mode = fields::mode(&root, now);
     let percent = fields::percent(&root, mode);
-    for key in ["egress", "jwt_issuer"] {
-        fields::not_built(&root, key);
-    }
+    fields::not_built(&root, "jwt_issuer");
     let context = Context { listeners, now, sets: Sets::read(&root), windows: Windows::default(), tags: Tagging::read(&root) };
     let rules = rules(&root, &context);
-    let cases: Vec<Case> = root.sections("case").into_iter().filter_map(|section| Case::read(section, &context)).collect();
+    let egress = egress::read(&root);
+    if context.listeners.http_only && !egress.is_empty() {
+        root.problem("egress", "is decided, and no connection of the service goes this way yet", NOT_CARRIED);
+    }
+    let (connections, requests): (Vec<_>, Vec<_>) = root.sections("case").into_iter().partition(ConnectionCase::is);
+    let cases: Vec<Case> = requests.into_iter().filter_map(|section| Case::read(section, &context)).collect();
+    let connections: Vec<ConnectionCase> = connections.into_iter().filter_map(|section| ConnectionCase::read(section, &context)).collect();
     root.close();
     if document.has_problems() {
         return None;
     }
     let head = Head { name: &facts.name, version: &facts.version, mode, percent };
-    let json = canonical_json::write(&head, &rules, &cases);
+    let json = canonical_json::write(&head, &rules, &egress, (&cases, &connections));
     let facts = TableFacts { sha256: canonical_json::sha256(&json), ..facts };
-    let table = Arc::new(Table::new(facts, (mode, percent), rules, context.tags.finish(), json));
+    let table = Arc::new(Table::new(Contents { facts, mode, percent, rules, egress, tags: context.tags.finish(), json }));
     cases.iter().for_each(|case| case.check(&table, now, document));
+    connections.iter().for_each(|case| case.check(&table, now, document));
     Some(table)
 }
 

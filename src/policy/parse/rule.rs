@@ -12,9 +12,6 @@ use http::Method;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// The parts of the format that come later.
-const NOT_BUILT: [&str; 2] = ["claims", "tcp"];
-
 /// A rule whose references to other rules are still names.
 pub(super) struct ParsedRule {
     pub(super) id: Option<Item<String>>,
@@ -52,7 +49,10 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
     let percent = fields::percent(&section, mode);
     let from = from::read(&section, context);
     let (grpc, sugar): (Vec<_>, Vec<_>) = grpc::read(&section).into_iter().flatten().map(|method| (method.written, method.path)).unzip();
-    let (methods, paths) = if section.has("grpc") {
+    let tcp = tcp(&section, context);
+    let (methods, paths) = if tcp {
+        (Some(Methods::Any), Some((Vec::new(), Vec::new())))
+    } else if section.has("grpc") {
         (Some(Methods::of(vec![Method::POST])), Some(sugar.into_iter().unzip()))
     } else {
         (methods(&section), paths(&section))
@@ -66,9 +66,7 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
     let ticket = break_glass::read(&section, effect, expires, context.now);
     let excepts = excepts(&section, effect);
     let why = section.str("why").map(|why| why.value).filter(|why| !why.trim().is_empty());
-    for key in NOT_BUILT {
-        fields::not_built(&section, key);
-    }
+    fields::not_built(&section, "claims");
     check_audit(&section, effect, mode);
     let rule =
         id.as_ref().zip(effect).zip(from).zip(methods).zip(paths).map(|((((id, effect), from), methods), (templates, paths))| Rule {
@@ -82,6 +80,7 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
             hosts: hosts.into(),
             ports: ports.into(),
             grpc: grpc.into(),
+            tcp,
             conditions: condition::in_order(conditions),
             expires,
             excepts: Box::default(),
@@ -96,7 +95,7 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
     ParsedRule { id, effect, rule, excepts }
 }
 
-fn id(section: &Section<'_>) -> Option<Item<String>> {
+pub(super) fn id(section: &Section<'_>) -> Option<Item<String>> {
     const INSTEAD: &str = "write 1 to 64 of a-z, 0-9 and dashes, and keep it: logs and counters use it";
     if !section.has("id") {
         section.problem("id", "is missing", INSTEAD);
@@ -120,6 +119,22 @@ fn effect(section: &Section<'_>) -> Option<Effect> {
         None => section.problem("effect", "is missing", "write effect = \"allow\", \"deny\" or \"audit\""),
     }
     None
+}
+
+/// Whether the rule is about TCP connections; what only a request has is refused beside it.
+fn tcp(section: &Section<'_>, context: &Context<'_>) -> bool {
+    let Some(tcp) = section.bool("tcp") else { return section.has("tcp") };
+    if !tcp.value {
+        section.problem("tcp", "is false, which says nothing", "remove it, or write true");
+        return false;
+    }
+    if context.listeners.http_only {
+        section.problem("tcp", "is decided, and no TCP connection is carried yet", super::NOT_CARRIED);
+    }
+    for key in ["methods", "paths", "grpc", "hosts", "headers", "claims"] {
+        section.refuse(key, "stands beside tcp, and a TCP connection has none", "remove it, or write another rule");
+    }
+    true
 }
 
 fn methods(section: &Section<'_>) -> Option<Methods> {
@@ -147,7 +162,7 @@ pub(super) fn method(text: &str) -> Result<Method, (String, String)> {
 
 fn paths(section: &Section<'_>) -> Option<(Vec<Arc<str>>, Vec<PathPattern>)> {
     if !section.has("paths") && !section.has("grpc") {
-        section.problem("paths", "is missing", "write paths = [\"/…\"], where [\"/**\"] is every path, or grpc = [\"…\"]");
+        section.problem("paths", "is missing", "write paths = [\"/…\"], where [\"/**\"] is every path, grpc = [\"…\"], or tcp = true");
     }
     let read = |text: &str| PathPattern::parse(text).map(|pattern| (Arc::from(text), pattern));
     Some(list_of(section, "paths", "list at least one path", read)?.into_iter().unzip())
@@ -207,7 +222,7 @@ fn check_why(section: &Section<'_>, rule: &Rule) {
     let broad = [
         (any_authenticated, "lets every authenticated caller in"),
         (rule.from.is_wild(), "has a wildcard in from"),
-        (rule.methods == Methods::Any, "allows every method"),
+        (rule.methods == Methods::Any && !rule.tcp, "allows every method"),
         (rule.paths.iter().any(PathPattern::is_wild), "has a ** in paths"),
         (rule.hosts.iter().any(HostPattern::is_wild), "has a * in hosts"),
         (rule.conditions.iter().any(Conditional::is_wild), "has a /0 in source_ip"),

@@ -257,7 +257,8 @@ impl Ask {
             Found::Open(candidates) => {
                 let (looking, caller) = (Looking::default(), self.caller());
                 let method_bit = methods::bit(&request.method);
-                let question = Question { request, caller: &caller, standing, method_bit, now: self.now(), looking: &looking };
+                let question =
+                    Question { request: Some(request), caller: &caller, standing, method_bit, now: self.now(), looking: &looking };
                 findings_where(&table.rules, candidates, |index, rule| standing.tries(index, rule), |rule| rule.matches(&question))
             }
         }
@@ -275,7 +276,8 @@ impl Ask {
         let (looking, caller, principal) = (Looking::default(), self.caller(), self.principal());
         let standing = Standing::of(plain, &principal, &[]);
         let method_bit = methods::bit(&request.method);
-        let question = Question { request, caller: &caller, standing: &standing, method_bit, now: self.now(), looking: &looking };
+        let question =
+            Question { request: Some(request), caller: &caller, standing: &standing, method_bit, now: self.now(), looking: &looking };
         let met: Vec<(Candidate, &Rule, bool, Truth)> = (0..)
             .zip(plain.rules.iter().zip(models))
             .filter(|(_, (rule, _))| rule.concerns(&principal, self.port))
@@ -311,7 +313,7 @@ struct Tables {
 
 impl Tables {
     fn random(rng: &mut Rng) -> Self {
-        let effects: Vec<&'static str> = (0..rng.usize(1..14)).map(|_| of(rng, &["allow", "allow", "allow", "deny", "audit"])).collect();
+        let effects: Vec<&'static str> = (0..rng.usize(1..16)).map(|_| of(rng, &["allow", "allow", "deny", "deny", "audit"])).collect();
         let models: Vec<Model> = (0..effects.len())
             .map(|index| {
                 let plain = random_rule(rng, index, &effects);
@@ -342,7 +344,7 @@ fn random_rule(rng: &mut Rng, index: usize, effects: &[&str]) -> String {
     let segments = ["a", "b", "ab", "{x}", "{x}", "a{x}", "{x}b", "a{x}b", "%2A"];
     let path = |rng: &mut Rng| {
         let path: String = (0..rng.usize(0..3)).map(|_| format!("/{}", of(rng, &segments))).collect();
-        let end = if path.is_empty() { of(rng, &["/", "/**", "/a"]) } else { of(rng, &["", "", "/", "/**", "/**"]) };
+        let end = if path.is_empty() { of(rng, &["/", "/**", "/a"]) } else { of(rng, &["", "/", "/**", "/**", "/**"]) };
         path + end
     };
     let paths: Vec<String> = (0..rng.usize(1..5)).map(|_| path(rng)).collect();

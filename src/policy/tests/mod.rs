@@ -3,7 +3,9 @@
 mod agreement;
 mod bypasses;
 mod conditions;
+mod connections;
 mod decisions;
+mod documented;
 mod format;
 mod headers;
 mod percentages;
