@@ -1,5 +1,6 @@
 //! Text → table. Whatever is not understood refuses the whole table, every problem at once.
 
+mod break_glass;
 mod case;
 mod connection;
 mod egress;
@@ -9,6 +10,7 @@ mod grpc;
 mod header;
 mod rule;
 mod source;
+mod tags;
 mod time;
 mod when;
 
@@ -18,6 +20,7 @@ pub(super) use connection::{Connection, ConnectionCase};
 use self::time::Windows;
 use super::canonical_json::{self, Head};
 use super::rule::Rule;
+use super::table::Contents;
 use super::{Listeners, Table, TableFacts};
 use crate::document::{Document, Item, Problems, Section};
 use from::Sets;
@@ -25,6 +28,7 @@ use rule::ParsedRule;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
+use tags::Tagging;
 
 /// What to write instead of a rule about traffic that is not carried.
 const NOT_CARRIED: &str = "remove it from the table of a sidecar; `countersign policy` takes it";
@@ -35,6 +39,7 @@ struct Context<'a> {
     now: SystemTime,
     sets: Sets,
     windows: Windows,
+    tags: Tagging,
 }
 
 /// Reads a table for these listeners; `file` is only what problems call it.
@@ -60,10 +65,9 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
     }
     let facts = facts(&root);
     let mode = fields::mode(&root, now);
-    for key in ["enforce_percent", "jwt_issuer", "tags"] {
-        fields::not_built(&root, key);
-    }
-    let context = Context { listeners, now, sets: Sets::read(&root), windows: Windows::default() };
+    let percent = fields::percent(&root, mode);
+    fields::not_built(&root, "jwt_issuer");
+    let context = Context { listeners, now, sets: Sets::read(&root), windows: Windows::default(), tags: Tagging::read(&root) };
     let rules = rules(&root, &context);
     let egress = egress::read(&root);
     if context.listeners.http_only && !egress.is_empty() {
@@ -76,10 +80,10 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
     if document.has_problems() {
         return None;
     }
-    let head = Head { name: &facts.name, version: &facts.version, mode };
+    let head = Head { name: &facts.name, version: &facts.version, mode, percent };
     let json = canonical_json::write(&head, &rules, &egress, (&cases, &connections));
     let facts = TableFacts { sha256: canonical_json::sha256(&json), ..facts };
-    let table = Arc::new(Table::new(facts, mode, rules, egress, json));
+    let table = Arc::new(Table::new(Contents { facts, mode, percent, rules, egress, tags: context.tags.finish(), json }));
     cases.iter().for_each(|case| case.check(&table, now, document));
     connections.iter().for_each(|case| case.check(&table, now, document));
     Some(table)
