@@ -68,7 +68,7 @@ fn key_files(tables: &Tables) -> Result<(), StartError> {
             && error.is_malformed()
         {
             let instead = "give the public keys of the issuer as it publishes them";
-            return Err(StartError::Unusable(Problems::of_file(&issuer.source().to_string(), &error.to_string(), instead)));
+            return Err(StartError::Unusable(Problems::of_file(&issuer.source().to_string(), error.to_string(), instead)));
         }
     }
     Ok(())

@@ -194,12 +194,13 @@ async fn token_of_64_kib() {
     let sized = |bytes: usize| key.token(&changed("padding", json!("x".repeat(bytes))));
     // Base64 makes four of three.
     fortress.lets_in("/app/x", &bearer(&sized(11 << 10))).await;
-    for bytes in [13 << 10, 46 << 10] {
-        let answer = fortress.get_http1("/app/x", &[("authorization", &bearer(&sized(bytes)))]).await;
+    for bytes in [13 << 10, 47 << 10] {
+        let token = sized(bytes);
+        let answer = fortress.get_http1("/app/x", &[("authorization", &bearer(&token))]).await;
         let record = fortress.refused(&answer, 403, "implicit_deny").await;
         assert_eq!(conditions(&record), [("claim:scope".to_owned(), "u".to_owned())], "{bytes}");
     }
-    let whole = fortress.get_http1("/app/x", &[("authorization", &bearer(&"x".repeat(64 << 10)))]).await;
+    let whole = fortress.get_http1("/app/x", &[("authorization", &bearer(&sized(96 << 10)))]).await;
     assert_eq!(whole.status, 431);
     fortress.lets_in("/app/x", &bearer(&key.token(&claims("read")))).await;
 }
