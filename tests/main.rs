@@ -19,6 +19,7 @@ mod bad_policy_keeps_old;
 mod boundary_caps_the_policy;
 mod broken_glass_is_loud;
 mod buffered_bytes_bounds_memory;
+mod bypasses;
 mod candidate_is_tried_and_promoted;
 mod chains_are_judged_whole;
 #[cfg(feature = "aws")]
