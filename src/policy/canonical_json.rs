@@ -8,6 +8,7 @@ use super::methods::Methods;
 use super::moment;
 use super::parse::{Case, Connection, ConnectionCase};
 use super::rule::{Effect, From, Mode, Rule};
+use super::standing::Percent;
 use crate::document;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ pub(super) struct Head<'a> {
     pub(super) name: &'a str,
     pub(super) version: &'a str,
     pub(super) mode: Mode,
+    pub(super) percent: Percent,
 }
 
 /// Writes the table.
@@ -28,6 +30,7 @@ pub(super) fn write(head: &Head<'_>, rules: &[Rule], egress: &[Egress], issuers:
         ("version", json!(head.version)),
         ("mode", mode(head.mode)),
         ("shadow_until", shadow_until(head.mode)),
+        ("enforce_percent", json!(head.percent.get())),
         ("rule", Value::Array(rules)),
         ("egress", egress.iter().map(outgoing).collect()),
         ("jwt_issuer", issuers.iter().map(issuer).collect()),
@@ -55,6 +58,7 @@ fn rule(rule: &Rule, all: &[Rule]) -> Value {
         ("effect", json!(effect)),
         ("mode", mode(rule.mode)),
         ("shadow_until", shadow_until(rule.mode)),
+        ("enforce_percent", json!(rule.percent.get())),
         ("from", from(&rule.from)),
         ("methods", methods(&rule.methods)),
         ("tcp", json!(rule.tcp)),
@@ -63,6 +67,7 @@ fn rule(rule: &Rule, all: &[Rule]) -> Value {
         ("ports", json!(&*rule.ports)),
         ("grpc", rule.grpc.iter().map(|method| json!(&**method)).collect()),
         ("conditions", rule.conditions.iter().map(Conditional::json).collect()),
+        ("break_glass", rule.facts.ticket.as_ref().map_or(Value::Null, |ticket| object([("ticket", json!(**ticket))]))),
         ("why", json!(rule.why.as_deref())),
         ("sample", json!(shortest(rule.sample))),
         ("expires", json!(rule.expires.map(moment::format))),

@@ -1,6 +1,6 @@
 //! The decision: the only maker of a [`Permit`].
 
-use super::class::Class;
+use super::class::Met;
 use super::evaluate::{Candidate, Findings, Outcome, rule};
 use super::jwt::{Claims, EndUser};
 use super::looked::{Looked, Looking};
@@ -142,6 +142,11 @@ impl Denial {
 }
 
 impl Facts {
+    /// The ticket of the break-glass rule that decided.
+    pub fn ticket(&self) -> Option<&str> {
+        self.rule.as_deref()?.ticket.as_deref()
+    }
+
     /// The facts of an end that no rule decided.
     pub fn without_rule(reason: Reason, table: &Snapshot) -> Self {
         Self {
@@ -202,10 +207,11 @@ pub(super) fn decide_given(
     claims: Option<&Claims>,
 ) -> Result<Permit, Box<Denial>> {
     let method_bit = methods::bit(&request.method);
-    decided(table, caller, now, |class, table, looking| {
+    decided(table, caller, now, |met, table, looking| {
         // By this table's own issuers: what another one believes is nothing to it.
         let user = EndUser::of(request, &table.issuers, now, claims);
-        class.findings(table, request, &Question { request: Some(request), caller, user: &user, method_bit, now, looking })
+        let standing = met.standing();
+        met.findings(table, request, &Question { request: Some(request), caller, standing, user: &user, method_bit, now, looking })
     })
 }
 
@@ -214,9 +220,10 @@ pub(super) fn decide_given(
 /// # Errors
 /// As [`decide`].
 pub fn decide_connection(table: &Snapshot, caller: &Caller, now: SystemTime) -> Result<Permit, Box<Denial>> {
-    decided(table, caller, now, |class, table, looking| {
+    decided(table, caller, now, |met, table, looking| {
         let user = EndUser::nobody(&table.issuers, now);
-        class.findings_of_connection(table, &Question { request: None, caller, user: &user, method_bit: 0, now, looking })
+        let standing = met.standing();
+        met.findings_of_connection(table, &Question { request: None, caller, standing, user: &user, method_bit: 0, now, looking })
     })
 }
 
@@ -224,7 +231,7 @@ fn decided(
     table: &Snapshot,
     caller: &Caller,
     now: SystemTime,
-    findings: impl Fn(&Class, &Table, &Looking) -> Findings,
+    findings: impl Fn(&Met, &Table, &Looking) -> Findings,
 ) -> Result<Permit, Box<Denial>> {
     let deny = |reason| Err(Box::new(Denial { status: FORBIDDEN, facts: Facts::without_rule(reason, table) }));
     let principal = match authenticated(caller, now) {
@@ -234,10 +241,13 @@ fn decided(
     // Step 3, quarantine, has its place here: before the rules, and never in shadow.
     let Some(tables) = table else { return deny(Reason::NoPolicy) };
     let looking = Looking::default();
-    let said = |part, table| Said {
-        part,
-        table,
-        findings: caller.classes.with(part, table, caller, principal, |class| findings(class, table, &looking)),
+    let said = |part, table| {
+        caller.classes.with(part, table, caller, principal, |met| Said {
+            part,
+            table,
+            is_in_shadow: met.is_in_shadow(),
+            findings: findings(met, table, &looking),
+        })
     };
     let own = said(Part::Own, tables.own());
     let boundary = tables.boundary().map(|table| said(Part::Boundary, table));

@@ -5,6 +5,7 @@ use super::jwt::EndUser;
 use super::looked::Looking;
 use super::methods::Methods;
 use super::pattern::{HostPattern, PathPattern};
+use super::standing::{Percent, Standing};
 use super::{Caller, RuleFacts, Truth};
 use crate::identity::Principal;
 use crate::identity::pattern::PrincipalPattern;
@@ -43,6 +44,7 @@ pub(super) struct Rule {
     pub(super) facts: Arc<RuleFacts>,
     pub(super) effect: Effect,
     pub(super) mode: Mode,
+    pub(super) percent: Percent,
     pub(super) from: From,
     pub(super) methods: Methods,
     /// In the order of `facts.templates`.
@@ -77,6 +79,7 @@ pub(super) struct Question<'r> {
     /// `None`: it is about a TCP connection.
     pub(super) request: Option<&'r CanonicalRequest>,
     pub(super) caller: &'r Caller,
+    pub(super) standing: &'r Standing,
     pub(super) user: &'r EndUser<'r>,
     pub(super) method_bit: u16,
     pub(super) now: SystemTime,
@@ -111,9 +114,10 @@ impl Rule {
         u32::try_from(template).ok()
     }
 
-    /// Whether it matches every request of a caller that it [`concerns`](Self::concerns) whose path and method are its own.
+    /// Whether it matches every request of a caller that it [`concerns`](Self::concerns) whose path and method are its own, and does so for all of them
+    /// alike.
     pub(super) fn is_unconditional(&self) -> bool {
-        self.hosts.is_empty() && self.conditions.is_empty() && !self.is_grpc() && self.expires.is_none()
+        self.hosts.is_empty() && self.conditions.is_empty() && !self.is_grpc() && self.expires.is_none() && self.percent == Percent::ALL
     }
 
     /// Whether it matches a request of a caller that it [`concerns`](Self::concerns) whose path is its own. Cheap checks first.
@@ -156,6 +160,7 @@ impl Rule {
         !self.grpc.is_empty()
     }
 
+    /// Whether it is in shadow for everybody.
     pub(super) fn is_shadow(&self) -> bool {
         matches!(self.mode, Mode::Shadow { .. })
     }

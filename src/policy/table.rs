@@ -1,12 +1,13 @@
 //! The table: what records say about it, and its rules.
 
 use super::class::Classes;
-use super::condition::Timely;
+use super::condition::{Tags, Timely};
 use super::egress::Egress;
 use super::jwt::{Claims, Issuers};
 use super::looked::Condition;
 use super::principals::Principals;
 use super::rule::{Mode, Rule};
+use super::standing::Percent;
 use crate::request::Mentioned;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,12 +50,14 @@ pub struct RuleFacts {
     pub id: String,
     /// The path patterns of the rule, as written; the record's `http.template` is the one that matched.
     pub templates: Vec<Arc<str>>,
+    /// Of a break-glass rule: the ticket that its use is recorded with.
+    pub ticket: Option<Box<str>>,
 }
 
 impl RuleFacts {
     /// What a record says about a matched outbound route, `upstream:<host>`.
     pub fn route(name: &str) -> Self {
-        Self { id: name.to_owned(), templates: Vec::new() }
+        Self { id: name.to_owned(), templates: Vec::new(), ticket: None }
     }
 }
 
@@ -66,6 +69,7 @@ pub struct Table {
     /// Name, version and hash.
     pub facts: Arc<TableFacts>,
     pub(super) mode: Mode,
+    pub(super) percent: Percent,
     /// In file order.
     pub(super) rules: Box<[Rule]>,
     pub(super) egress: Box<[Egress]>,
@@ -73,7 +77,22 @@ pub struct Table {
     pub(super) issuers: Issuers,
     mentioned: Mentioned,
     timely: Timely,
+    pub(super) tags: Tags,
     pub(super) classes: Classes,
+    pub(super) json: String,
+}
+
+/// What a table is made of.
+pub(super) struct Contents {
+    pub(super) facts: TableFacts,
+    pub(super) mode: Mode,
+    pub(super) percent: Percent,
+    /// In file order, as those after them.
+    pub(super) rules: Vec<Rule>,
+    pub(super) egress: Vec<Egress>,
+    /// Of the rules.
+    pub(super) issuers: Issuers,
+    pub(super) tags: Tags,
     pub(super) json: String,
 }
 
@@ -87,13 +106,28 @@ pub struct OverdueShadow {
 }
 
 impl Table {
-    pub(super) fn new(facts: TableFacts, mode: Mode, rules: Vec<Rule>, egress: Vec<Egress>, issuers: Issuers, json: String) -> Self {
+    pub(super) fn new(contents: Contents) -> Self {
         static GENERATION: AtomicU64 = AtomicU64::new(0);
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
+        let Contents { facts, mode, percent, rules, egress, issuers, tags, json } = contents;
         let mentioned = Mentioned::new(rules.iter().flat_map(Rule::mentioned).collect());
         let timely = Timely::of(rules.iter().flat_map(|rule| &rule.conditions));
         let (facts, principals, classes) = (Arc::new(facts), Principals::new(&rules), Classes::default());
-        Self { generation, facts, mode, rules: rules.into(), egress: egress.into(), issuers, principals, mentioned, timely, classes, json }
+        Self {
+            generation,
+            facts,
+            mode,
+            percent,
+            rules: rules.into(),
+            egress: egress.into(),
+            issuers,
+            principals,
+            mentioned,
+            timely,
+            tags,
+            classes,
+            json,
+        }
     }
 
     /// Whether the table is enforced or in shadow.

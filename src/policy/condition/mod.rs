@@ -4,6 +4,7 @@ mod cert_age;
 mod claim;
 mod header;
 mod source;
+mod tag;
 mod time;
 mod tls;
 
@@ -12,6 +13,7 @@ pub(super) use cert_age::CertAgeTest;
 pub(super) use claim::{ClaimOperator, ClaimTest};
 pub(super) use header::{HeaderTest, Operator};
 pub(super) use source::{NetworkSet, Networks, SourceTest};
+pub(super) use tag::{TagTest, Tags, Template, is_value};
 pub(super) use tls::{TlsTest, Version};
 
 use super::Truth;
@@ -41,6 +43,8 @@ pub(super) struct Conditional {
 pub(super) enum Test {
     /// The peer's TLS channel.
     Tls(TlsTest),
+    /// Tags of the peer's identity.
+    Tag(Arc<TagTest>),
     /// The age of the peer's certificate.
     CertAge(CertAgeTest),
     /// The hour.
@@ -63,6 +67,7 @@ impl Conditional {
     pub(super) fn holds(&self, question: &Question<'_>) -> Truth {
         let result = match &self.test {
             Test::Tls(test) => test.holds(question.caller.channel.as_ref()),
+            Test::Tag(test) => question.standing.tags(test.number),
             Test::Source(test) => test.holds(question.caller.source).into(),
             Test::CertAge(test) => test.holds(question.caller.identity.as_deref(), question.now),
             Test::Time(test) => test.holds(question.now),
@@ -83,7 +88,15 @@ impl Conditional {
         match &self.test {
             Test::Header(test) => Some(&test.name),
             Test::Claim(_) => Some(&claim::FIELD),
-            Test::Tls(_) | Test::Source(_) | Test::CertAge(_) | Test::Time(_) => None,
+            Test::Tls(_) | Test::Tag(_) | Test::Source(_) | Test::CertAge(_) | Test::Time(_) => None,
+        }
+    }
+
+    /// Lets a window say for ever what it says at the first moment, for the test that has to find it.
+    #[cfg(test)]
+    pub(super) fn keep_for_ever(&self) {
+        if let Test::Time(window) = &self.test {
+            window.keep_for_ever();
         }
     }
 
@@ -110,7 +123,7 @@ impl Timely {
             match &condition.test {
                 Test::Time(window) => timely.windows.push(Arc::clone(window)),
                 Test::CertAge(_) | Test::Claim(_) => timely.has_ages = true,
-                Test::Tls(_) | Test::Source(_) | Test::Header(_) => {}
+                Test::Tls(_) | Test::Tag(_) | Test::Source(_) | Test::Header(_) => {}
             }
             if let Some(path) = condition.test.asks_the_hour() {
                 timely.hours.insert(condition.condition.hash.clone(), path);
@@ -140,6 +153,7 @@ impl Test {
     fn name(&self) -> String {
         match self {
             Self::Tls(_) => "tls".to_owned(),
+            Self::Tag(_) => "principal_tag".to_owned(),
             Self::Source(_) => "source_ip".to_owned(),
             Self::CertAge(_) => "cert_age".to_owned(),
             Self::Time(_) => "time".to_owned(),
@@ -153,13 +167,14 @@ impl Test {
         match self {
             Self::Time(_) => Some(Box::default()),
             Self::Claim(test) => test.asks_the_hour().then(|| test.path.clone()),
-            Self::Tls(_) | Self::CertAge(_) | Self::Source(_) | Self::Header(_) => None,
+            Self::Tls(_) | Self::Tag(_) | Self::CertAge(_) | Self::Source(_) | Self::Header(_) => None,
         }
     }
 
     fn json(&self) -> Value {
         match self {
             Self::Tls(test) => object([("tls", test.json())]),
+            Self::Tag(test) => object([("principal_tag", test.json())]),
             Self::Source(test) => object([("source_ip", test.json())]),
             Self::CertAge(test) => object([("cert_age", test.json())]),
             Self::Time(test) => object([("time", test.json())]),
@@ -172,9 +187,10 @@ impl Test {
     fn cost(&self) -> u8 {
         match self {
             Self::Tls(_) => 0,
-            Self::CertAge(_) => 1,
-            Self::Time(_) => 2,
-            Self::Source(_) => 3,
+            Self::Tag(_) => 1,
+            Self::CertAge(_) => 2,
+            Self::Time(_) => 3,
+            Self::Source(_) => 4,
             Self::Header(_) => 6,
             Self::Claim(_) => 7,
         }

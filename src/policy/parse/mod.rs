@@ -1,5 +1,6 @@
 //! Text → table. Whatever is not understood refuses the whole table, every problem at once.
 
+mod break_glass;
 mod case;
 mod claims;
 mod connection;
@@ -11,6 +12,7 @@ mod header;
 mod issuer;
 mod rule;
 mod source;
+mod tags;
 mod time;
 mod when;
 
@@ -21,6 +23,7 @@ use self::time::Windows;
 use super::canonical_json::{self, Head};
 use super::jwt::Issuers;
 use super::rule::Rule;
+use super::table::Contents;
 use super::{Listeners, Table, TableFacts};
 use crate::document::{Document, Item, Problems, Section};
 use from::Sets;
@@ -28,6 +31,7 @@ use rule::ParsedRule;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
+use tags::Tagging;
 
 /// What to write instead of a rule about traffic that is not carried.
 const NOT_CARRIED: &str = "remove it from the table of a sidecar; `countersign policy` takes it";
@@ -38,6 +42,7 @@ struct Context<'a> {
     now: SystemTime,
     sets: Sets,
     windows: Windows,
+    tags: Tagging,
     issuers: Issuers,
 }
 
@@ -64,11 +69,9 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
     }
     let facts = facts(&root);
     let mode = fields::mode(&root, now);
-    for key in ["enforce_percent", "tags"] {
-        fields::not_built(&root, key);
-    }
-    let issuers = issuer::read(&root);
-    let context = Context { listeners, now, sets: Sets::read(&root), windows: Windows::default(), issuers };
+    let percent = fields::percent(&root, mode);
+    let (sets, issuers, tags) = (Sets::read(&root), issuer::read(&root), Tagging::read(&root));
+    let context = Context { listeners, now, sets, windows: Windows::default(), issuers, tags };
     let rules = rules(&root, &context);
     let egress = egress::read(&root);
     if context.listeners.http_only && !egress.is_empty() {
@@ -81,10 +84,11 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
     if document.has_problems() {
         return None;
     }
-    let head = Head { name: &facts.name, version: &facts.version, mode };
+    let head = Head { name: &facts.name, version: &facts.version, mode, percent };
     let json = canonical_json::write(&head, &rules, &egress, &context.issuers, (&cases, &connections));
     let facts = TableFacts { sha256: canonical_json::sha256(&json), ..facts };
-    let table = Arc::new(Table::new(facts, mode, rules, egress, context.issuers, json));
+    let (issuers, tags) = (context.issuers, context.tags.finish());
+    let table = Arc::new(Table::new(Contents { facts, mode, percent, rules, egress, issuers, tags, json }));
     cases.iter().for_each(|case| case.check(&table, now, document));
     connections.iter().for_each(|case| case.check(&table, now, document));
     Some(table)

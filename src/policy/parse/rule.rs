@@ -1,7 +1,7 @@
 //! `[[rule]]`.
 
 use super::fields::{self, list, list_of};
-use super::{Context, claims, from, grpc, header, when};
+use super::{Context, break_glass, claims, from, grpc, header, when};
 use crate::document::{Document, Item, Section};
 use crate::policy::RuleFacts;
 use crate::policy::condition::{self, Conditional, Test};
@@ -11,9 +11,6 @@ use crate::policy::rule::{Effect, From, Mode, Rule};
 use http::Method;
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// The parts of the format that come later.
-const NOT_BUILT: [&str; 3] = ["break_glass", "enforce_percent", "principal_tag"];
 
 /// A rule whose references to other rules are still names.
 pub(super) struct ParsedRule {
@@ -49,6 +46,7 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
     let id = id(&section);
     let effect = effect(&section);
     let mode = fields::mode(&section, context.now);
+    let percent = fields::percent(&section, mode);
     let from = from::read(&section, context);
     let (grpc, sugar): (Vec<_>, Vec<_>) = grpc::read(&section).into_iter().flatten().map(|method| (method.written, method.path)).unzip();
     let tcp = tcp(&section, context);
@@ -66,17 +64,16 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
     let conditions = headers.chain(when::read(&section, context)).chain(claims).collect();
     let sample = sample(&section);
     let expires = fields::time(&section, "expires");
+    let ticket = break_glass::read(&section, effect, expires, context.now);
     let excepts = excepts(&section, effect);
     let why = section.str("why").map(|why| why.value).filter(|why| !why.trim().is_empty());
-    for key in NOT_BUILT {
-        fields::not_built(&section, key);
-    }
     check_audit(&section, effect, mode);
     let rule =
         id.as_ref().zip(effect).zip(from).zip(methods).zip(paths).map(|((((id, effect), from), methods), (templates, paths))| Rule {
-            facts: Arc::new(RuleFacts { id: id.value.clone(), templates }),
+            facts: Arc::new(RuleFacts { id: id.value.clone(), templates, ticket }),
             effect,
             mode,
+            percent,
             from,
             methods,
             paths: paths.into(),
@@ -204,6 +201,7 @@ fn check_audit(section: &Section<'_>, effect: Option<Effect>, mode: Mode) {
     if mode != Mode::Enforce {
         section.problem("mode", "is shadow in an audit rule, which changes no outcome anyway", "remove it and shadow_until");
     }
+    section.refuse("enforce_percent", "stands in an audit rule, which changes no outcome anyway", "remove it");
     section.refuse("sample", "stands in an audit rule, which records everything", "remove it");
 }
 

@@ -123,7 +123,7 @@ fn a_new_table_reaches_an_open_connection() {
 
 #[test]
 fn a_route_permits_by_its_own_name() {
-    let facts = Arc::new(RuleFacts { id: "upstream:b.foo".into(), templates: Vec::new() });
+    let facts = Arc::new(RuleFacts { id: "upstream:b.foo".into(), templates: Vec::new(), ticket: None });
     let permit = permit_route(facts, &None);
     assert_eq!((permit.kind(), permit.facts().reason.text().into_owned()), (PermitKind::Route, "route".into()));
 }
