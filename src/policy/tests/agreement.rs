@@ -9,7 +9,7 @@ use crate::policy::automaton::Damage;
 use crate::policy::compiled::{Compiled, Fault, Found};
 use crate::policy::condition::Conditional;
 use crate::policy::evaluate::{Candidate, Findings, Outcome, findings_where};
-use crate::policy::jwt::EndUser;
+use crate::policy::jwt::{Claims, EndUser};
 use crate::policy::looked::Looking;
 use crate::policy::methods;
 use crate::policy::rule::{Effect, Question, Rule};
@@ -17,6 +17,7 @@ use crate::policy::standing::{Percent, Standing};
 use crate::policy::truth::Truth;
 use fastrand::Rng;
 use model::{HEAD, Model, of};
+use serde_json::json;
 use std::collections::HashMap;
 
 /// Requests that are decided twice, by default.
@@ -167,6 +168,10 @@ fn shows(fault: Fault, rng: &mut Rng, cases: &mut u64) -> bool {
     })
 }
 
+/// What tokens of end users say.
+const USERS: [&str; 9] =
+    ["", "garbage", "s = 'x'", "s = 'y x'", "s = ['x']", "s = 1", "t = half an hour ago", "t = two hours ago", "t = tomorrow"];
+
 #[derive(Debug, Clone)]
 struct Ask {
     id: &'static str,
@@ -182,6 +187,8 @@ struct Ask {
     /// Of November 2026.
     day: u64,
     hour: u64,
+    /// What the end user's token says.
+    user: &'static str,
 }
 
 impl Ask {
@@ -205,11 +212,28 @@ impl Ask {
             age: of(rng, &[None, Some(30), Some(60), Some(120), Some(240)]),
             day: of(rng, &[20, 21, 21, 21, 22]),
             hour: of(rng, &[3, 6, 12, 12, 13, 21]),
+            user: of(rng, &USERS),
         }
     }
 
     fn now(&self) -> SystemTime {
         noon() - Duration::from_secs(36 * 3_600) + Duration::from_secs(((self.day - 20) * 24 + self.hour) * 3_600)
+    }
+
+    /// `None`: nothing, or nothing that proves anything.
+    fn claims(&self) -> Option<Claims> {
+        let now = self.now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let claims = match self.user {
+            "s = 'x'" => json!({ "s": "x" }),
+            "s = 'y x'" => json!({ "s": "y x" }),
+            "s = ['x']" => json!({ "s": ["x"] }),
+            "s = 1" => json!({ "s": 1 }),
+            "t = half an hour ago" => json!({ "t": now - 1_800 }),
+            "t = two hours ago" => json!({ "t": now - 7_200 }),
+            "t = tomorrow" => json!({ "t": now + 86_400 }),
+            _ => return None,
+        };
+        claims.as_object().cloned().map(Claims::new)
     }
 
     fn caller(&self) -> Caller {
@@ -248,6 +272,9 @@ impl Ask {
     fn request(&self, table: &Arc<Table>) -> CanonicalRequest {
         let mut headers = HeaderMap::from_iter([(http::header::HOST, HeaderValue::from_static(self.host))]);
         headers.extend(self.field.map(|value| (http::HeaderName::from_static("x-a"), HeaderValue::from_static(value))));
+        if self.user == "garbage" {
+            headers.insert(http::header::AUTHORIZATION, HeaderValue::from_static("Bearer x.y.z"));
+        }
         let (method, uri) = (Method::from_bytes(self.method.as_bytes()).unwrap(), Uri::try_from(&self.path).unwrap());
         canonicalize(&method, &uri, Version::HTTP_11, &headers, &Strictness::default(), Listener::Inbound, table.mentioned()).unwrap()
     }
@@ -257,7 +284,8 @@ impl Ask {
             Found::Settled(found) => found,
             Found::Open(candidates) => {
                 let (looking, caller, now) = (Looking::default(), self.caller(), self.now());
-                let user = EndUser::of(request, &table.issuers, now, None);
+                let claims = self.claims();
+                let user = EndUser::of(request, &table.issuers, now, claims.as_ref());
                 let method_bit = methods::bit(&request.method);
                 let question =
                     Question { request: Some(request), caller: &caller, standing, user: &user, method_bit, now, looking: &looking };

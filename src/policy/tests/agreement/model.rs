@@ -24,11 +24,13 @@ enum Want {
     Hours(u64, u64),
     Days(&'static str),
     Tag(&'static str, &'static str),
+    Claim(&'static str),
 }
 
 /// What both tables begin with.
-pub(super) const HEAD: &str =
-    "schema = 1\nname = 't'\n[sets.cidrs]\nvpc = ['10.0.0.0/8', '2001:db8::/32']\n[tags]\ntemplate = ['spiffe://{td}/{first}']\n";
+pub(super) const HEAD: &str = "schema = 1\nname = 't'\n[sets.cidrs]\nvpc = ['10.0.0.0/8', '2001:db8::/32']\n\
+    [tags]\ntemplate = ['spiffe://{td}/{first}']\n\
+    [[jwt_issuer]]\niss = 'i'\naud = ['a']\njwks = 'file:none'\nalgs = ['ES256']\n";
 
 impl Model {
     pub(super) fn random(rng: &mut Rng, effect: &'static str, plain: String) -> Self {
@@ -73,13 +75,14 @@ impl Model {
 
 impl Want {
     fn random(rng: &mut Rng) -> Self {
-        match rng.u8(..7) {
+        match rng.u8(..8) {
             0 => Self::Header(of(rng, &["eq = 'v'", "prefix = 'v'", "present = true"])),
             1 => Self::Source(of(rng, &["10.0.0.0/8", "@vpc", "192.0.2.0/24", "::/0", "10.1.2.3/32"])),
             2 => Self::Tls(of(rng, &["min = '1.2'", "min = '1.3'", "post_quantum = true"])),
             3 => Self::Age(of(rng, &[1, 3])),
             4 => Self::Hours(of(rng, &[0, 6, 20]), of(rng, &[5, 12, 13, 24])),
             5 => Self::Days(of(rng, &["sat", "mon-fri", "fri-sat", "sun"])),
+            6 => Self::Claim(of(rng, &["s = { has = 'x' }", "s = { eq = 'x' }", "t = { max_age = '1h' }"])),
             _ => Self::Tag(of(rng, &["td", "first"]), of(rng, &["a", "b", "d"])),
         }
     }
@@ -92,6 +95,7 @@ impl Want {
             Self::Age(_) => 3,
             Self::Hours(..) | Self::Days(_) => 4,
             Self::Tag(..) => 5,
+            Self::Claim(_) => 6,
         }
     }
 
@@ -104,6 +108,7 @@ impl Want {
             Self::Hours(from, to) => format!("when.time = {{ tz = 'UTC', between = ['{from:02}:00', '{to:02}:00'] }}\n"),
             Self::Days(days) => format!("when.time = {{ tz = 'UTC', days = '{days}' }}\n"),
             Self::Tag(name, value) => format!("when.principal_tag = {{ {name} = '{value}' }}\n"),
+            Self::Claim(what) => format!("claims.{what}\n"),
         }
     }
 
@@ -147,6 +152,15 @@ impl Want {
                 ("spiffe://d/a" | "spiffe://d/b", _) => (value == "d").into(),
                 ("spiffe://e/a", _) => Truth::False,
                 _ => Truth::Unknown,
+            },
+            Self::Claim(what) => match (ask.user, what) {
+                ("garbage", _) => Truth::Unknown,
+                ("s = 'x'", "s = { has = 'x' }" | "s = { eq = 'x' }") => Truth::True,
+                ("s = 'y x'" | "s = ['x']", "s = { has = 'x' }") => Truth::True,
+                ("s = 1", "s = { has = 'x' }" | "s = { eq = 'x' }") | ("s = ['x']", "s = { eq = 'x' }") => Truth::Unknown,
+                ("t = half an hour ago", "t = { max_age = '1h' }") => Truth::True,
+                ("t = tomorrow", "t = { max_age = '1h' }") => Truth::Unknown,
+                _ => Truth::False,
             },
         }
     }
