@@ -236,7 +236,8 @@ impl Keeper {
     fn pause(&self) -> Duration {
         let state = self.state();
         if state.failing > 0 {
-            return AGAIN.saturating_mul(1 << state.failing.saturating_sub(1).min(16)).min(FAILING);
+            let pause = AGAIN.saturating_mul(1 << state.failing.saturating_sub(1).min(16)).min(FAILING);
+            return pause.mul_f64(0.8 + fastrand::f64() / 5.0);
         }
         let good = state.known.fresh().unwrap_or(USUAL).clamp(OFTEN, SELDOM);
         good.mul_f64(0.7 + fastrand::f64() / 5.0)
