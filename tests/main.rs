@@ -111,6 +111,7 @@ mod stock_moto_issues;
 mod support;
 #[cfg(feature = "aws")]
 mod task_credentials_reach_aws;
+mod token_keys_follow_their_issuer;
 mod trailers_pass;
 mod tunnels_end;
 mod two_uri_sans_rejected;

@@ -1,10 +1,11 @@
 //! One table of a document, read key by key.
 
 use super::{Document, Place};
+use serde_json::Value;
 use std::cell::RefCell;
 use std::ops::Deref;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 /// A value together with where it stands.
 #[derive(Debug, Clone)]
@@ -232,6 +233,50 @@ impl<'d> Section<'d> {
             }
         }
         entries
+    }
+
+    /// The tables under this one whose names the author chose, such as the claims of a rule: each as (name, table). `instead` says what to write in place
+    /// of what is no table.
+    pub fn named_sections(&self, instead: &str) -> Vec<(Item<String>, Section<'d>)> {
+        let mut sections = Vec::new();
+        for (name, value) in self.table {
+            let key = self.key(name.get_ref());
+            let place = self.document.place(name.span().start, key.clone());
+            match value.get_ref().as_table() {
+                Some(table) => {
+                    let section = Section::new(self.document, key, table, name.span().start);
+                    sections.push((Item { value: name.get_ref().to_string(), place }, section));
+                }
+                None => self.document.report(place, format!("is {}", with_article(value.get_ref().type_str())), instead),
+            }
+        }
+        sections
+    }
+
+    /// The whole table as JSON; what JSON does not have is noted as a problem.
+    pub fn json(&self) -> serde_json::Map<String, Value> {
+        let members = self.table.iter();
+        members.filter_map(|(name, value)| Some((name.get_ref().to_string(), self.as_json(value)?))).collect()
+    }
+
+    fn as_json(&self, value: &'d Spanned<DeValue<'d>>) -> Option<Value> {
+        let json = match value.get_ref() {
+            DeValue::String(text) => Some(Value::from(&**text)),
+            DeValue::Boolean(value) => Some(Value::from(*value)),
+            DeValue::Integer(n) => i64::from_str_radix(&n.as_str().replace('_', ""), n.radix()).ok().map(Value::from),
+            DeValue::Float(n) => n.as_str().replace('_', "").parse().ok().and_then(serde_json::Number::from_f64).map(Value::from),
+            DeValue::Array(items) => items.iter().map(|item| self.as_json(item)).collect::<Option<Vec<Value>>>().map(Value::from),
+            DeValue::Table(table) => {
+                let member = |(name, value): (&'d Spanned<_>, _)| Some((DeString::to_string(name.get_ref()), self.as_json(value)?));
+                table.iter().map(member).collect::<Option<serde_json::Map<_, _>>>().map(Value::from)
+            }
+            DeValue::Datetime(_) => None,
+        };
+        if json.is_none() && !matches!(value.get_ref(), DeValue::Array(_) | DeValue::Table(_)) {
+            let place = self.document.place(value.span().start, self.path.clone());
+            self.document.report(place, "is nothing that JSON has", "write a string, a number, true or false, a list or a table");
+        }
+        json
     }
 
     /// Refuses every key that no accessor asked for, with the nearest known one as the suggestion.

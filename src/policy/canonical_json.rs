@@ -3,6 +3,7 @@
 use super::Destination;
 use super::condition::Conditional;
 use super::egress::Egress;
+use super::jwt::{Claims, Issuer, Issuers};
 use super::methods::Methods;
 use super::moment;
 use super::parse::{Case, Connection, ConnectionCase};
@@ -21,7 +22,7 @@ pub(super) struct Head<'a> {
 }
 
 /// Writes the table.
-pub(super) fn write(head: &Head<'_>, rules: &[Rule], egress: &[Egress], cases: (&[Case], &[ConnectionCase])) -> String {
+pub(super) fn write(head: &Head<'_>, rules: &[Rule], egress: &[Egress], issuers: &Issuers, cases: (&[Case], &[ConnectionCase])) -> String {
     let rules = rules.iter().map(|rule| self::rule(rule, rules)).collect();
     let table = object([
         ("schema", json!(1)),
@@ -32,6 +33,7 @@ pub(super) fn write(head: &Head<'_>, rules: &[Rule], egress: &[Egress], cases: (
         ("enforce_percent", json!(head.percent.get())),
         ("rule", Value::Array(rules)),
         ("egress", egress.iter().map(outgoing).collect()),
+        ("jwt_issuer", issuers.iter().map(issuer).collect()),
         ("case", cases.0.iter().map(case).chain(cases.1.iter().map(connection)).collect()),
     ]);
     table.to_string()
@@ -73,6 +75,12 @@ fn rule(rule: &Rule, all: &[Rule]) -> Value {
     ])
 }
 
+fn issuer(issuer: &Issuer) -> Value {
+    let aud: Vec<&str> = issuer.aud.iter().map(|aud| &**aud).collect();
+    let algs: Vec<&str> = issuer.algs.iter().map(|algorithm| algorithm.as_str()).collect();
+    object([("iss", json!(&*issuer.iss)), ("aud", json!(aud)), ("algs", json!(algs)), ("jwks", json!(issuer.source().as_written()))])
+}
+
 /// The number as it was written: single precision widened digit by digit, not bit by bit.
 fn shortest(share: f32) -> f64 {
     share.to_string().parse().unwrap_or_default()
@@ -99,6 +107,7 @@ fn case(case: &Case) -> Value {
         ("path", json!(case.path)),
         ("host", json!(case.host)),
         ("headers", headers(case)),
+        ("claims", json!(case.claims.as_ref().map(Claims::as_map))),
         ("ctype", json!(case.ctype.as_str())),
         ("port", json!(case.port)),
         ("source_ip", json!(case.source_ip)),

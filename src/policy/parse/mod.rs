@@ -2,12 +2,14 @@
 
 mod break_glass;
 mod case;
+mod claims;
 mod connection;
 mod egress;
 mod fields;
 mod from;
 mod grpc;
 mod header;
+mod issuer;
 mod rule;
 mod source;
 mod tags;
@@ -19,6 +21,7 @@ pub(super) use connection::{Connection, ConnectionCase};
 
 use self::time::Windows;
 use super::canonical_json::{self, Head};
+use super::jwt::Issuers;
 use super::rule::Rule;
 use super::table::Contents;
 use super::{Listeners, Table, TableFacts};
@@ -40,6 +43,7 @@ struct Context<'a> {
     sets: Sets,
     windows: Windows,
     tags: Tagging,
+    issuers: Issuers,
 }
 
 /// Reads a table for these listeners; `file` is only what problems call it.
@@ -66,8 +70,8 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
     let facts = facts(&root);
     let mode = fields::mode(&root, now);
     let percent = fields::percent(&root, mode);
-    fields::not_built(&root, "jwt_issuer");
-    let context = Context { listeners, now, sets: Sets::read(&root), windows: Windows::default(), tags: Tagging::read(&root) };
+    let (sets, issuers, tags) = (Sets::read(&root), issuer::read(&root), Tagging::read(&root));
+    let context = Context { listeners, now, sets, windows: Windows::default(), issuers, tags };
     let rules = rules(&root, &context);
     let egress = egress::read(&root);
     if context.listeners.http_only && !egress.is_empty() {
@@ -81,9 +85,10 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
         return None;
     }
     let head = Head { name: &facts.name, version: &facts.version, mode, percent };
-    let json = canonical_json::write(&head, &rules, &egress, (&cases, &connections));
+    let json = canonical_json::write(&head, &rules, &egress, &context.issuers, (&cases, &connections));
     let facts = TableFacts { sha256: canonical_json::sha256(&json), ..facts };
-    let table = Arc::new(Table::new(Contents { facts, mode, percent, rules, egress, tags: context.tags.finish(), json }));
+    let (issuers, tags) = (context.issuers, context.tags.finish());
+    let table = Arc::new(Table::new(Contents { facts, mode, percent, rules, egress, issuers, tags, json }));
     cases.iter().for_each(|case| case.check(&table, now, document));
     connections.iter().for_each(|case| case.check(&table, now, document));
     Some(table)
