@@ -7,7 +7,6 @@ use crate::identity::{Channel, Group};
 use crate::policy::Table;
 use crate::policy::automaton::Damage;
 use crate::policy::compiled::{Compiled, Fault, Found};
-use crate::policy::condition::Conditional;
 use crate::policy::evaluate::{Candidate, Findings, Outcome, findings_where};
 use crate::policy::jwt::EndUser;
 use crate::policy::looked::Looking;
@@ -147,7 +146,7 @@ impl Slip {
                 let instead = std::mem::replace(&mut table.rules[other].conditions, conditions);
                 table.rules[one].conditions = instead;
             }
-            Self::HourStale => rule.conditions.iter().for_each(Conditional::keep_for_ever),
+            Self::HourStale => rule.conditions.iter().for_each(|condition| condition.keep_for_ever()),
             Self::TriedLost | Self::TagsLost => {}
         }
     }
