@@ -8,7 +8,7 @@ use crate::policy::Table;
 use crate::policy::automaton::Damage;
 use crate::policy::compiled::{Compiled, Fault, Found};
 use crate::policy::evaluate::{Candidate, Findings, Outcome, findings_where};
-use crate::policy::jwt::EndUser;
+use crate::policy::jwt::{Claims, EndUser};
 use crate::policy::looked::Looking;
 use crate::policy::methods;
 use crate::policy::rule::{Effect, Question, Rule};
@@ -129,7 +129,7 @@ impl Slip {
         (0..ASKS).any(|_| {
             *cases += 1;
             let ask = Ask { id: first.id, port: first.port, ..Ask::random(rng) };
-            let request = ask.request(&plain);
+            let request = ask.request(&table);
             ask.compiled(&table, &compiled, &standing, &request) != ask.one_by_one(&plain, &models, &request)
         })
     }
@@ -176,6 +176,8 @@ struct Ask {
     field: Option<&'static str>,
     source: &'static str,
     tls: &'static str,
+    /// What the end user's token says; empty: there is none, `garbage`: it is none.
+    user: &'static str,
     /// Of the certificate, in minutes; `None`: it begins in the future.
     age: Option<u64>,
     /// Of November 2026.
@@ -201,6 +203,7 @@ impl Ask {
             field: of(rng, &[None, None, Some("u"), Some("v"), Some("u,v"), Some("v-1")]),
             source: of(rng, &["10.1.2.3:1", "[::ffff:10.1.2.3]:1", "10.9.9.9:1", "192.0.2.7:1", "[2001:db8::1]:1", "203.0.113.1:1"]),
             tls: of(rng, &["", "1.2", "1.3", "1.3 quantum", "1.3 quantum", "1.3 ?"]),
+            user: of(rng, &["", "garbage", "{}", r#"{"sub":"a","scope":"r w"}"#, r#"{"sub":"b","scope":["w"]}"#, r#"{"sub":1,"scope":7}"#]),
             age: of(rng, &[None, Some(30), Some(60), Some(120), Some(240)]),
             day: of(rng, &[20, 21, 21, 21, 22]),
             hour: of(rng, &[3, 6, 12, 12, 13, 21]),
@@ -247,6 +250,9 @@ impl Ask {
     fn request(&self, table: &Arc<Table>) -> CanonicalRequest {
         let mut headers = HeaderMap::from_iter([(http::header::HOST, HeaderValue::from_static(self.host))]);
         headers.extend(self.field.map(|value| (http::HeaderName::from_static("x-a"), HeaderValue::from_static(value))));
+        if self.user == "garbage" {
+            headers.insert(http::header::AUTHORIZATION, HeaderValue::from_static("Bearer garbage"));
+        }
         let (method, uri) = (Method::from_bytes(self.method.as_bytes()).unwrap(), Uri::try_from(&self.path).unwrap());
         canonicalize(&method, &uri, Version::HTTP_11, &headers, &Strictness::default(), Listener::Inbound, table.mentioned()).unwrap()
     }
@@ -256,7 +262,8 @@ impl Ask {
             Found::Settled(found) => found,
             Found::Open(candidates) => {
                 let (looking, caller, now) = (Looking::default(), self.caller(), self.now());
-                let user = EndUser::of(request, &table.issuers, now, None);
+                let claims = serde_json::from_str(self.user).ok().map(Claims::new);
+                let user = EndUser::of(request, &table.issuers, now, claims.as_ref());
                 let method_bit = methods::bit(&request.method);
                 let question =
                     Question { request: Some(request), caller: &caller, standing, user: &user, method_bit, now, looking: &looking };

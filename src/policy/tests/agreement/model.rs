@@ -24,11 +24,12 @@ enum Want {
     Hours(u64, u64),
     Days(&'static str),
     Tag(&'static str, &'static str),
+    Claim(&'static str),
 }
 
 /// What both tables begin with.
-pub(super) const HEAD: &str =
-    "schema = 1\nname = 't'\n[sets.cidrs]\nvpc = ['10.0.0.0/8', '2001:db8::/32']\n[tags]\ntemplate = ['spiffe://{td}/{first}']\n";
+pub(super) const HEAD: &str = "schema = 1\nname = 't'\n[sets.cidrs]\nvpc = ['10.0.0.0/8', '2001:db8::/32']\n[tags]\ntemplate = ['spiffe://{td}/{first}']\n\
+     [[jwt_issuer]]\niss = 'https://idp'\naud = ['orders']\njwks = 'https://idp/keys'\nalgs = ['RS256']\n";
 
 impl Model {
     pub(super) fn random(rng: &mut Rng, effect: &'static str, plain: String) -> Self {
@@ -73,13 +74,14 @@ impl Model {
 
 impl Want {
     fn random(rng: &mut Rng) -> Self {
-        match rng.u8(..7) {
+        match rng.u8(..8) {
             0 => Self::Header(of(rng, &["eq = 'v'", "prefix = 'v'", "present = true"])),
             1 => Self::Source(of(rng, &["10.0.0.0/8", "@vpc", "192.0.2.0/24", "::/0", "10.1.2.3/32"])),
             2 => Self::Tls(of(rng, &["min = '1.2'", "min = '1.3'", "post_quantum = true"])),
             3 => Self::Age(of(rng, &[1, 3])),
             4 => Self::Hours(of(rng, &[0, 6, 20]), of(rng, &[5, 12, 13, 24])),
-            5 => Self::Days(of(rng, &["sat", "mon-fri", "fri-sat", "sun"])),
+            5 => Self::Claim(of(rng, &["sub = { eq = 'a' }", "scope = { has = 'w' }"])),
+            6 => Self::Days(of(rng, &["sat", "mon-fri", "fri-sat", "sun"])),
             _ => Self::Tag(of(rng, &["td", "first"]), of(rng, &["a", "b", "d"])),
         }
     }
@@ -92,6 +94,7 @@ impl Want {
             Self::Age(_) => 3,
             Self::Hours(..) | Self::Days(_) => 4,
             Self::Tag(..) => 5,
+            Self::Claim(_) => 6,
         }
     }
 
@@ -103,6 +106,7 @@ impl Want {
             Self::Age(hours) => format!("when.cert_age = {{ max = '{hours}h' }}\n"),
             Self::Hours(from, to) => format!("when.time = {{ tz = 'UTC', between = ['{from:02}:00', '{to:02}:00'] }}\n"),
             Self::Days(days) => format!("when.time = {{ tz = 'UTC', days = '{days}' }}\n"),
+            Self::Claim(claim) => format!("claims = {{ {claim} }}\n"),
             Self::Tag(name, value) => format!("when.principal_tag = {{ {name} = '{value}' }}\n"),
         }
     }
@@ -138,6 +142,11 @@ impl Want {
             // 2026-11-20 is a Friday.
             Self::Days(days) => match (ask.day, days) {
                 (20, "mon-fri" | "fri-sat") | (21, "sat" | "fri-sat") | (22, "sun") => Truth::True,
+                _ => Truth::False,
+            },
+            Self::Claim(claim) => match (ask.user, claim.starts_with("sub")) {
+                ("garbage" | r#"{"sub":1,"scope":7}"#, _) => Truth::Unknown,
+                (r#"{"sub":"a","scope":"r w"}"#, _) | (r#"{"sub":"b","scope":["w"]}"#, false) => Truth::True,
                 _ => Truth::False,
             },
             Self::Tag(name, value) => match (ask.id, name) {
