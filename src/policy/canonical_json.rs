@@ -1,7 +1,6 @@
 //! The one spelling of a table that its hash is over: sorted keys, defaults filled in, sets resolved, times in UTC.
 
 use super::Destination;
-use super::condition::Conditional;
 use super::egress::Egress;
 use super::jwt::{Claims, Issuer, Issuers};
 use super::methods::Methods;
@@ -66,7 +65,7 @@ fn rule(rule: &Rule, all: &[Rule]) -> Value {
         ("hosts", hosts.collect()),
         ("ports", json!(&*rule.ports)),
         ("grpc", rule.grpc.iter().map(|method| json!(&**method)).collect()),
-        ("conditions", rule.conditions.iter().map(Conditional::json).collect()),
+        ("conditions", rule.conditions.iter().map(|condition| condition.json()).collect()),
         ("break_glass", rule.facts.ticket.as_ref().map_or(Value::Null, |ticket| object([("ticket", json!(**ticket))]))),
         ("why", json!(rule.why.as_deref())),
         ("sample", json!(shortest(rule.sample))),

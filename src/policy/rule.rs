@@ -58,7 +58,7 @@ pub(super) struct Rule {
     /// About TCP connections, and no request.
     pub(super) tcp: bool,
     /// All must hold; looked at in this order.
-    pub(super) conditions: Box<[Conditional]>,
+    pub(super) conditions: Box<[Arc<Conditional>]>,
     pub(super) expires: Option<SystemTime>,
     /// Of a deny: the allows that it does not override, by index.
     pub(super) excepts: Box<[u32]>,
@@ -153,7 +153,7 @@ impl Rule {
     /// The header names that a decision by this rule hangs on.
     pub(super) fn mentioned(&self) -> impl Iterator<Item = HeaderName> {
         let content_type = self.is_grpc().then_some(CONTENT_TYPE);
-        self.conditions.iter().filter_map(Conditional::mentioned).cloned().chain(content_type)
+        self.conditions.iter().filter_map(|condition| condition.mentioned()).cloned().chain(content_type)
     }
 
     pub(super) fn is_grpc(&self) -> bool {

@@ -111,7 +111,7 @@ impl Table {
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
         let Contents { facts, mode, percent, rules, egress, issuers, tags, json } = contents;
         let mentioned = Mentioned::new(rules.iter().flat_map(Rule::mentioned).collect());
-        let timely = Timely::of(rules.iter().flat_map(|rule| &rule.conditions));
+        let timely = Timely::of(rules.iter().flat_map(|rule| &rule.conditions).map(|condition| &**condition));
         let (facts, principals, classes) = (Arc::new(facts), Principals::new(&rules), Classes::default());
         Self {
             generation,

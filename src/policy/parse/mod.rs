@@ -21,6 +21,7 @@ pub(super) use connection::{Connection, ConnectionCase};
 
 use self::time::Windows;
 use super::canonical_json::{self, Head};
+use super::condition::Conditions;
 use super::jwt::Issuers;
 use super::rule::Rule;
 use super::table::Contents;
@@ -41,6 +42,7 @@ struct Context<'a> {
     listeners: &'a Listeners,
     now: SystemTime,
     sets: Sets,
+    conditions: Conditions,
     windows: Windows,
     tags: Tagging,
     issuers: Issuers,
@@ -71,7 +73,7 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
     let mode = fields::mode(&root, now);
     let percent = fields::percent(&root, mode);
     let (sets, issuers, tags) = (Sets::read(&root), issuer::read(&root), Tagging::read(&root));
-    let context = Context { listeners, now, sets, windows: Windows::default(), issuers, tags };
+    let context = Context { listeners, now, sets, conditions: Conditions::default(), windows: Windows::default(), issuers, tags };
     let rules = rules(&root, &context);
     let egress = egress::read(&root);
     if context.listeners.http_only && !egress.is_empty() {

@@ -4,7 +4,7 @@ use super::fields::{self, list, list_of};
 use super::{Context, break_glass, claims, from, grpc, header, when};
 use crate::document::{Document, Item, Section};
 use crate::policy::RuleFacts;
-use crate::policy::condition::{self, Conditional, Test};
+use crate::policy::condition::Test;
 use crate::policy::methods::{self, Methods};
 use crate::policy::pattern::{HostPattern, PathPattern};
 use crate::policy::rule::{Effect, From, Mode, Rule};
@@ -81,7 +81,7 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
             ports: ports.into(),
             grpc: grpc.into(),
             tcp,
-            conditions: condition::in_order(conditions),
+            conditions: context.conditions.in_order(conditions),
             expires,
             excepts: Box::default(),
             sample,
@@ -225,7 +225,7 @@ fn check_why(section: &Section<'_>, rule: &Rule) {
         (rule.methods == Methods::Any && !rule.tcp, "allows every method"),
         (rule.paths.iter().any(PathPattern::is_wild), "has a ** in paths"),
         (rule.hosts.iter().any(HostPattern::is_wild), "has a * in hosts"),
-        (rule.conditions.iter().any(Conditional::is_wild), "has a /0 in source_ip"),
+        (rule.conditions.iter().any(|condition| condition.is_wild()), "has a /0 in source_ip"),
     ];
     if let Some((_, what)) = broad.into_iter().find(|(holds, _)| *holds) {
         section.problem("why", format!("is missing and the rule {what}"), "add why = \"…\", or name exactly what is allowed");
