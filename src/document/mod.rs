@@ -7,12 +7,14 @@
 mod problem;
 mod section;
 mod source;
+mod span;
 #[cfg(test)]
 mod tests;
 
 pub use problem::{Place, Problem, Problems};
 pub use section::{Item, Section};
 pub use source::{decode, read};
+pub use span::{NoQuantity, duration, quantity, written};
 
 use std::cell::RefCell;
 use toml::de::DeTable;

@@ -5,6 +5,7 @@ use super::methods::Methods;
 use super::moment;
 use super::parse::Case;
 use super::rule::{Effect, From, Mode, Rule};
+use crate::document;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -91,6 +92,8 @@ fn case(case: &Case) -> Value {
         ("headers", headers(case)),
         ("ctype", json!(case.ctype.as_str())),
         ("port", json!(case.port)),
+        ("source_ip", json!(case.source_ip)),
+        ("cert_age", json!(case.cert_age.map(document::written))),
         ("at", json!(case.at.map(moment::format))),
         ("expect", json!(case.expect.as_str())),
         ("rule", json!(case.rule)),

@@ -1,6 +1,7 @@
 //! The table: what records say about it, and its rules.
 
 use super::class::Classes;
+use super::condition::Timely;
 use super::principals::Principals;
 use super::rule::{Mode, Rule};
 use crate::request::Mentioned;
@@ -66,6 +67,7 @@ pub struct Table {
     pub(super) rules: Box<[Rule]>,
     pub(super) principals: Principals,
     mentioned: Mentioned,
+    timely: Timely,
     pub(super) classes: Classes,
     pub(super) json: String,
 }
@@ -84,8 +86,9 @@ impl Table {
         static GENERATION: AtomicU64 = AtomicU64::new(0);
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
         let mentioned = Mentioned::new(rules.iter().flat_map(Rule::mentioned).collect());
+        let timely = Timely::of(rules.iter().flat_map(|rule| &rule.conditions));
         let (facts, principals, classes) = (Arc::new(facts), Principals::new(&rules), Classes::default());
-        Self { generation, facts, mode, rules: rules.into(), principals, mentioned, classes, json }
+        Self { generation, facts, mode, rules: rules.into(), principals, mentioned, timely, classes, json }
     }
 
     /// Whether the table is enforced or in shadow.
@@ -113,9 +116,10 @@ impl Table {
         &self.json
     }
 
-    /// When the first of its rules ends that `now` has not ended: until then it decides as it does now.
+    /// When one of its rules ends or one of its windows begins or ends, for the first time after `now`: until then requests under way are decided as now.
     pub fn holds_until(&self, now: SystemTime) -> Option<SystemTime> {
-        self.rules.iter().filter_map(|rule| rule.expires).filter(|end| *end > now).min()
+        let ends = self.rules.iter().filter_map(|rule| rule.expires).filter(|end| *end > now);
+        ends.chain(self.timely.hold_until(now)).min()
     }
 
     /// Every shadow whose `shadow_until` is past; they stay in shadow and somebody should hear of them.

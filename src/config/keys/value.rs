@@ -1,7 +1,7 @@
 //! Values: how one is read, and how it is written.
 
 use super::element::{Element, Wrong};
-use crate::document::{Item, Section};
+use crate::document::{self, Item, NoQuantity, Section};
 use std::time::Duration;
 
 /// A value of a key.
@@ -17,10 +17,7 @@ pub(in crate::config) trait Value: Sized {
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub(in crate::config) struct Size(pub(in crate::config) u64);
 
-/// Longer waits than this are mistakes, and later arithmetic with instants could overflow.
-const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 const SIZES: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
-const SPANS: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 impl<T: Element> Value for T {
     fn read(section: &Section<'_>, key: &'static str) -> Option<Item<Self>> {
@@ -88,16 +85,7 @@ impl Value for Duration {
     }
 
     fn show(&self) -> String {
-        let milliseconds = self.as_millis();
-        let fits = |(unit, factor): &&(&str, u64)| {
-            let factor = u128::from(*factor);
-            *unit != "d" && milliseconds.is_multiple_of(factor) && (*unit != "m" || milliseconds >= 2 * factor)
-        };
-        match SPANS.iter().rev().find(fits) {
-            _ if milliseconds == 0 => "\"0s\"".into(),
-            Some((unit, factor)) => format!("\"{}{unit}\"", milliseconds / u128::from(*factor)),
-            None => format!("\"{milliseconds}ms\""),
-        }
+        format!("\"{}\"", document::written(*self))
     }
 }
 
@@ -178,33 +166,17 @@ fn amount<T>(
 
 /// Reads a duration: a whole number and a unit.
 pub(in crate::config) fn duration(text: &str) -> Result<Duration, Wrong> {
-    let (number, unit) = split(text, "\"30s\" or \"500ms\"")?;
-    let factor = SPANS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
-    let factor = factor.ok_or_else(|| unknown_unit(text, "\"30s\" or \"500ms\""))?;
-    let span = number.checked_mul(factor).map(Duration::from_millis).filter(|span| *span <= LONGEST);
-    span.ok_or_else(|| Wrong::new(format!("is {text:?}, more than 365 days"), "write less"))
+    document::duration(text).map_err(wrong)
 }
 
 fn size(text: &str) -> Result<Size, Wrong> {
-    let (number, unit) = split(text, "\"64KiB\" or \"1GiB\"")?;
-    let factor = SIZES.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
-    let factor = factor.ok_or_else(|| unknown_unit(text, "\"64KiB\" or \"1GiB\""))?;
+    let (number, factor) = document::quantity(text, &SIZES, "\"64KiB\" or \"1GiB\"").map_err(wrong)?;
     let bytes = number.checked_mul(factor).filter(|bytes| i64::try_from(*bytes).is_ok());
     bytes.map(Size).ok_or_else(|| Wrong::new(format!("is {text:?}, beyond 63 bits"), "write less"))
 }
 
-/// Takes a whole number and its unit apart.
-fn split<'a>(text: &'a str, example: &str) -> Result<(u64, &'a str), Wrong> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at_checked(digits).unwrap_or(("", text));
-    match number.parse() {
-        Ok(number) => Ok((number, unit)),
-        Err(_) => Err(Wrong::new(format!("is {text:?}"), format!("write a whole number and a unit, such as {example}"))),
-    }
-}
-
-fn unknown_unit(text: &str, example: &str) -> Wrong {
-    Wrong::new(format!("is {text:?}"), format!("write a whole number and a unit, such as {example}"))
+fn wrong(no: NoQuantity) -> Wrong {
+    Wrong::new(no.what, no.instead)
 }
 
 #[cfg(test)]

@@ -1,9 +1,15 @@
 //! What a rule asks beside who, where and for what: tests that must all hold, three-valued each, every result in the record.
 
+mod cert_age;
 mod header;
+mod source;
+mod time;
 mod tls;
 
+pub(super) use self::time::{Between, Days, TimeTest, Zone};
+pub(super) use cert_age::CertAgeTest;
 pub(super) use header::{HeaderTest, Operator};
+pub(super) use source::{NetworkSet, Networks, SourceTest};
 pub(super) use tls::{TlsTest, Version};
 
 use super::Truth;
@@ -13,6 +19,13 @@ use super::rule::Question;
 use http::HeaderName;
 use serde_json::Value;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// What records call a condition on the hour.
+pub(super) const TIME: &str = "time";
+
+/// How often requests under way are decided again where a rule asks for the age of a certificate, from one time to the next.
+const AGES: Duration = Duration::from_secs(10);
 
 /// One condition of a rule.
 #[derive(Debug)]
@@ -27,6 +40,12 @@ pub(super) struct Conditional {
 pub(super) enum Test {
     /// The peer's TLS channel.
     Tls(TlsTest),
+    /// The age of the peer's certificate.
+    CertAge(CertAgeTest),
+    /// The hour.
+    Time(Arc<TimeTest>),
+    /// The address of the TCP peer.
+    Source(SourceTest),
     /// A header field of the request.
     Header(HeaderTest),
 }
@@ -41,6 +60,9 @@ impl Conditional {
     pub(super) fn holds(&self, question: &Question<'_>) -> Truth {
         let result = match &self.test {
             Test::Tls(test) => test.holds(question.caller.channel.as_ref()),
+            Test::Source(test) => test.holds(question.caller.source).into(),
+            Test::CertAge(test) => test.holds(question.caller.identity.as_deref(), question.now),
+            Test::Time(test) => test.holds(question.now),
             Test::Header(test) => test.holds(question.request),
         };
         question.looking.note(&self.condition, result);
@@ -56,8 +78,44 @@ impl Conditional {
     pub(super) fn mentioned(&self) -> Option<&HeaderName> {
         match &self.test {
             Test::Header(test) => Some(&test.name),
-            Test::Tls(_) => None,
+            Test::Tls(_) | Test::Source(_) | Test::CertAge(_) | Test::Time(_) => None,
         }
+    }
+
+    /// Whether it lets every address of one family pass.
+    pub(super) fn is_wild(&self) -> bool {
+        matches!(&self.test, Test::Source(test) if test.is_wild())
+    }
+}
+
+/// Those conditions of a table whose results change by themselves.
+#[derive(Debug, Default)]
+pub(super) struct Timely {
+    windows: Vec<Arc<TimeTest>>,
+    has_ages: bool,
+}
+
+impl Timely {
+    /// Of all conditions of a table.
+    pub(super) fn of<'c>(conditions: impl Iterator<Item = &'c Conditional>) -> Self {
+        let mut timely = Self::default();
+        for condition in conditions {
+            match &condition.test {
+                Test::Time(window) => timely.windows.push(Arc::clone(window)),
+                Test::CertAge(_) => timely.has_ages = true,
+                Test::Tls(_) | Test::Source(_) | Test::Header(_) => {}
+            }
+        }
+        timely.windows.sort_unstable_by_key(Arc::as_ptr);
+        timely.windows.dedup_by_key(|window| Arc::as_ptr(window));
+        timely
+    }
+
+    /// When what they say of requests under way at `now` may change.
+    pub(super) fn hold_until(&self, now: SystemTime) -> Option<SystemTime> {
+        let edges = self.windows.iter().filter_map(|window| window.holds_until(now));
+        // Each certificate has its own hour: all are looked at again now and then.
+        edges.chain(self.has_ages.then(|| now.checked_add(AGES)).flatten()).min()
     }
 }
 
@@ -66,6 +124,9 @@ impl Test {
     fn name(&self) -> String {
         match self {
             Self::Tls(_) => "tls".to_owned(),
+            Self::Source(_) => "source_ip".to_owned(),
+            Self::CertAge(_) => "cert_age".to_owned(),
+            Self::Time(_) => TIME.to_owned(),
             Self::Header(test) => format!("header:{}", test.name),
         }
     }
@@ -73,6 +134,9 @@ impl Test {
     fn json(&self) -> Value {
         match self {
             Self::Tls(test) => object([("tls", test.json())]),
+            Self::Source(test) => object([("source_ip", test.json())]),
+            Self::CertAge(test) => object([("cert_age", test.json())]),
+            Self::Time(test) => object([("time", test.json())]),
             Self::Header(test) => object([("header", test.json())]),
         }
     }
@@ -81,6 +145,9 @@ impl Test {
     fn cost(&self) -> u8 {
         match self {
             Self::Tls(_) => 0,
+            Self::CertAge(_) => 1,
+            Self::Time(_) => 2,
+            Self::Source(_) => 3,
             Self::Header(_) => 6,
         }
     }

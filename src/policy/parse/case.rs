@@ -5,11 +5,11 @@ use super::{Context, rule};
 use crate::document::{Document, Place, Section};
 use crate::identity::pattern::PrincipalPattern;
 use crate::identity::{Channel, Group, PeerIdentity, Principal, SpiffeId};
-use crate::policy::{Caller, Denial, Facts, Reason, RuleFacts, Snapshot, Table, Verdict, decide, mentioned};
+use crate::policy::{Caller, Denial, Facts, Reason, RuleFacts, Snapshot, Table, Verdict, condition, decide, mentioned};
 use crate::request::{CanonicalRequest, ContentType, Listener, Malformed, Mentioned, Strictness, canonicalize};
 use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -29,6 +29,10 @@ pub(crate) struct Case {
     pub(crate) ctype: ContentType,
     /// Absent in the text: the port of the first inbound listener.
     pub(crate) port: Option<u16>,
+    /// Absent: 127.0.0.1.
+    pub(crate) source_ip: Option<IpAddr>,
+    /// Absent: an hour.
+    pub(crate) cert_age: Option<Duration>,
     /// Absent: the time of the load.
     pub(crate) at: Option<SystemTime>,
     pub(crate) expect: Verdict,
@@ -41,9 +45,7 @@ pub(crate) struct Case {
 impl Case {
     /// Reads one case; what is wrong is noted.
     pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> Option<Self> {
-        for key in ["claims", "source_ip", "cert_age"] {
-            not_built(&section, key);
-        }
+        not_built(&section, "claims");
         let name = required(&section, "name", "what the case is about", |text| Ok(text.to_owned()));
         let from = required(&section, "from", "a SPIFFE id or a DNS name", principal);
         let method = required(&section, "method", "as in \"GET\"", rule::method);
@@ -53,6 +55,8 @@ impl Case {
         let headers = headers(&section);
         let ctype = ctype(&section, &headers);
         let port = section.integer("port").and_then(|port| fields::port(&section, &port.place, port.value, &context.listeners.ports));
+        let source_ip = section.str("source_ip").and_then(|item| each(&section, item, address));
+        let cert_age = fields::duration(&section, "cert_age");
         let at = fields::time(&section, "at");
         let rule = section.str("rule").map(|rule| rule.value);
         let (expect_place, rule_place) = (section.place_of("expect"), section.place_of("rule"));
@@ -66,6 +70,8 @@ impl Case {
             headers,
             ctype,
             port,
+            source_ip,
+            cert_age,
             at,
             expect: expect?,
             rule,
@@ -83,8 +89,15 @@ impl Case {
             document.report(self.rule_place.clone(), format!("`{wanted}` is no rule"), "name a rule of this table by its id");
             return;
         }
-        let (verdict, rule, reason) = self.decide(&Some(Arc::new(Arc::clone(table).into())), self.at.unwrap_or(now));
-        let by = rule.as_ref().map_or_else(|| reason.text().into_owned(), |rule| format!("rule `{}`", rule.id));
+        let (verdict, facts) = self.decide(&Some(Arc::new(Arc::clone(table).into())), self.at.unwrap_or(now));
+        let asks_the_hour = facts.looked.iter().flat_map(|looked| looked.iter()).any(|looked| &*looked.condition.name == condition::TIME);
+        if self.at.is_none() && asks_the_hour {
+            let what = format!("case `{}` hangs on the hour at which the table is loaded", self.name);
+            document.report(self.expect_place.clone(), what, "add at = \"2026-12-01T12:00:00Z\", a time for which it holds");
+            return;
+        }
+        let (verdict, rule) = told(verdict, &facts);
+        let by = rule.as_ref().map_or_else(|| facts.reason.text().into_owned(), |rule| format!("rule `{}`", rule.id));
         if verdict != self.expect {
             let what = format!("case `{}` expects {} and gets {} by {by}", self.name, self.expect.as_str(), verdict.as_str());
             document.report(self.expect_place.clone(), what, INSTEAD);
@@ -94,8 +107,8 @@ impl Case {
         }
     }
 
-    fn decide(&self, table: &Snapshot, at: SystemTime) -> (Verdict, Option<Arc<RuleFacts>>, Reason) {
-        let hour = Duration::from_secs(3_600);
+    fn decide(&self, table: &Snapshot, at: SystemTime) -> (Verdict, Facts) {
+        const HOUR: Duration = Duration::from_secs(3_600);
         let identity = PeerIdentity {
             principal: self.from.clone(),
             serial: String::new(),
@@ -103,18 +116,18 @@ impl Case {
             issuer: String::new(),
             subject: String::new(),
             dns_names: Vec::new(),
-            not_after: at + hour,
-            not_before: at - hour,
+            not_after: at + HOUR,
+            not_before: at - self.cert_age.unwrap_or(HOUR),
         };
-        let source = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let source = SocketAddr::new(self.source_ip.unwrap_or(Ipv4Addr::LOCALHOST.into()), 0);
         let caller = Caller::new(Some(Arc::new(identity)), source, self.port.unwrap_or(self.default_port), Some(CHANNEL));
         let decision = match self.request(&mentioned(table)) {
             Ok(request) => decide(table, &caller, &request, at),
             Err(malformed) => Err(Box::new(Denial::malformed(malformed, table))),
         };
         match decision {
-            Ok(permit) => told(Verdict::Allow, permit.facts()),
-            Err(denial) => told(Verdict::Deny, &denial.facts),
+            Ok(permit) => (Verdict::Allow, permit.facts().clone()),
+            Err(denial) => (Verdict::Deny, denial.facts),
         }
     }
 
@@ -140,12 +153,12 @@ impl Case {
 }
 
 /// What the rules say, also where the table is in shadow and lets pass what they deny.
-fn told(verdict: Verdict, facts: &Facts) -> (Verdict, Option<Arc<RuleFacts>>, Reason) {
+fn told(verdict: Verdict, facts: &Facts) -> (Verdict, Option<Arc<RuleFacts>>) {
     let (verdict, rule) = match &facts.would {
         Some(would) if facts.reason == Reason::Shadow => (would.verdict, &would.rule),
         _ => (verdict, &facts.rule),
     };
-    (verdict, rule.clone(), facts.reason)
+    (verdict, rule.clone())
 }
 
 fn required<T>(section: &Section<'_>, key: &'static str, instead: &str, read: impl Fn(&str) -> Result<T, (String, String)>) -> Option<T> {
@@ -162,6 +175,10 @@ fn principal(text: &str) -> Result<Principal, (String, String)> {
         return if plain { Ok(name) } else { Err(("is no identity".into(), "write a SPIFFE id or a DNS name, without wildcards".into())) };
     }
     SpiffeId::parse(text).map(Principal::Spiffe).map_err(|error| (error.to_string(), "write \"spiffe://trust.domain/path\"".into()))
+}
+
+fn address(text: &str) -> Result<IpAddr, (String, String)> {
+    text.parse().map_err(|_| ("is no address".into(), "write \"10.20.0.7\" or \"2600:1f18::7\"".into()))
 }
 
 /// What the request has beside `Host`, each name once.

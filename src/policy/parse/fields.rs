@@ -1,6 +1,6 @@
 //! Fields that tables, rules and cases have in common.
 
-use crate::document::{Item, Place, Section};
+use crate::document::{self, Item, Place, Section};
 use crate::policy::moment;
 use crate::policy::rule::Mode;
 use std::time::{Duration, SystemTime};
@@ -21,6 +21,17 @@ pub(super) fn time(section: &Section<'_>, key: &'static str) -> Option<SystemTim
         section.problem(key, format!("`{}` is no time", text.value), "write it as in \"2026-12-05T00:00:00Z\"");
     }
     at
+}
+
+/// A duration of more than nothing.
+pub(super) fn duration(section: &Section<'_>, key: &'static str) -> Option<Duration> {
+    let text = section.str(key)?;
+    match document::duration(&text) {
+        Ok(span) if !span.is_zero() => return Some(span),
+        Ok(_) => section.problem(key, "is no time at all", "write more, as in \"24h\""),
+        Err(wrong) => section.problem(key, wrong.what, wrong.instead),
+    }
+    None
 }
 
 /// `mode` and `shadow_until`.

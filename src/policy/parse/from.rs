@@ -2,23 +2,27 @@
 
 use super::Context;
 use super::fields::{each, list};
+use super::source::NetworkSets;
 use crate::document::{Item, Section};
 use crate::identity::pattern::PrincipalPattern;
 use crate::policy::rule::From;
 use std::collections::HashMap;
 
-/// The named sets of principals.
+/// The named sets.
 #[derive(Debug, Default)]
-pub(super) struct Sets(HashMap<String, Vec<PrincipalPattern>>);
+pub(super) struct Sets {
+    principals: HashMap<String, Vec<PrincipalPattern>>,
+    pub(super) networks: NetworkSets,
+}
 
 impl Sets {
     /// Reads `[sets]`.
     pub(super) fn read(root: &Section<'_>) -> Self {
         let Some(section) = root.section("sets") else { return Self::default() };
-        super::fields::not_built(&section, "cidrs");
+        let networks = NetworkSets::read(&section);
         let principals = section.section("principals");
         section.close();
-        let Some(principals) = principals else { return Self::default() };
+        let Some(principals) = principals else { return Self { networks, ..Self::default() } };
         let lists = principals.named_lists().into_iter().map(|(name, members)| {
             if members.is_empty() {
                 principals.document().report(name.place, "is an empty set", "list at least one identity, or remove the set");
@@ -26,11 +30,11 @@ impl Sets {
             let members = members.into_iter().filter_map(|member| each(&principals, member, spiffe));
             (name.value, members.collect())
         });
-        Self(lists.collect())
+        Self { principals: lists.collect(), networks }
     }
 
     fn known(&self) -> String {
-        let mut names: Vec<String> = self.0.keys().map(|name| format!("@{name}")).collect();
+        let mut names: Vec<String> = self.principals.keys().map(|name| format!("@{name}")).collect();
         names.sort();
         if names.is_empty() { "define it in [sets.principals]".to_owned() } else { format!("known sets: {}", names.join(", ")) }
     }
@@ -64,7 +68,7 @@ pub(super) fn read(rule: &Section<'_>, context: &Context<'_>) -> Option<From> {
 /// An identity, or the members of a set.
 fn members(section: &Section<'_>, item: Item<String>, sets: &Sets) -> Vec<PrincipalPattern> {
     let Some(name) = item.value.strip_prefix('@') else { return each(section, item, spiffe).into_iter().collect() };
-    match sets.0.get(name) {
+    match sets.principals.get(name) {
         Some(members) => members.clone(),
         None => {
             section.document().report(item.place, format!("`@{name}` is no set"), sets.known());

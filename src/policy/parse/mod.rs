@@ -6,10 +6,13 @@ mod from;
 mod grpc;
 mod header;
 mod rule;
+mod source;
+mod time;
 mod when;
 
 pub(super) use case::Case;
 
+use self::time::Windows;
 use super::canonical_json::{self, Head};
 use super::rule::Rule;
 use super::{Listeners, Table, TableFacts};
@@ -25,6 +28,7 @@ struct Context<'a> {
     listeners: &'a Listeners,
     now: SystemTime,
     sets: Sets,
+    windows: Windows,
 }
 
 /// Reads a table for these listeners; `file` is only what problems call it.
@@ -53,7 +57,7 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
     for key in ["enforce_percent", "egress", "jwt_issuer", "tags"] {
         fields::not_built(&root, key);
     }
-    let context = Context { listeners, now, sets: Sets::read(&root) };
+    let context = Context { listeners, now, sets: Sets::read(&root), windows: Windows::default() };
     let rules = rules(&root, &context);
     let cases: Vec<Case> = root.sections("case").into_iter().filter_map(|section| Case::read(section, &context)).collect();
     root.close();

@@ -4,7 +4,7 @@ use super::fields::{self, list, list_of};
 use super::{Context, from, grpc, header, when};
 use crate::document::{Document, Item, Section};
 use crate::policy::RuleFacts;
-use crate::policy::condition::{self, Test};
+use crate::policy::condition::{self, Conditional, Test};
 use crate::policy::methods::{self, Methods};
 use crate::policy::pattern::{HostPattern, PathPattern};
 use crate::policy::rule::{Effect, From, Mode, Rule};
@@ -59,7 +59,7 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
     let hosts = list_of(&section, "hosts", "list at least one host, or remove it", HostPattern::parse).unwrap_or_default();
     let ports = ports(&section, context);
     let headers = header::read(&section, context).into_iter().map(Test::Header);
-    let conditions = headers.chain(when::read(&section)).collect();
+    let conditions = headers.chain(when::read(&section, context)).collect();
     let sample = sample(&section);
     let expires = fields::time(&section, "expires");
     let excepts = excepts(&section, effect);
@@ -206,6 +206,7 @@ fn check_why(section: &Section<'_>, rule: &Rule) {
         (rule.methods == Methods::Any, "allows every method"),
         (rule.paths.iter().any(PathPattern::is_wild), "has a ** in paths"),
         (rule.hosts.iter().any(HostPattern::is_wild), "has a * in hosts"),
+        (rule.conditions.iter().any(Conditional::is_wild), "has a /0 in source_ip"),
     ];
     if let Some((_, what)) = broad.into_iter().find(|(holds, _)| *holds) {
         section.problem("why", format!("is missing and the rule {what}"), "add why = \"…\", or name exactly what is allowed");

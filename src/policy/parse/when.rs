@@ -1,21 +1,35 @@
 //! `when` of a rule.
 
-use super::fields::{each, not_built};
+use super::fields::{self, each, not_built};
+use super::{Context, source, time};
 use crate::document::Section;
-use crate::policy::condition::{Test, TlsTest, Version};
+use crate::policy::condition::{CertAgeTest, Test, TlsTest, Version};
 
 /// Reads the conditions; what is wrong is noted.
-pub(super) fn read(rule: &Section<'_>) -> Vec<Test> {
+pub(super) fn read(rule: &Section<'_>, context: &Context<'_>) -> Vec<Test> {
     let Some(when) = rule.section("when") else { return Vec::new() };
     if when.keys().is_empty() {
         rule.problem("when", "is empty", "write a condition, as in tls = { min = \"1.3\" }, or remove it");
     }
-    for key in ["source_ip", "cert_age", "time", "principal_tag"] {
-        not_built(&when, key);
-    }
-    let tls = tls(&when).map(Test::Tls);
+    not_built(&when, "principal_tag");
+    let tests = [
+        tls(&when).map(Test::Tls),
+        cert_age(&when).map(Test::CertAge),
+        time::read(&when, &context.windows).map(Test::Time),
+        source::read(&when, &context.sets.networks).map(Test::Source),
+    ];
     when.close();
-    tls.into_iter().collect()
+    tests.into_iter().flatten().collect()
+}
+
+fn cert_age(when: &Section<'_>) -> Option<CertAgeTest> {
+    let section = when.section("cert_age")?;
+    if !section.has("max") {
+        when.problem("cert_age", "says nothing", "write cert_age = { max = \"24h\" }");
+    }
+    let max = fields::duration(&section, "max");
+    section.close();
+    Some(CertAgeTest { max: max? })
 }
 
 fn tls(when: &Section<'_>) -> Option<TlsTest> {
