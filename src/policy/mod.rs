@@ -8,6 +8,7 @@ mod compiled;
 mod condition;
 mod decide;
 mod evaluate;
+mod lists;
 mod load;
 mod looked;
 mod methods;

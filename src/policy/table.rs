@@ -43,15 +43,31 @@ pub struct TableFacts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleFacts {
     /// The rule's `id`, or `upstream:<host>` for a matched route.
-    pub id: String,
-    /// The path patterns of the rule, as written; the record's `http.template` is the one that matched.
-    pub templates: Vec<Arc<str>>,
+    pub id: Box<str>,
+    /// Its path patterns, a line each: one allocation, since a large table keeps little else.
+    templates: Box<str>,
 }
 
 impl RuleFacts {
     /// What a record says about a matched outbound route, `upstream:<host>`.
     pub fn route(name: &str) -> Self {
-        Self { id: name.to_owned(), templates: Vec::new() }
+        Self::new(name, [])
+    }
+
+    /// What a record says about a rule with this id and these path patterns, of which none has a line break.
+    pub(crate) fn new<'p>(id: &str, templates: impl IntoIterator<Item = &'p str>) -> Self {
+        let templates: Vec<&str> = templates.into_iter().collect();
+        Self { id: id.into(), templates: templates.join("\n").into() }
+    }
+
+    /// The path patterns of the rule, as canonical paths are spelled; the record's `http.template` is the one that matched.
+    pub fn templates(&self) -> impl Iterator<Item = &str> {
+        self.templates.lines()
+    }
+
+    /// One of them, by its place.
+    pub fn template(&self, place: u32) -> Option<&str> {
+        self.templates().nth(usize::try_from(place).ok()?)
     }
 }
 
@@ -69,7 +85,6 @@ pub struct Table {
     mentioned: Mentioned,
     timely: Timely,
     pub(super) classes: Classes,
-    pub(super) json: String,
 }
 
 /// A trial that was meant to have ended.
@@ -82,13 +97,13 @@ pub struct OverdueShadow {
 }
 
 impl Table {
-    pub(super) fn new(facts: TableFacts, mode: Mode, rules: Vec<Rule>, json: String) -> Self {
+    pub(super) fn new(facts: TableFacts, mode: Mode, rules: Vec<Rule>) -> Self {
         static GENERATION: AtomicU64 = AtomicU64::new(0);
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
         let mentioned = Mentioned::new(rules.iter().flat_map(Rule::mentioned).collect());
         let timely = Timely::of(rules.iter().flat_map(|rule| &rule.conditions));
         let (facts, principals, classes) = (Arc::new(facts), Principals::new(&rules), Classes::default());
-        Self { generation, facts, mode, rules: rules.into(), principals, mentioned, timely, classes, json }
+        Self { generation, facts, mode, rules: rules.into(), principals, mentioned, timely, classes }
     }
 
     /// Whether the table is enforced or in shadow.
@@ -109,11 +124,6 @@ impl Table {
     /// The rules about gRPC methods, in file order.
     pub fn grpc_rules(&self) -> impl Iterator<Item = &Arc<RuleFacts>> {
         self.rules.iter().filter(|rule| rule.is_grpc()).map(|rule| &rule.facts)
-    }
-
-    /// The canonical JSON that the hash is over: sorted keys, defaults filled in, sets resolved.
-    pub fn canonical_json(&self) -> &str {
-        &self.json
     }
 
     /// When one of its rules ends or one of its windows begins or ends, for the first time after `now`: until then requests under way are decided as now.

@@ -85,7 +85,7 @@ impl Case {
     pub(super) fn check(&self, table: &Arc<Table>, now: SystemTime, document: &Document<'_>) {
         const INSTEAD: &str = "correct the rules or the case";
         let wanted = self.rule.as_deref();
-        if let Some(wanted) = wanted.filter(|wanted| !table.rules().any(|rule| rule.id == *wanted)) {
+        if let Some(wanted) = wanted.filter(|wanted| !table.rules().any(|rule| *rule.id == **wanted)) {
             document.report(self.rule_place.clone(), format!("`{wanted}` is no rule"), "name a rule of this table by its id");
             return;
         }
@@ -101,7 +101,7 @@ impl Case {
         if verdict != self.expect {
             let what = format!("case `{}` expects {} and gets {} by {by}", self.name, self.expect.as_str(), verdict.as_str());
             document.report(self.expect_place.clone(), what, INSTEAD);
-        } else if let Some(wanted) = wanted.filter(|wanted| rule.is_none_or(|rule| rule.id != *wanted)) {
+        } else if let Some(wanted) = wanted.filter(|wanted| rule.is_none_or(|rule| *rule.id != **wanted)) {
             let what = format!("case `{}` expects rule `{wanted}` to decide and it is {by}", self.name);
             document.report(self.rule_place.clone(), what, INSTEAD);
         }

@@ -6,6 +6,7 @@ mod from;
 mod grpc;
 mod header;
 mod rule;
+mod shared;
 mod source;
 mod time;
 mod when;
@@ -13,12 +14,13 @@ mod when;
 pub(super) use case::Case;
 
 use self::time::Windows;
-use super::canonical_json::{self, Head};
-use super::rule::Rule;
+use super::canonical_json::{self, Said};
+use super::rule::{Details, Rule};
 use super::{Listeners, Table, TableFacts};
 use crate::document::{Document, Item, Problems, Section};
 use from::Sets;
 use rule::ParsedRule;
+use shared::Shared;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -29,6 +31,7 @@ struct Context<'a> {
     now: SystemTime,
     sets: Sets,
     windows: Windows,
+    shared: Shared,
 }
 
 /// Reads a table for these listeners; `file` is only what problems call it.
@@ -57,17 +60,23 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
     for key in ["enforce_percent", "egress", "jwt_issuer", "tags"] {
         fields::not_built(&root, key);
     }
-    let context = Context { listeners, now, sets: Sets::read(&root), windows: Windows::default() };
+    let context = Context { listeners, now, sets: Sets::read(&root), windows: Windows::default(), shared: Shared::default() };
     let rules = rules(&root, &context);
     let cases: Vec<Case> = root.sections("case").into_iter().filter_map(|section| Case::read(section, &context)).collect();
     root.close();
     if document.has_problems() {
         return None;
     }
-    let head = Head { name: &facts.name, version: &facts.version, mode };
-    let json = canonical_json::write(&head, &rules, &cases);
-    let facts = TableFacts { sha256: canonical_json::sha256(&json), ..facts };
-    let table = Arc::new(Table::new(facts, mode, rules, json));
+    let said = Said {
+        mode,
+        name: &facts.name,
+        version: &facts.version,
+        sets: &context.sets.principals().collect::<Vec<_>>(),
+        rules: &rules,
+        cases: &cases,
+    };
+    let facts = TableFacts { sha256: canonical_json::hash(&said), ..facts };
+    let table = Arc::new(Table::new(facts, mode, rules));
     cases.iter().for_each(|case| case.check(&table, now, document));
     Some(table)
 }
@@ -93,7 +102,7 @@ fn facts(root: &Section<'_>) -> TableFacts {
 
 fn rules(root: &Section<'_>, context: &Context<'_>) -> Vec<Rule> {
     let parsed: Vec<ParsedRule> = root.sections("rule").into_iter().map(|section| rule::read(section, context)).collect();
-    let mut seen: HashMap<&str, u32> = HashMap::new();
+    let mut seen: HashMap<&str, u32> = HashMap::with_capacity(parsed.len());
     for (index, rule) in (0..).zip(&parsed) {
         let Some(id) = &rule.id else { continue };
         if seen.insert(id, index).is_some() {
@@ -103,5 +112,6 @@ fn rules(root: &Section<'_>, context: &Context<'_>) -> Vec<Rule> {
     }
     let excepts: Vec<Box<[u32]>> = parsed.iter().map(|rule| rule.excepted(&seen, &parsed, root.document())).collect();
     let rules = parsed.into_iter().zip(excepts);
-    rules.filter_map(|(parsed, excepts)| parsed.rule.map(|rule| Rule { excepts, ..rule })).collect()
+    let plain = Arc::new(Details::default());
+    rules.filter_map(|(parsed, excepts)| parsed.rule.map(|draft| draft.finish(excepts, &plain))).collect()
 }

@@ -125,7 +125,7 @@ fn cheap_conditions_come_first_and_what_they_spare_is_not_looked_at() {
 
 #[test]
 fn conditions_are_the_same_however_they_are_spelled() {
-    let facts = |when: &str| allow_when(when).unwrap().facts.sha256.clone();
+    let facts = |when: &str| allow_when(when).unwrap().own().facts.sha256.clone();
     for (one, other) in [
         ("cert_age = { max = '1d' }", "cert_age = { max = '24h' }"),
         ("source_ip = { in = ['10.0.0.0/8', '10.1.0.0/16'] }", "source_ip = { in = ['10.0.0.0/8'] }"),

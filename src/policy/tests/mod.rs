@@ -90,7 +90,7 @@ fn why(decision: &Decision) -> (Reason, String) {
         Ok(permit) => permit.facts(),
         Err(denial) => &denial.facts,
     };
-    (facts.reason, facts.rule.as_ref().map_or_else(|| "-".into(), |rule| rule.id.clone()))
+    (facts.reason, facts.rule.as_ref().map_or_else(|| "-".into(), |rule| rule.id.to_string()))
 }
 
 /// The verdict that was not enforced, and its rule.
@@ -99,5 +99,5 @@ fn would(decision: &Decision) -> Option<(Verdict, Option<String>)> {
         Ok(permit) => permit.facts(),
         Err(denial) => &denial.facts,
     };
-    facts.would.as_ref().map(|would| (would.verdict, would.rule.as_ref().map(|rule| rule.id.clone())))
+    facts.would.as_ref().map(|would| (would.verdict, would.rule.as_ref().map(|rule| rule.id.to_string())))
 }
