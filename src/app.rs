@@ -137,6 +137,7 @@ impl Sidecar {
         let listeners = policy::Listeners {
             ports: addresses.inbound.iter().map(SocketAddr::port).collect(),
             reserved: Reserved::new(config.inbound.as_ref().map(|inbound| inbound.reserved_headers.clone()).unwrap_or_default()),
+            http_only: true,
         };
         let publisher = policy::Publisher::new();
         let first = tables::first(&config.policy, &listeners, &readiness)?;

@@ -18,6 +18,7 @@ mod bad_certificate_file_keeps_old;
 mod bad_policy_keeps_old;
 mod boundary_caps_the_policy;
 mod buffered_bytes_bounds_memory;
+mod bypasses;
 mod candidate_is_tried_and_promoted;
 mod chains_are_judged_whole;
 #[cfg(feature = "aws")]

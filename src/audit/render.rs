@@ -403,7 +403,7 @@ fn second(line: &mut Line<'_>, key: &'static str, at: SystemTime) {
 }
 
 fn rule(rule: Option<&RuleFacts>) -> Option<&str> {
-    rule.map(|rule| &*rule.id)
+    rule.map(|rule| rule.id.as_str())
 }
 
 fn direction(direction: Direction) -> &'static str {

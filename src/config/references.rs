@@ -41,6 +41,7 @@ impl References {
         let listeners = policy::Listeners {
             ports: inbound.iter().map(|inbound| inbound.listen.port()).collect(),
             reserved: Reserved::new(inbound.map(|inbound| inbound.reserved_headers.clone()).unwrap_or_default()),
+            http_only: true,
         };
         Self {
             credentials: draft.credentials.clone(),

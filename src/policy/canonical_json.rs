@@ -1,9 +1,11 @@
 //! The one spelling of a table that its hash is over: sorted keys, defaults filled in, times in UTC.
 
+use super::Destination;
 use super::condition::Conditional;
+use super::egress::Egress;
 use super::methods::Methods;
 use super::moment;
-use super::parse::Case;
+use super::parse::{Case, Connection, ConnectionCase};
 use super::rule::{Effect, From, Mode, PrincipalSet, Rule, Whom};
 use crate::document;
 use crate::identity::x509::hex;
@@ -20,7 +22,9 @@ pub(super) struct Said<'t> {
     /// In the order of their names.
     pub(super) sets: &'t [&'t PrincipalSet],
     pub(super) rules: &'t [Rule],
+    pub(super) egress: &'t [Egress],
     pub(super) cases: &'t [Case],
+    pub(super) connections: &'t [ConnectionCase],
 }
 
 /// SHA-256 over the canonical text of a table, lower-case hex. The text is hashed as it is written: it is larger than all that is kept of the table.
@@ -34,7 +38,9 @@ pub(super) fn hash(table: &Said<'_>) -> String {
 /// Writes the canonical text.
 pub(super) fn write(out: &mut impl Write, table: &Said<'_>) -> io::Result<()> {
     out.write_all(b"{\"case\":")?;
-    list(out, table.cases.iter().map(case))?;
+    list(out, table.cases.iter().map(case).chain(table.connections.iter().map(connection)))?;
+    out.write_all(b",\"egress\":")?;
+    list(out, table.egress.iter().map(outgoing))?;
     out.write_all(b",\"mode\":")?;
     serde_json::to_writer(&mut *out, &mode(table.mode))?;
     out.write_all(b",\"name\":")?;
@@ -94,6 +100,7 @@ fn rule(rule: &Rule, all: &[Rule]) -> Value {
         ("shadow_until", shadow_until(rule.mode)),
         ("from", from(&rule.from)),
         ("methods", methods(&rule.methods)),
+        ("tcp", json!(rule.tcp)),
         ("paths", rule.facts.templates().map(Value::from).collect()),
         ("hosts", hosts.collect()),
         ("ports", json!(&*rule.ports)),
@@ -151,6 +158,19 @@ fn case(case: &Case) -> Value {
         ("expect", json!(case.expect.as_str())),
         ("rule", json!(case.rule)),
     ])
+}
+
+fn connection(case: &ConnectionCase) -> Value {
+    let (about, what) = match &case.connection {
+        Connection::To(from, port) => ("tcp", json!([from.as_str(), port])),
+        Connection::From(Destination { host, port, tls }) => ("egress", json!([host, port, tls])),
+    };
+    object([("name", json!(case.name)), (about, what), ("expect", json!(case.expect.as_str())), ("rule", json!(case.rule))])
+}
+
+fn outgoing(entry: &Egress) -> Value {
+    let hosts = entry.hosts.iter().map(|host| json!(host.as_str()));
+    object([("id", json!(entry.facts.id)), ("hosts", hosts.collect()), ("ports", json!(&*entry.ports)), ("tls", json!(entry.tls))])
 }
 
 fn headers(case: &Case) -> Value {

@@ -170,13 +170,20 @@ impl Class {
         now: SystemTime,
         looking: &Looking,
     ) -> Findings {
-        let question = Question { request, caller, method_bit: methods::bit(&request.method), now, looking };
+        let question = Question { request: Some(request), caller, method_bit: methods::bit(&request.method), now, looking };
         let look = |candidates: &[Candidate]| findings(&table.rules, candidates, |rule| rule.matches(&question));
         match self.compiled.get().and_then(Option::as_ref).map(|(compiled, _)| compiled.find(request)) {
             Some(Found::Settled(findings)) => findings,
             Some(Found::Open(candidates)) => look(candidates),
             None => look(&self.candidates(table, request.path())),
         }
+    }
+
+    /// What the rules say of a TCP connection.
+    pub(super) fn findings_of_connection(&self, table: &Table, caller: &Caller, now: SystemTime, looking: &Looking) -> Findings {
+        let question = Question { request: None, caller, method_bit: 0, now, looking };
+        let candidates: Vec<Candidate> = self.rules.iter().map(|rule| Candidate { rule: *rule, template: 0 }).collect();
+        findings(&table.rules, &candidates, |rule| rule.matches(&question))
     }
 
     /// The rules whose path matches, each looked at by itself.

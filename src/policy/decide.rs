@@ -1,6 +1,7 @@
 //! The decision: the only maker of a [`Permit`].
 
-use super::evaluate::{Candidate, Outcome, rule};
+use super::class::Class;
+use super::evaluate::{Candidate, Findings, Outcome, rule};
 use super::looked::{Looked, Looking};
 use super::ruling::{By, Ruling, Said};
 use super::{Caller, Part, RuleFacts, Snapshot, Table, TableFacts, Verdict};
@@ -185,12 +186,29 @@ impl Permit {
     }
 }
 
-/// Decides one request by the table in force: who asks, then quarantine, then the rules. The first step, the canonical
+/// Decides one request by the tables in force: who asks, then quarantine, then the rules. The first step, the canonical
 /// request, is behind it already.
 ///
 /// # Errors
 /// The denial, to be recorded before the response is written.
 pub fn decide(table: &Snapshot, caller: &Caller, request: &CanonicalRequest, now: SystemTime) -> Result<Permit, Box<Denial>> {
+    decided(table, caller, now, |class, table, looking| class.findings(table, caller, request, now, looking))
+}
+
+/// Decides one TCP connection, by the rules that say `tcp = true`.
+///
+/// # Errors
+/// As [`decide`].
+pub fn decide_connection(table: &Snapshot, caller: &Caller, now: SystemTime) -> Result<Permit, Box<Denial>> {
+    decided(table, caller, now, |class, table, looking| class.findings_of_connection(table, caller, now, looking))
+}
+
+fn decided(
+    table: &Snapshot,
+    caller: &Caller,
+    now: SystemTime,
+    findings: impl Fn(&Class, &Table, &Looking) -> Findings,
+) -> Result<Permit, Box<Denial>> {
     let deny = |reason| Err(Box::new(Denial { status: FORBIDDEN, facts: Facts::without_rule(reason, table) }));
     let principal = match authenticated(caller, now) {
         Ok(principal) => principal,
@@ -202,7 +220,7 @@ pub fn decide(table: &Snapshot, caller: &Caller, request: &CanonicalRequest, now
     let said = |part, table| Said {
         part,
         table,
-        findings: caller.classes.with(part, table, caller, principal, |class| class.findings(table, caller, request, now, &looking)),
+        findings: caller.classes.with(part, table, caller, principal, |class| findings(class, table, &looking)),
     };
     let own = said(Part::Own, tables.own());
     let boundary = tables.boundary().map(|table| said(Part::Boundary, table));

@@ -7,6 +7,7 @@ mod class;
 mod compiled;
 mod condition;
 mod decide;
+mod egress;
 mod evaluate;
 mod lists;
 mod load;
@@ -28,7 +29,8 @@ mod truth;
 
 pub use caller::{Caller, Rendered};
 pub use class::ClassCache;
-pub use decide::{Denial, Facts, Permit, PermitKind, Reason, Trial, Would, decide, permit_route};
+pub use decide::{Denial, Facts, Permit, PermitKind, Reason, Trial, Would, decide, decide_connection, permit_route};
+pub use egress::{Destination, Outgoing, decide_destination};
 pub use load::{LoadError, load, load_all};
 pub use looked::{Condition, Looked};
 pub use parse::parse;

@@ -58,6 +58,8 @@ pub(super) struct Details {
     pub(super) ports: Box<[u16]>,
     /// `pkg.Service/Method` or `pkg.Service/*`, as written; not empty: the content type must be gRPC's.
     pub(super) grpc: Box<[Box<str>]>,
+    /// About TCP connections, and no request.
+    pub(super) tcp: bool,
     /// All must hold; looked at in this order.
     pub(super) conditions: Box<[Conditional]>,
     pub(super) expires: Option<SystemTime>,
@@ -118,7 +120,8 @@ impl Whom {
 /// What of a request is the same for every rule, looked up once.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Question<'r> {
-    pub(super) request: &'r CanonicalRequest,
+    /// `None`: it is about a TCP connection.
+    pub(super) request: Option<&'r CanonicalRequest>,
     pub(super) caller: &'r Caller,
     pub(super) method_bit: u16,
     pub(super) now: SystemTime,
@@ -143,9 +146,9 @@ impl From {
 impl Details {
     /// Whether there is nothing in it.
     fn is_plain(&self) -> bool {
-        let Self { mode, hosts, ports, grpc, conditions, expires, excepts, sample, why } = self;
+        let Self { mode, hosts, ports, grpc, tcp, conditions, expires, excepts, sample, why } = self;
         let lists = hosts.is_empty() && ports.is_empty() && grpc.is_empty() && conditions.is_empty() && excepts.is_empty();
-        lists && *mode == Mode::Enforce && expires.is_none() && why.is_none() && sample.total_cmp(&1.0).is_eq()
+        lists && !tcp && *mode == Mode::Enforce && expires.is_none() && why.is_none() && sample.total_cmp(&1.0).is_eq()
     }
 }
 
@@ -156,6 +159,7 @@ impl Default for Details {
             hosts: Box::default(),
             ports: Box::default(),
             grpc: Box::default(),
+            tcp: false,
             conditions: Box::default(),
             expires: None,
             excepts: Box::default(),
@@ -216,10 +220,14 @@ impl Rule {
     /// Whether it matches a request of a caller that it [`concerns`](Self::concerns) whose path is its own. Cheap checks first.
     pub(super) fn matches(&self, question: &Question<'_>) -> Truth {
         let live = self.expires.is_none_or(|end| question.now < end);
-        if !live || !self.methods.contains(&question.request.method, question.method_bit) {
-            return Truth::False;
+        match question.request {
+            Some(request) if live && self.methods.contains(&request.method, question.method_bit) => {
+                let grpc = Truth::from(!self.is_grpc() || request.content_type == ContentType::Grpc);
+                self.host(request).and(grpc).and_then(|| self.conditions(question))
+            }
+            None if live && self.tcp => self.conditions(question),
+            _ => Truth::False,
         }
-        self.host(question.request).and_then(|| self.conditions(question))
     }
 
     fn host(&self, request: &CanonicalRequest) -> Truth {
@@ -235,10 +243,8 @@ impl Rule {
         }
     }
 
-    /// The content type of a gRPC rule, and its conditions.
     fn conditions(&self, question: &Question<'_>) -> Truth {
-        let grpc = Truth::from(!self.is_grpc() || question.request.content_type == ContentType::Grpc);
-        self.conditions.iter().fold(grpc, |truth, condition| truth.and_then(|| condition.holds(question)))
+        self.conditions.iter().fold(Truth::True, |truth, condition| truth.and_then(|| condition.holds(question)))
     }
 
     /// The header names that a decision by this rule hangs on.

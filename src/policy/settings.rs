@@ -11,6 +11,8 @@ pub struct Listeners {
     pub ports: Vec<u16>,
     /// The header names that are stripped there.
     pub reserved: Reserved,
+    /// Whether rules about anything but HTTP requests are refused: what decides by them has no data path yet.
+    pub http_only: bool,
 }
 
 /// Where the tables come from.

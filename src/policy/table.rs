@@ -2,6 +2,7 @@
 
 use super::class::Classes;
 use super::condition::Timely;
+use super::egress::Egress;
 use super::principals::Principals;
 use super::rule::{Mode, Rule};
 use crate::request::Mentioned;
@@ -43,7 +44,7 @@ pub struct TableFacts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RuleFacts {
     /// The rule's `id`, or `upstream:<host>` for a matched route.
-    pub id: Box<str>,
+    pub id: String,
     /// Its path patterns, a line each: one allocation, since a large table keeps little else.
     templates: Box<str>,
 }
@@ -57,7 +58,7 @@ impl RuleFacts {
     /// What a record says about a rule with this id and these path patterns, of which none has a line break.
     pub(crate) fn new<'p>(id: &str, templates: impl IntoIterator<Item = &'p str>) -> Self {
         let templates: Vec<&str> = templates.into_iter().collect();
-        Self { id: id.into(), templates: templates.join("\n").into() }
+        Self { id: id.to_owned(), templates: templates.join("\n").into() }
     }
 
     /// The path patterns of the rule, as canonical paths are spelled; the record's `http.template` is the one that matched.
@@ -81,6 +82,7 @@ pub struct Table {
     pub(super) mode: Mode,
     /// In file order.
     pub(super) rules: Box<[Rule]>,
+    pub(super) egress: Box<[Egress]>,
     pub(super) principals: Principals,
     mentioned: Mentioned,
     timely: Timely,
@@ -97,13 +99,13 @@ pub struct OverdueShadow {
 }
 
 impl Table {
-    pub(super) fn new(facts: TableFacts, mode: Mode, rules: Vec<Rule>) -> Self {
+    pub(super) fn new(facts: TableFacts, mode: Mode, rules: Vec<Rule>, egress: Vec<Egress>) -> Self {
         static GENERATION: AtomicU64 = AtomicU64::new(0);
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
         let mentioned = Mentioned::new(rules.iter().flat_map(Rule::mentioned).collect());
         let timely = Timely::of(rules.iter().flat_map(|rule| &rule.conditions));
         let (facts, principals, classes) = (Arc::new(facts), Principals::new(&rules), Classes::default());
-        Self { generation, facts, mode, rules: rules.into(), principals, mentioned, timely, classes }
+        Self { generation, facts, mode, rules: rules.into(), egress: egress.into(), principals, mentioned, timely, classes }
     }
 
     /// Whether the table is enforced or in shadow.

@@ -164,6 +164,39 @@ fn allowed_imports_pass() {
     }
 }
 
+/// A file that no `mod` names is not compiled, and its tests do not run.
+#[test]
+fn every_file_belongs_to_a_module() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for room in ["src", "tests"] {
+        let files = sources(&root.join(room));
+        let lost = files.iter().filter(|(path, _)| !is_named(path, &files)).map(|(path, _)| path.display().to_string());
+        assert_eq!(lost.collect::<Vec<_>>(), Vec::<String>::new(), "in {room}");
+    }
+    let planted = [("main.rs", "mod a;"), ("a/mod.rs", "mod b;"), ("a/b.rs", ""), ("a/lost.rs", ""), ("lost.rs", "")];
+    let planted: Vec<_> = planted.map(|(path, text)| (PathBuf::from(path), text.to_owned())).into();
+    let lost: Vec<_> = planted.iter().filter(|(path, _)| !is_named(path, &planted)).map(|(path, _)| path.to_str().unwrap()).collect();
+    assert_eq!(lost, ["a/lost.rs", "lost.rs"]);
+}
+
+/// Whether the file is the root of a crate, or one beside or above it has its `mod` or its `#[path]`.
+fn is_named(path: &Path, files: &[(PathBuf, String)]) -> bool {
+    let stem = path.file_stem().unwrap().to_str().unwrap();
+    // `corpus` is a test of its own in Cargo.toml.
+    if ["main", "lib", "corpus"].contains(&stem) {
+        return true;
+    }
+    let module = if stem == "mod" { path.parent().unwrap() } else { &path.with_extension("") };
+    let (name, above) = (module.file_name().unwrap().to_str().unwrap(), module.parent().unwrap());
+    let parents = ["mod.rs", "main.rs", "lib.rs"].map(|file| above.join(file)).into_iter().chain([above.with_extension("rs")]);
+    let declared = [format!("mod {name};"), format!("mod {name} {{")];
+    let declares = |text: &str| text.lines().any(|line| declared.iter().any(|mark| line.trim_end().ends_with(mark.as_str())));
+    let by_path = format!("#[path = \"{}\"]", path.file_name().unwrap().to_str().unwrap());
+    let beside = |other: &Path| other.parent() == path.parent();
+    parents.into_iter().any(|parent| files.iter().any(|(path, text)| *path == parent && declares(text)))
+        || files.iter().any(|(other, text)| beside(other) && text.contains(&by_path))
+}
+
 /// Every violation, each with its file and line.
 fn violations(sources: &[(PathBuf, String)]) -> Vec<String> {
     let mut found = BTreeSet::new();

@@ -1,7 +1,8 @@
 //! Pseudo-headers that are missing, repeated or malformed (RFC 9113, section 8.3).
 
-use super::{Field, Fortress, broad};
+use super::{Field, Fortress, broad, denying};
 use crate::support::raw_http2::{Outcome, code};
+use crate::support::within;
 
 /// What becomes of these fields, and the connection afterwards serves a good request: only the stream is in error.
 async fn reset(fortress: &Fortress, fields: &[Field<'_>]) {
@@ -57,4 +58,36 @@ async fn a_blank_in_the_path() {
     for path in [&b"/app/a b"[..], b"/app/a\tb", b"/app/a\0b", b"/app/\x7f"] {
         reset(&fortress, &[METHOD, SCHEME, (":path", path), AUTHORITY]).await;
     }
+}
+
+/// RFC 8441: what it becomes on the next leg is what is decided, whatever the method says on this one.
+#[tokio::test]
+async fn extended_connect() {
+    let fortress = Fortress::under(&denying("methods = ['GET']\npaths = ['/ws']")).await;
+    let mut connection = fortress.http2().await;
+    let fields = |path: &'static [u8]| {
+        [
+            (":method", &b"CONNECT"[..]),
+            (":protocol", b"websocket"),
+            SCHEME,
+            (":path", path),
+            AUTHORITY,
+            ("sec-websocket-version", b"13"),
+            ("sec-websocket-key", b"bXkgb3duIGZvcmdlZCBrZXk="),
+        ]
+    };
+    connection.headers(1, &fields(b"/ws"), false).await;
+    fortress.denied([connection.response(1).await], "no", "/ws").await;
+    assert!(fortress.app.seen().is_empty());
+    // Beside the denied path it is forwarded, as the GET that was decided.
+    connection.headers(3, &fields(b"/app/ws"), false).await;
+    let arrived = within("the request at the app", async {
+        loop {
+            match fortress.app.seen().first() {
+                Some(seen) => break seen.line.clone(),
+                None => tokio::task::yield_now().await,
+            }
+        }
+    });
+    assert_eq!(arrived.await, "GET /app/ws HTTP/1.1");
 }

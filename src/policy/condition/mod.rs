@@ -63,7 +63,7 @@ impl Conditional {
             Test::Source(test) => test.holds(question.caller.source).into(),
             Test::CertAge(test) => test.holds(question.caller.identity.as_deref(), question.now),
             Test::Time(test) => test.holds(question.now),
-            Test::Header(test) => test.holds(question.request),
+            Test::Header(test) => question.request.map_or(Truth::Unknown, |request| test.holds(request)),
         };
         question.looking.note(&self.condition, result);
         result

@@ -85,7 +85,7 @@ impl Case {
     pub(super) fn check(&self, table: &Arc<Table>, now: SystemTime, document: &Document<'_>) {
         const INSTEAD: &str = "correct the rules or the case";
         let wanted = self.rule.as_deref();
-        if let Some(wanted) = wanted.filter(|wanted| !table.rules().any(|rule| *rule.id == **wanted)) {
+        if let Some(wanted) = wanted.filter(|wanted| !table.rules().any(|rule| rule.id == *wanted)) {
             document.report(self.rule_place.clone(), format!("`{wanted}` is no rule"), "name a rule of this table by its id");
             return;
         }
@@ -101,26 +101,15 @@ impl Case {
         if verdict != self.expect {
             let what = format!("case `{}` expects {} and gets {} by {by}", self.name, self.expect.as_str(), verdict.as_str());
             document.report(self.expect_place.clone(), what, INSTEAD);
-        } else if let Some(wanted) = wanted.filter(|wanted| rule.is_none_or(|rule| *rule.id != **wanted)) {
+        } else if let Some(wanted) = wanted.filter(|wanted| rule.is_none_or(|rule| rule.id != *wanted)) {
             let what = format!("case `{}` expects rule `{wanted}` to decide and it is {by}", self.name);
             document.report(self.rule_place.clone(), what, INSTEAD);
         }
     }
 
     fn decide(&self, table: &Snapshot, at: SystemTime) -> (Verdict, Facts) {
-        const HOUR: Duration = Duration::from_secs(3_600);
-        let identity = PeerIdentity {
-            principal: self.from.clone(),
-            serial: String::new(),
-            fingerprint: String::new(),
-            issuer: String::new(),
-            subject: String::new(),
-            dns_names: Vec::new(),
-            not_after: at + HOUR,
-            not_before: at - self.cert_age.unwrap_or(HOUR),
-        };
-        let source = SocketAddr::new(self.source_ip.unwrap_or(Ipv4Addr::LOCALHOST.into()), 0);
-        let caller = Caller::new(Some(Arc::new(identity)), source, self.port.unwrap_or(self.default_port), Some(CHANNEL));
+        let source = self.source_ip.unwrap_or(Ipv4Addr::LOCALHOST.into());
+        let caller = caller(self.from.clone(), self.cert_age, source, self.port.unwrap_or(self.default_port), at);
         let decision = match self.request(&mentioned(table)) {
             Ok(request) => decide(table, &caller, &request, at),
             Err(malformed) => Err(Box::new(Denial::malformed(malformed, table))),
@@ -152,8 +141,24 @@ impl Case {
     }
 }
 
+/// A caller as cases mean it, with a certificate that is valid at `at` and an hour old unless said otherwise.
+pub(super) fn caller(from: Principal, age: Option<Duration>, source: IpAddr, port: u16, at: SystemTime) -> Caller {
+    const HOUR: Duration = Duration::from_secs(3_600);
+    let identity = PeerIdentity {
+        principal: from,
+        serial: String::new(),
+        fingerprint: String::new(),
+        issuer: String::new(),
+        subject: String::new(),
+        dns_names: Vec::new(),
+        not_after: at + HOUR,
+        not_before: at - age.unwrap_or(HOUR),
+    };
+    Caller::new(Some(Arc::new(identity)), SocketAddr::new(source, 0), port, Some(CHANNEL))
+}
+
 /// What the rules say, also where the table is in shadow and lets pass what they deny.
-fn told(verdict: Verdict, facts: &Facts) -> (Verdict, Option<Arc<RuleFacts>>) {
+pub(super) fn told(verdict: Verdict, facts: &Facts) -> (Verdict, Option<Arc<RuleFacts>>) {
     let (verdict, rule) = match &facts.would {
         Some(would) if facts.reason == Reason::Shadow => (would.verdict, &would.rule),
         _ => (verdict, &facts.rule),
@@ -161,14 +166,19 @@ fn told(verdict: Verdict, facts: &Facts) -> (Verdict, Option<Arc<RuleFacts>>) {
     (verdict, rule.clone())
 }
 
-fn required<T>(section: &Section<'_>, key: &'static str, instead: &str, read: impl Fn(&str) -> Result<T, (String, String)>) -> Option<T> {
+pub(super) fn required<T>(
+    section: &Section<'_>,
+    key: &'static str,
+    instead: &str,
+    read: impl Fn(&str) -> Result<T, (String, String)>,
+) -> Option<T> {
     if !section.has(key) {
         section.problem(key, "is missing", format!("write {key} = …, {instead}"));
     }
     section.str(key).and_then(|item| fields::each(section, item, read))
 }
 
-fn principal(text: &str) -> Result<Principal, (String, String)> {
+pub(super) fn principal(text: &str) -> Result<Principal, (String, String)> {
     if !text.contains("://") {
         let plain = PrincipalPattern::dns(text).is_ok_and(|pattern| !pattern.is_wild());
         let name = Principal::Dns(text.to_ascii_lowercase().into());
@@ -207,7 +217,7 @@ fn ctype(section: &Section<'_>, headers: &[(HeaderName, String)]) -> ContentType
     section.str("ctype").and_then(|item| each(section, item, read)).unwrap_or_default()
 }
 
-fn verdict(text: &str) -> Result<Verdict, (String, String)> {
+pub(super) fn verdict(text: &str) -> Result<Verdict, (String, String)> {
     match text {
         "allow" => Ok(Verdict::Allow),
         "deny" => Ok(Verdict::Deny),

@@ -96,6 +96,15 @@ pub(super) fn each<T>(section: &Section<'_>, item: Item<String>, read: impl Fn(&
     }
 }
 
+/// Any port.
+pub(super) fn any_port(section: &Section<'_>, place: &Place, value: i64) -> Option<u16> {
+    let port = u16::try_from(value).ok().filter(|port| *port != 0);
+    if port.is_none() {
+        section.document().report(place.clone(), format!("{value} is no port"), "write a number from 1 to 65535");
+    }
+    port
+}
+
 /// The port of a rule or a case, which must be the port of a listener.
 pub(super) fn port(section: &Section<'_>, place: &Place, value: i64, ports: &[u16]) -> Option<u16> {
     let port = u16::try_from(value).ok().filter(|port| ports.contains(port));

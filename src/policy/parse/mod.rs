@@ -1,6 +1,8 @@
 //! Text → table. Whatever is not understood refuses the whole table, every problem at once.
 
 mod case;
+mod connection;
+mod egress;
 mod fields;
 mod from;
 mod grpc;
@@ -12,6 +14,7 @@ mod time;
 mod when;
 
 pub(super) use case::Case;
+pub(super) use connection::{Connection, ConnectionCase};
 
 use self::time::Windows;
 use super::canonical_json::{self, Said};
@@ -24,6 +27,9 @@ use shared::Shared;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
+
+/// What to write instead of a rule about traffic that is not carried.
+const NOT_CARRIED: &str = "remove it from the table of a sidecar; `countersign policy` takes it";
 
 /// What everything in the text is read against.
 struct Context<'a> {
@@ -57,12 +63,18 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
     }
     let facts = facts(&root);
     let mode = fields::mode(&root, now);
-    for key in ["enforce_percent", "egress", "jwt_issuer", "tags"] {
+    for key in ["enforce_percent", "jwt_issuer", "tags"] {
         fields::not_built(&root, key);
     }
     let context = Context { listeners, now, sets: Sets::read(&root), windows: Windows::default(), shared: Shared::default() };
     let rules = rules(&root, &context);
-    let cases: Vec<Case> = root.sections("case").into_iter().filter_map(|section| Case::read(section, &context)).collect();
+    let egress = egress::read(&root);
+    if context.listeners.http_only && !egress.is_empty() {
+        root.problem("egress", "is decided, and no connection of the service goes this way yet", NOT_CARRIED);
+    }
+    let (connections, requests): (Vec<_>, Vec<_>) = root.sections("case").into_iter().partition(ConnectionCase::is);
+    let cases: Vec<Case> = requests.into_iter().filter_map(|section| Case::read(section, &context)).collect();
+    let connections: Vec<ConnectionCase> = connections.into_iter().filter_map(|section| ConnectionCase::read(section, &context)).collect();
     root.close();
     if document.has_problems() {
         return None;
@@ -73,11 +85,14 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
         version: &facts.version,
         sets: &context.sets.principals().collect::<Vec<_>>(),
         rules: &rules,
+        egress: &egress,
         cases: &cases,
+        connections: &connections,
     };
     let facts = TableFacts { sha256: canonical_json::hash(&said), ..facts };
-    let table = Arc::new(Table::new(facts, mode, rules));
+    let table = Arc::new(Table::new(facts, mode, rules, egress));
     cases.iter().for_each(|case| case.check(&table, now, document));
+    connections.iter().for_each(|case| case.check(&table, now, document));
     Some(table)
 }
 

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The parts of the format that come later.
-const NOT_BUILT: [&str; 5] = ["claims", "tcp", "break_glass", "enforce_percent", "principal_tag"];
+const NOT_BUILT: [&str; 4] = ["claims", "break_glass", "enforce_percent", "principal_tag"];
 
 /// A rule that does not know yet which others it spares.
 pub(super) struct Draft {
@@ -74,8 +74,14 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
     let mode = fields::mode(&section, context.now);
     let from = from::read(&section, context);
     let (grpc, sugar): (Vec<_>, Vec<_>) = grpc::read(&section).into_iter().flatten().map(|method| (method.written, method.path)).unzip();
-    let (methods, paths) =
-        if section.has("grpc") { (Some(Methods::of(vec![Method::POST])), Some(sugar)) } else { (methods(&section), paths(&section)) };
+    let tcp = tcp(&section, context);
+    let (methods, paths) = if tcp {
+        (Some(Methods::Any), Some(Vec::new()))
+    } else if section.has("grpc") {
+        (Some(Methods::of(vec![Method::POST])), Some(sugar))
+    } else {
+        (methods(&section), paths(&section))
+    };
     let hosts = list_of(&section, "hosts", "list at least one host, or remove it", HostPattern::parse).unwrap_or_default();
     let ports = ports(&section, context);
     let headers = header::read(&section, context).into_iter().map(Test::Header);
@@ -93,6 +99,7 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
         hosts: hosts.into(),
         ports: ports.into(),
         grpc: grpc.into(),
+        tcp,
         conditions: condition::in_order(conditions),
         expires,
         excepts: Box::default(),
@@ -114,7 +121,7 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
     ParsedRule { id, effect, rule, excepts }
 }
 
-fn id(section: &Section<'_>) -> Option<Item<String>> {
+pub(super) fn id(section: &Section<'_>) -> Option<Item<String>> {
     const INSTEAD: &str = "write 1 to 64 of a-z, 0-9 and dashes, and keep it: logs and counters use it";
     if !section.has("id") {
         section.problem("id", "is missing", INSTEAD);
@@ -138,6 +145,22 @@ fn effect(section: &Section<'_>) -> Option<Effect> {
         None => section.problem("effect", "is missing", "write effect = \"allow\", \"deny\" or \"audit\""),
     }
     None
+}
+
+/// Whether the rule is about TCP connections; what only a request has is refused beside it.
+fn tcp(section: &Section<'_>, context: &Context<'_>) -> bool {
+    let Some(tcp) = section.bool("tcp") else { return section.has("tcp") };
+    if !tcp.value {
+        section.problem("tcp", "is false, which says nothing", "remove it, or write true");
+        return false;
+    }
+    if context.listeners.http_only {
+        section.problem("tcp", "is decided, and no TCP connection is carried yet", super::NOT_CARRIED);
+    }
+    for key in ["methods", "paths", "grpc", "hosts", "headers", "claims"] {
+        section.refuse(key, "stands beside tcp, and a TCP connection has none", "remove it, or write another rule");
+    }
+    true
 }
 
 fn methods(section: &Section<'_>) -> Option<Methods> {
@@ -165,7 +188,7 @@ pub(super) fn method(text: &str) -> Result<Method, (String, String)> {
 
 fn paths(section: &Section<'_>) -> Option<Vec<PathPattern<'static>>> {
     if !section.has("paths") && !section.has("grpc") {
-        section.problem("paths", "is missing", "write paths = [\"/…\"], where [\"/**\"] is every path, or grpc = [\"…\"]");
+        section.problem("paths", "is missing", "write paths = [\"/…\"], where [\"/**\"] is every path, grpc = [\"…\"], or tcp = true");
     }
     list_of(section, "paths", "list at least one path", PathPattern::parse)
 }
@@ -223,7 +246,7 @@ fn check_why(section: &Section<'_>, rule: &Draft) {
     let broad = [
         (any_authenticated, "lets every authenticated caller in"),
         (rule.from.is_wild(), "has a wildcard in from"),
-        (rule.methods == Methods::Any, "allows every method"),
+        (rule.methods == Methods::Any && !rule.details.tcp, "allows every method"),
         (rule.paths().any(|path| path.is_wild()), "has a ** in paths"),
         (rule.details.hosts.iter().any(HostPattern::is_wild), "has a * in hosts"),
         (rule.details.conditions.iter().any(Conditional::is_wild), "has a /0 in source_ip"),

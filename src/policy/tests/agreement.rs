@@ -139,8 +139,13 @@ impl Ask {
             Found::Settled(found) => found,
             Found::Open(candidates) => {
                 let (looking, caller) = (Looking::default(), caller(self.id));
-                let question =
-                    Question { request, caller: &caller, method_bit: methods::bit(&request.method), now: noon(), looking: &looking };
+                let question = Question {
+                    request: Some(request),
+                    caller: &caller,
+                    method_bit: methods::bit(&request.method),
+                    now: noon(),
+                    looking: &looking,
+                };
                 findings(&table.rules, candidates, |rule| rule.matches(&question))
             }
         }
@@ -149,7 +154,8 @@ impl Ask {
     /// From the rules alone, in the words of the specification.
     fn one_by_one(&self, table: &Table, request: &CanonicalRequest) -> Findings {
         let (looking, caller) = (Looking::default(), caller(self.id));
-        let question = Question { request, caller: &caller, method_bit: methods::bit(&request.method), now: noon(), looking: &looking };
+        let question =
+            Question { request: Some(request), caller: &caller, method_bit: methods::bit(&request.method), now: noon(), looking: &looking };
         let principal = self.principal();
         let met: Vec<(Candidate, &Rule, Truth)> = (0..)
             .zip(&table.rules)

@@ -34,7 +34,7 @@ fn the_first_match_in_file_order_is_named() {
     let table = table(&rules);
     assert_eq!(why(&get(&table, "/a")), (Reason::Rule, "one".into()));
     let permit = get(&table, "/b").unwrap();
-    assert_eq!(permit.facts().rule.as_ref().unwrap().id.as_ref(), "two");
+    assert_eq!(permit.facts().rule.as_ref().unwrap().id, "two");
     assert_eq!(permit.facts().template(), Some("/{x}"));
     assert_eq!(permit.kind(), PermitKind::Policy);
     assert_eq!(permit.facts().generation, table.as_ref().unwrap().own().generation);

@@ -94,16 +94,14 @@ fn all_problems_come_at_once() {
 
 #[test]
 fn what_is_not_built_is_refused_and_never_ignored() {
-    for field in
-        ["claims = {}", "when = { principal_tag = {} }", "tcp = true", "break_glass = {}", "enforce_percent = 5", "principal_tag = {}"]
-    {
+    for field in ["claims = {}", "when = { principal_tag = {} }", "break_glass = {}", "enforce_percent = 5", "principal_tag = {}"] {
         let found = of_rule(&format!("{BASE}{field}\n"));
         assert!(
             found.ends_with("only look like one") && found.contains("is not built yet") && found.lines().count() == 1,
             "{field}\n{found}"
         );
     }
-    for text in ["[[egress]]\nid = 'x'", "[[jwt_issuer]]\niss = 'x'", "[tags]\nx = 1", "enforce_percent = 5"] {
+    for text in ["[[jwt_issuer]]\niss = 'x'", "[tags]\nx = 1", "enforce_percent = 5"] {
         assert!(problems(&format!("schema = 1\nname = 't'\n{text}")).contains("is not built yet"), "{text}");
     }
     let case = "[[case]]\nname = 'c'\nfrom = 'spiffe://a/b'\nmethod = 'GET'\npath = '/'\nexpect = 'deny'\nclaims = {}";
@@ -185,7 +183,16 @@ fn what_is_hashed_is_canonical_json() {
     let table = parse_at("t", &text, &Listeners::default(), noon()).unwrap_or_else(|problems| panic!("{problems}"));
     let set = PrincipalSet { name: "web".into(), members: [PrincipalPattern::spiffe("spiffe://a/*").unwrap()].into() };
     let mut written = Vec::new();
-    let said = Said { mode: table.mode, name: &table.facts.name, version: "", sets: &[&set], rules: &table.rules, cases: &[] };
+    let said = Said {
+        mode: table.mode,
+        name: &table.facts.name,
+        version: "",
+        sets: &[&set],
+        rules: &table.rules,
+        egress: &[],
+        cases: &[],
+        connections: &[],
+    };
     canonical_json::write(&mut written, &said).unwrap();
     let read: serde_json::Value = serde_json::from_slice(&written).unwrap();
     let sorted: std::collections::BTreeMap<&String, &serde_json::Value> = read.as_object().unwrap().iter().collect();

@@ -3,7 +3,9 @@
 mod agreement;
 mod bypasses;
 mod conditions;
+mod connections;
 mod decisions;
+mod documented;
 mod format;
 mod headers;
 mod properties;
@@ -90,7 +92,7 @@ fn why(decision: &Decision) -> (Reason, String) {
         Ok(permit) => permit.facts(),
         Err(denial) => &denial.facts,
     };
-    (facts.reason, facts.rule.as_ref().map_or_else(|| "-".into(), |rule| rule.id.to_string()))
+    (facts.reason, facts.rule.as_ref().map_or_else(|| "-".into(), |rule| rule.id.clone()))
 }
 
 /// The verdict that was not enforced, and its rule.
@@ -99,5 +101,5 @@ fn would(decision: &Decision) -> Option<(Verdict, Option<String>)> {
         Ok(permit) => permit.facts(),
         Err(denial) => &denial.facts,
     };
-    facts.would.as_ref().map(|would| (would.verdict, would.rule.as_ref().map(|rule| rule.id.to_string())))
+    facts.would.as_ref().map(|would| (would.verdict, would.rule.as_ref().map(|rule| rule.id.clone())))
 }

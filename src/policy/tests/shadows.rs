@@ -51,7 +51,7 @@ fn overdue_shadows_stay_and_are_told() {
     let day = Duration::from_secs(24 * 3_600);
     assert!(table.overdue_shadows(noon() + 6 * day).is_empty());
     let overdue: Vec<_> =
-        table.overdue_shadows(noon() + 7 * day).into_iter().map(|shadow| shadow.rule.map(|rule| rule.id.to_string())).collect();
+        table.overdue_shadows(noon() + 7 * day).into_iter().map(|shadow| shadow.rule.map(|rule| rule.id.clone())).collect();
     assert_eq!(overdue, [None, Some("s".into())]);
     assert!(parse_at("t", &format!("schema = 1\nname = 't'\n{UNTIL}"), &here(), noon() + 30 * day).is_ok());
 }
