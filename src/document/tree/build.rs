@@ -165,15 +165,12 @@ impl<'t> Builder<'t> {
         }
     }
 
-    /// A text as it is meant: a part of the source where that is the same.
-    fn keep(&mut self, decoded: &Cow<'t, str>) -> Text {
+    /// Keeps a text as it is meant. Where that is a part of the source, the distance of their beginnings is its place there.
+    fn keep(&mut self, decoded: &str) -> Text {
         let len = u32::try_from(decoded.len()).unwrap_or_default();
-        if let Cow::Borrowed(text) = decoded {
-            // A part of the source: the distance of their beginnings is its place there.
-            let at = text.as_ptr().addr().wrapping_sub(self.source.input().as_ptr().addr());
-            if self.source.input().get(at..).is_some_and(|rest| rest.starts_with(text)) {
-                return Text { at: u32::try_from(at).unwrap_or_default(), len };
-            }
+        let at = decoded.as_ptr().addr().wrapping_sub(self.source.input().as_ptr().addr());
+        if self.source.input().get(at..).is_some_and(|rest| rest.starts_with(decoded)) {
+            return Text { at: u32::try_from(at).unwrap_or_default(), len };
         }
         let at = u32::try_from(self.tree.decoded.len()).unwrap_or_default();
         self.tree.decoded.push_str(decoded);

@@ -85,7 +85,8 @@ impl<'p> Building<'p> {
         let others = next.with(|_, _| false);
         // What goes on with any segment does not go on with the empty one, unless that is a rest.
         let mut flags = if next.rest.is_empty() { FULL } else { 0 };
-        if !next.rest.is_empty() && !(next.any.is_empty() && next.between.is_empty()) {
+        let asks = !next.any.is_empty() || !next.between.is_empty();
+        if asks && !next.rest.is_empty() {
             next.literals.add("", None);
         }
         for (text, items) in next.literals.take() {
