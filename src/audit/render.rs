@@ -121,6 +121,7 @@ fn render_decision(line: &mut Line<'_>, decision: &Decision, kept: &mut Option<(
     line.label(key!("decision"), decision.verdict.as_str());
     line.text(key!("reason"), &facts.reason.text());
     line.optional(key!("rule"), rule(facts.rule.as_deref()));
+    line.optional(key!("break_glass"), facts.ticket());
     if let Some(would) = &facts.would {
         line.label(key!("would"), would.verdict.as_str());
         line.optional(key!("would_rule"), rule(would.rule.as_deref()));

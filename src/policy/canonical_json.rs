@@ -7,6 +7,7 @@ use super::methods::Methods;
 use super::moment;
 use super::parse::{Case, Connection, ConnectionCase};
 use super::rule::{Effect, From, Mode, PrincipalSet, Rule, Whom};
+use super::standing::Percent;
 use crate::document;
 use crate::identity::x509::hex;
 use aws_lc_rs::digest::{self, Context, SHA256};
@@ -17,6 +18,7 @@ use std::io::{self, BufWriter, IntoInnerError, Write};
 /// What the hash covers.
 pub(super) struct Said<'t> {
     pub(super) mode: Mode,
+    pub(super) percent: Percent,
     pub(super) name: &'t str,
     pub(super) version: &'t str,
     /// In the order of their names.
@@ -41,6 +43,8 @@ pub(super) fn write(out: &mut impl Write, table: &Said<'_>) -> io::Result<()> {
     list(out, table.cases.iter().map(case).chain(table.connections.iter().map(connection)))?;
     out.write_all(b",\"egress\":")?;
     list(out, table.egress.iter().map(outgoing))?;
+    out.write_all(b",\"enforce_percent\":")?;
+    serde_json::to_writer(&mut *out, &table.percent.get())?;
     out.write_all(b",\"mode\":")?;
     serde_json::to_writer(&mut *out, &mode(table.mode))?;
     out.write_all(b",\"name\":")?;
@@ -98,6 +102,7 @@ fn rule(rule: &Rule, all: &[Rule]) -> Value {
         ("effect", json!(effect)),
         ("mode", mode(rule.mode)),
         ("shadow_until", shadow_until(rule.mode)),
+        ("enforce_percent", json!(rule.percent.get())),
         ("from", from(&rule.from)),
         ("methods", methods(&rule.methods)),
         ("tcp", json!(rule.tcp)),
@@ -106,6 +111,7 @@ fn rule(rule: &Rule, all: &[Rule]) -> Value {
         ("ports", json!(&*rule.ports)),
         ("grpc", rule.grpc.iter().map(|method| json!(&**method)).collect()),
         ("conditions", rule.conditions.iter().map(Conditional::json).collect()),
+        ("break_glass", rule.facts.ticket.as_ref().map_or(Value::Null, |ticket| object([("ticket", json!(**ticket))]))),
         ("why", json!(rule.why.as_deref())),
         ("sample", json!(shortest(rule.sample))),
         ("expires", json!(rule.expires.map(moment::format))),

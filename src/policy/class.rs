@@ -1,10 +1,11 @@
 //! The rules that one identity can meet, found once per identity and table.
 
 use super::compiled::{Compiled, Found};
-use super::evaluate::{Candidate, Findings, findings};
+use super::evaluate::{Candidate, Findings, findings_where};
 use super::looked::Looking;
 use super::methods;
 use super::rule::Question;
+use super::standing::Standing;
 use super::{Caller, Part, Table};
 use crate::identity::Principal;
 use crate::request::CanonicalRequest;
@@ -23,6 +24,13 @@ const AT_ONCE: usize = 1_024;
 
 /// The most states of all classes of a table.
 const STATES: usize = 1 << 20;
+
+/// What one identity meets on one local port.
+#[derive(Debug)]
+pub(super) struct Met {
+    class: Arc<Class>,
+    standing: Standing,
+}
 
 /// The rules that identities can meet on one local port; those that meet the same ones share it.
 #[derive(Debug)]
@@ -53,36 +61,36 @@ type Key = (Principal, u16);
 
 #[derive(Debug, Default)]
 struct Known {
-    by_key: HashMap<Key, Weak<Class>>,
+    by_key: HashMap<Key, Weak<Met>>,
     by_rules: HashMap<Arc<[u32]>, Weak<Class>>,
     /// Made before the table was put in force, for callers that are connected.
-    prepared: Vec<Arc<Class>>,
+    prepared: Vec<Arc<Met>>,
 }
 
-/// Where a [`Caller`] keeps its class for each table that it last met. Start with `ClassCache::default()`.
+/// Where a [`Caller`] keeps its class, and how it stands, for each table that it last met. Start with `ClassCache::default()`.
 #[derive(Debug, Default)]
 pub struct ClassCache {
-    own: ArcSwapOption<Class>,
-    boundary: ArcSwapOption<Class>,
-    candidate: ArcSwapOption<Class>,
+    own: ArcSwapOption<Met>,
+    boundary: ArcSwapOption<Met>,
+    candidate: ArcSwapOption<Met>,
 }
 
 impl Clone for ClassCache {
     fn clone(&self) -> Self {
-        let [own, boundary, candidate] = [&self.own, &self.boundary, &self.candidate].map(|class| ArcSwapOption::new(class.load_full()));
+        let [own, boundary, candidate] = [&self.own, &self.boundary, &self.candidate].map(|met| ArcSwapOption::new(met.load_full()));
         Self { own, boundary, candidate }
     }
 }
 
 impl ClassCache {
-    /// Gives `read` the caller's class under `table`; found anew when the table's generation moved.
+    /// Gives `read` what the caller meets under `table`; found anew when the table's generation moved.
     pub(super) fn with<T>(
         &self,
         part: Part,
         table: &Arc<Table>,
         caller: &Caller,
         principal: &Principal,
-        read: impl FnOnce(&Class) -> T,
+        read: impl FnOnce(&Met) -> T,
     ) -> T {
         let slot = match part {
             Part::Own => &self.own,
@@ -90,40 +98,41 @@ impl ClassCache {
             Part::Candidate => &self.candidate,
         };
         let kept = slot.load();
-        if let Some(class) = kept.as_ref().filter(|class| class.generation == table.generation) {
-            return read(class);
+        if let Some(met) = kept.as_ref().filter(|met| met.class.generation == table.generation) {
+            return read(met);
         }
-        let class = table.classes.find(table, principal, caller.local_port);
-        slot.store(Some(class.clone()));
-        read(&class)
+        let met = table.classes.find(table, principal, caller.local_port);
+        slot.store(Some(met.clone()));
+        read(&met)
     }
 }
 
 impl Classes {
-    fn find(&self, table: &Arc<Table>, principal: &Principal, port: u16) -> Arc<Class> {
+    fn find(&self, table: &Arc<Table>, principal: &Principal, port: u16) -> Arc<Met> {
         let key = (principal.clone(), port);
-        if let Some(class) = self.known().by_key.get(&key).and_then(Weak::upgrade) {
-            return class;
+        if let Some(met) = self.known().by_key.get(&key).and_then(Weak::upgrade) {
+            return met;
         }
         // Without the lock: a large table takes a while, and other shards look for other identities.
         let rules = table.principals.rules(&table.rules, principal, port);
-        let (class, is_new) = self.known().share(key, rules, table.generation);
-        if is_new && class.rules.len() <= AT_ONCE {
-            class.compile(table);
+        let standing = Standing::of(table, principal, &rules);
+        let (met, is_new) = self.known().share(key, rules, standing, table.generation);
+        if is_new && met.class.rules.len() <= AT_ONCE {
+            met.class.compile(table);
         } else if is_new {
-            compile_aside(table, &class);
+            compile_aside(table, &met.class);
         }
-        class
+        met
     }
 
     /// Finds and compiles what the callers of the table before need, so that no request waits for it once `table` is in force. Blocks meanwhile.
     pub(super) fn prepare(table: &Arc<Table>, before: &Table) {
-        let in_use = |class: &Weak<Class>| class.strong_count() > 0;
-        let keys: Vec<Key> = before.classes.known().by_key.iter().filter(|(_, class)| in_use(class)).map(|(key, _)| key.clone()).collect();
+        let in_use = |met: &Weak<Met>| met.strong_count() > 0;
+        let keys: Vec<Key> = before.classes.known().by_key.iter().filter(|(_, met)| in_use(met)).map(|(key, _)| key.clone()).collect();
         for (principal, port) in keys {
-            let class = table.classes.find(table, &principal, port);
-            class.compile(table);
-            table.classes.known().prepared.push(class);
+            let met = table.classes.find(table, &principal, port);
+            met.class.compile(table);
+            table.classes.known().prepared.push(met);
         }
     }
 
@@ -133,20 +142,21 @@ impl Classes {
 }
 
 impl Known {
-    /// The class of these rules, and whether it is a new one.
-    fn share(&mut self, key: Key, rules: Arc<[u32]>, generation: u64) -> (Arc<Class>, bool) {
+    /// What a caller with this key meets, and whether the class of these rules is a new one.
+    fn share(&mut self, key: Key, rules: Arc<[u32]>, standing: Standing, generation: u64) -> (Arc<Met>, bool) {
         let known = self.by_rules.get(&rules).and_then(Weak::upgrade);
         let is_new = known.is_none();
         let class = known.unwrap_or_else(|| Arc::new(Class { generation, rules: Arc::clone(&rules), compiled: OnceLock::new() }));
         if self.by_key.len() >= MOST {
-            self.by_key.retain(|_, class| class.strong_count() > 0);
+            self.by_key.retain(|_, met| met.strong_count() > 0);
             self.by_rules.retain(|_, class| class.strong_count() > 0);
         }
+        let met = Arc::new(Met { class, standing });
         if self.by_key.len() < MOST {
-            self.by_rules.insert(rules, Arc::downgrade(&class));
-            self.by_key.insert(key, Arc::downgrade(&class));
+            self.by_rules.insert(rules, Arc::downgrade(&met.class));
+            self.by_key.insert(key, Arc::downgrade(&met));
         }
-        (class, is_new)
+        (met, is_new)
     }
 }
 
@@ -160,8 +170,8 @@ fn compile_aside(table: &Arc<Table>, class: &Arc<Class>) {
     }
 }
 
-impl Class {
-    /// What the rules say of a request of `caller`, whose class this is.
+impl Met {
+    /// What the rules say of a request of `caller`, who meets this.
     pub(super) fn findings(
         &self,
         table: &Table,
@@ -170,22 +180,32 @@ impl Class {
         now: SystemTime,
         looking: &Looking,
     ) -> Findings {
-        let question = Question { request: Some(request), caller, method_bit: methods::bit(&request.method), now, looking };
-        let look = |candidates: &[Candidate]| findings(&table.rules, candidates, |rule| rule.matches(&question));
-        match self.compiled.get().and_then(Option::as_ref).map(|(compiled, _)| compiled.find(request)) {
+        let Self { class, standing } = self;
+        let question = Question { request: Some(request), caller, standing, method_bit: methods::bit(&request.method), now, looking };
+        let tries = |index, rule: &_| standing.tries(index, rule);
+        let look = |candidates: &[Candidate]| findings_where(&table.rules, candidates, tries, |rule| rule.matches(&question));
+        match class.compiled.get().and_then(Option::as_ref).map(|(compiled, _)| compiled.find(request)) {
             Some(Found::Settled(findings)) => findings,
             Some(Found::Open(candidates)) => look(candidates),
-            None => look(&self.candidates(table, request.path())),
+            None => look(&class.candidates(table, request.path())),
         }
     }
 
     /// What the rules say of a TCP connection.
     pub(super) fn findings_of_connection(&self, table: &Table, caller: &Caller, now: SystemTime, looking: &Looking) -> Findings {
-        let question = Question { request: None, caller, method_bit: 0, now, looking };
-        let candidates: Vec<Candidate> = self.rules.iter().map(|rule| Candidate { rule: *rule, template: 0 }).collect();
-        findings(&table.rules, &candidates, |rule| rule.matches(&question))
+        let Self { class, standing } = self;
+        let question = Question { request: None, caller, standing, method_bit: 0, now, looking };
+        let candidates: Vec<Candidate> = class.rules.iter().map(|rule| Candidate { rule: *rule, template: 0 }).collect();
+        findings_where(&table.rules, &candidates, |index, rule| standing.tries(index, rule), |rule| rule.matches(&question))
     }
 
+    /// Whether the table is in shadow for the caller.
+    pub(super) fn is_in_shadow(&self) -> bool {
+        self.standing.is_in_shadow
+    }
+}
+
+impl Class {
     /// The rules whose path matches, each looked at by itself.
     fn candidates(&self, table: &Table, path: &str) -> Vec<Candidate> {
         let candidate = |index: &u32| {

@@ -1,6 +1,6 @@
 //! The decision: the only maker of a [`Permit`].
 
-use super::class::Class;
+use super::class::Met;
 use super::evaluate::{Candidate, Findings, Outcome, rule};
 use super::looked::{Looked, Looking};
 use super::ruling::{By, Ruling, Said};
@@ -139,6 +139,11 @@ impl Denial {
 }
 
 impl Facts {
+    /// The ticket of the break-glass rule that decided.
+    pub fn ticket(&self) -> Option<&str> {
+        self.rule.as_deref()?.ticket.as_deref()
+    }
+
     /// The facts of an end that no rule decided.
     pub fn without_rule(reason: Reason, table: &Snapshot) -> Self {
         Self {
@@ -192,7 +197,7 @@ impl Permit {
 /// # Errors
 /// The denial, to be recorded before the response is written.
 pub fn decide(table: &Snapshot, caller: &Caller, request: &CanonicalRequest, now: SystemTime) -> Result<Permit, Box<Denial>> {
-    decided(table, caller, now, |class, table, looking| class.findings(table, caller, request, now, looking))
+    decided(table, caller, now, |met, table, looking| met.findings(table, caller, request, now, looking))
 }
 
 /// Decides one TCP connection, by the rules that say `tcp = true`.
@@ -200,14 +205,14 @@ pub fn decide(table: &Snapshot, caller: &Caller, request: &CanonicalRequest, now
 /// # Errors
 /// As [`decide`].
 pub fn decide_connection(table: &Snapshot, caller: &Caller, now: SystemTime) -> Result<Permit, Box<Denial>> {
-    decided(table, caller, now, |class, table, looking| class.findings_of_connection(table, caller, now, looking))
+    decided(table, caller, now, |met, table, looking| met.findings_of_connection(table, caller, now, looking))
 }
 
 fn decided(
     table: &Snapshot,
     caller: &Caller,
     now: SystemTime,
-    findings: impl Fn(&Class, &Table, &Looking) -> Findings,
+    findings: impl Fn(&Met, &Table, &Looking) -> Findings,
 ) -> Result<Permit, Box<Denial>> {
     let deny = |reason| Err(Box::new(Denial { status: FORBIDDEN, facts: Facts::without_rule(reason, table) }));
     let principal = match authenticated(caller, now) {
@@ -217,10 +222,13 @@ fn decided(
     // Step 3, quarantine, has its place here: before the rules, and never in shadow.
     let Some(tables) = table else { return deny(Reason::NoPolicy) };
     let looking = Looking::default();
-    let said = |part, table| Said {
-        part,
-        table,
-        findings: caller.classes.with(part, table, caller, principal, |class| findings(class, table, &looking)),
+    let said = |part, table| {
+        caller.classes.with(part, table, caller, principal, |met| Said {
+            part,
+            table,
+            is_in_shadow: met.is_in_shadow(),
+            findings: findings(met, table, &looking),
+        })
     };
     let own = said(Part::Own, tables.own());
     let boundary = tables.boundary().map(|table| said(Part::Boundary, table));

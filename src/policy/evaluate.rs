@@ -56,12 +56,23 @@ impl Findings {
     pub(super) const NOTHING: Self = Self { outcome: Outcome::Nothing, would: None, audited: false };
 }
 
-/// What the rules say where `candidates`, in file order, are those whose path matched, and `truth` tells whether the rest of a rule matches.
+/// What the rules say to everybody where `candidates`, in file order, are those whose path matched, and `truth` tells whether the rest of a rule matches.
 pub(super) fn findings(rules: &[Rule], candidates: &[Candidate], truth: impl Fn(&Rule) -> Truth) -> Findings {
-    let mut evaluation = Evaluation { rules, candidates, scope: Scope::Enforced, truth };
+    findings_where(rules, candidates, |_, rule| rule.is_shadow(), truth)
+}
+
+/// As [`findings`], where `tries` tells which rules are in shadow, by index.
+pub(super) fn findings_where(
+    rules: &[Rule],
+    candidates: &[Candidate],
+    tries: impl Fn(u32, &Rule) -> bool,
+    truth: impl Fn(&Rule) -> Truth,
+) -> Findings {
+    let mut evaluation = Evaluation { rules, candidates, scope: Scope::Enforced, tries, truth };
     let outcome = evaluation.outcome();
     let audited = evaluation.hits(Effect::Audit, Truth::is_possible).next().is_some();
-    let has_shadow = candidates.iter().any(|candidate| rule(rules, *candidate).is_some_and(Rule::is_shadow));
+    let has_shadow =
+        candidates.iter().any(|candidate| rule(rules, *candidate).is_some_and(|rule| (evaluation.tries)(candidate.rule, rule)));
     let would = has_shadow.then(|| {
         evaluation.scope = Scope::WithShadows;
         evaluation.outcome()
@@ -83,14 +94,15 @@ enum Scope {
     WithShadows,
 }
 
-struct Evaluation<'t, T> {
+struct Evaluation<'t, S, T> {
     rules: &'t [Rule],
     candidates: &'t [Candidate],
     scope: Scope,
+    tries: S,
     truth: T,
 }
 
-impl<'t, T: Fn(&Rule) -> Truth> Evaluation<'t, T> {
+impl<'t, S: Fn(u32, &Rule) -> bool, T: Fn(&Rule) -> Truth> Evaluation<'t, S, T> {
     /// A deny overrides every allow except those that it names; the first in file order is the one that decided.
     fn outcome(&self) -> Outcome {
         let mut denies = self.hits(Effect::Deny, Truth::is_possible);
@@ -118,7 +130,8 @@ impl<'t, T: Fn(&Rule) -> Truth> Evaluation<'t, T> {
     /// In file order.
     fn hits(&self, effect: Effect, enough: fn(Truth) -> bool) -> impl Iterator<Item = (Candidate, &'t Rule)> {
         let rules = self.candidates.iter().filter_map(|candidate| rule(self.rules, *candidate).map(|rule| (*candidate, rule)));
-        let counted = rules.filter(move |(_, rule)| rule.effect == effect && (self.scope == Scope::WithShadows || !rule.is_shadow()));
+        let is_in_scope = move |index, rule: &Rule| self.scope == Scope::WithShadows || !(self.tries)(index, rule);
+        let counted = rules.filter(move |(candidate, rule)| rule.effect == effect && is_in_scope(candidate.rule, rule));
         counted.filter(move |(_, rule)| enough((self.truth)(rule)))
     }
 }

@@ -21,6 +21,7 @@ mod publish;
 mod rule;
 mod ruling;
 mod settings;
+mod standing;
 mod table;
 mod tables;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::condition::Conditional;
 use super::looked::Looking;
 use super::methods::Methods;
 use super::pattern::{HostPattern, PathPattern};
+use super::standing::{Percent, Standing};
 use super::{Caller, RuleFacts, Truth};
 use crate::identity::Principal;
 use crate::identity::pattern::PrincipalPattern;
@@ -52,6 +53,7 @@ pub(super) struct Rule {
 #[derive(Debug)]
 pub(super) struct Details {
     pub(super) mode: Mode,
+    pub(super) percent: Percent,
     /// Empty: any.
     pub(super) hosts: Box<[HostPattern]>,
     /// Empty: any.
@@ -123,6 +125,7 @@ pub(super) struct Question<'r> {
     /// `None`: it is about a TCP connection.
     pub(super) request: Option<&'r CanonicalRequest>,
     pub(super) caller: &'r Caller,
+    pub(super) standing: &'r Standing,
     pub(super) method_bit: u16,
     pub(super) now: SystemTime,
     pub(super) looking: &'r Looking,
@@ -146,9 +149,15 @@ impl From {
 impl Details {
     /// Whether there is nothing in it.
     fn is_plain(&self) -> bool {
-        let Self { mode, hosts, ports, grpc, tcp, conditions, expires, excepts, sample, why } = self;
+        let Self { mode, percent, hosts, ports, grpc, tcp, conditions, expires, excepts, sample, why } = self;
         let lists = hosts.is_empty() && ports.is_empty() && grpc.is_empty() && conditions.is_empty() && excepts.is_empty();
-        lists && !tcp && *mode == Mode::Enforce && expires.is_none() && why.is_none() && sample.total_cmp(&1.0).is_eq()
+        lists
+            && !tcp
+            && *mode == Mode::Enforce
+            && *percent == Percent::ALL
+            && expires.is_none()
+            && why.is_none()
+            && sample.total_cmp(&1.0).is_eq()
     }
 }
 
@@ -156,6 +165,7 @@ impl Default for Details {
     fn default() -> Self {
         Self {
             mode: Mode::Enforce,
+            percent: Percent::ALL,
             hosts: Box::default(),
             ports: Box::default(),
             grpc: Box::default(),
@@ -174,6 +184,17 @@ impl Deref for Rule {
 
     fn deref(&self) -> &Details {
         &self.details
+    }
+}
+
+/// For tests that damage tables: the details of this rule alone.
+#[cfg(test)]
+impl std::ops::DerefMut for Rule {
+    fn deref_mut(&mut self) -> &mut Details {
+        if Arc::get_mut(&mut self.details).is_none() {
+            self.details = Arc::default();
+        }
+        Arc::get_mut(&mut self.details).unwrap()
     }
 }
 
@@ -212,9 +233,10 @@ impl Rule {
         u32::try_from(template).ok()
     }
 
-    /// Whether it matches every request of a caller that it [`concerns`](Self::concerns) whose path and method are its own.
+    /// Whether it matches every request of a caller that it [`concerns`](Self::concerns) whose path and method are its own, and does so for all of them
+    /// alike.
     pub(super) fn is_unconditional(&self) -> bool {
-        self.hosts.is_empty() && self.conditions.is_empty() && !self.is_grpc() && self.expires.is_none()
+        self.hosts.is_empty() && self.conditions.is_empty() && !self.is_grpc() && self.expires.is_none() && self.percent == Percent::ALL
     }
 
     /// Whether it matches a request of a caller that it [`concerns`](Self::concerns) whose path is its own. Cheap checks first.
@@ -257,6 +279,7 @@ impl Rule {
         !self.grpc.is_empty()
     }
 
+    /// Whether it is in shadow for everybody.
     pub(super) fn is_shadow(&self) -> bool {
         matches!(self.mode, Mode::Shadow { .. })
     }

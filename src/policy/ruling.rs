@@ -1,7 +1,7 @@
 //! What the own table and the one that caps it say together.
 
 use super::evaluate::{Findings, Outcome};
-use super::{Mode, Part, Table, Verdict};
+use super::{Part, Table, Verdict};
 use std::sync::Arc;
 
 /// What one table says of a request.
@@ -9,6 +9,8 @@ use std::sync::Arc;
 pub(super) struct Said<'t> {
     pub(super) part: Part,
     pub(super) table: &'t Arc<Table>,
+    /// Whether the table is in shadow for the caller.
+    pub(super) is_in_shadow: bool,
     pub(super) findings: Findings,
 }
 
@@ -37,7 +39,8 @@ impl<'t> Ruling<'t> {
     /// A request passes where `table` and `boundary` let it; where both refuse, the refusal is that of `table`.
     pub(super) fn of(table: Said<'t>, boundary: Option<Said<'t>>) -> Self {
         let parts = || [Some(table), boundary].into_iter().flatten();
-        let refusal = parts().map(|said| said.by(said.findings.outcome)).find(|by| by.verdict() == Verdict::Deny && !by.is_in_shadow());
+        let mut enforced = parts().filter(|said| !said.is_in_shadow).map(|said| said.by(said.findings.outcome));
+        let refusal = enforced.find(|by| by.verdict() == Verdict::Deny);
         let (verdict, by) = match refusal {
             Some(by) => (Verdict::Deny, by),
             None => (Verdict::Allow, table.by(table.findings.outcome)),
@@ -57,7 +60,7 @@ impl<'t> Said<'t> {
     /// With what is in shadow. What a table in shadow denies by its enforced rules is what it would deny.
     fn tried(&self) -> Outcome {
         let Findings { outcome, would, .. } = self.findings;
-        let denies = outcome.verdict() == Verdict::Deny && is_in_shadow(self.table);
+        let denies = outcome.verdict() == Verdict::Deny && self.is_in_shadow;
         if denies { outcome } else { would.unwrap_or(outcome) }
     }
 }
@@ -66,12 +69,4 @@ impl By<'_> {
     pub(super) fn verdict(&self) -> Verdict {
         self.outcome.verdict()
     }
-
-    pub(super) fn is_in_shadow(&self) -> bool {
-        is_in_shadow(self.table)
-    }
-}
-
-fn is_in_shadow(table: &Table) -> bool {
-    matches!(table.mode(), Mode::Shadow { .. })
 }

@@ -1,10 +1,11 @@
 //! The table: what records say about it, and its rules.
 
 use super::class::Classes;
-use super::condition::Timely;
+use super::condition::{Tags, Timely};
 use super::egress::Egress;
 use super::principals::Principals;
 use super::rule::{Mode, Rule};
+use super::standing::Percent;
 use crate::request::Mentioned;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,6 +48,8 @@ pub struct RuleFacts {
     pub id: String,
     /// Its path patterns, a line each: one allocation, since a large table keeps little else.
     templates: Box<str>,
+    /// Of a break-glass rule: the ticket that its use is recorded with.
+    pub ticket: Option<Box<str>>,
 }
 
 impl RuleFacts {
@@ -58,7 +61,11 @@ impl RuleFacts {
     /// What a record says about a rule with this id and these path patterns, of which none has a line break.
     pub(crate) fn new<'p>(id: &str, templates: impl IntoIterator<Item = &'p str>) -> Self {
         let templates: Vec<&str> = templates.into_iter().collect();
-        Self { id: id.to_owned(), templates: templates.join("\n").into() }
+        Self { id: id.to_owned(), templates: templates.join("\n").into(), ticket: None }
+    }
+
+    pub(super) fn with_ticket(self, ticket: Option<Box<str>>) -> Self {
+        Self { ticket, ..self }
     }
 
     /// The path patterns of the rule, as canonical paths are spelled; the record's `http.template` is the one that matched.
@@ -80,13 +87,27 @@ pub struct Table {
     /// Name, version and hash.
     pub facts: Arc<TableFacts>,
     pub(super) mode: Mode,
+    pub(super) percent: Percent,
     /// In file order.
     pub(super) rules: Box<[Rule]>,
     pub(super) egress: Box<[Egress]>,
     pub(super) principals: Principals,
     mentioned: Mentioned,
     timely: Timely,
+    pub(super) tags: Tags,
     pub(super) classes: Classes,
+}
+
+/// What a table is made of.
+pub(super) struct Contents {
+    pub(super) facts: TableFacts,
+    pub(super) mode: Mode,
+    pub(super) percent: Percent,
+    /// In file order, as those after them.
+    pub(super) rules: Vec<Rule>,
+    pub(super) egress: Vec<Egress>,
+    /// Of the rules.
+    pub(super) tags: Tags,
 }
 
 /// A trial that was meant to have ended.
@@ -99,13 +120,14 @@ pub struct OverdueShadow {
 }
 
 impl Table {
-    pub(super) fn new(facts: TableFacts, mode: Mode, rules: Vec<Rule>, egress: Vec<Egress>) -> Self {
+    pub(super) fn new(contents: Contents) -> Self {
         static GENERATION: AtomicU64 = AtomicU64::new(0);
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
+        let Contents { facts, mode, percent, rules, egress, tags } = contents;
         let mentioned = Mentioned::new(rules.iter().flat_map(Rule::mentioned).collect());
         let timely = Timely::of(rules.iter().flat_map(|rule| &rule.conditions));
         let (facts, principals, classes) = (Arc::new(facts), Principals::new(&rules), Classes::default());
-        Self { generation, facts, mode, rules: rules.into(), egress: egress.into(), principals, mentioned, timely, classes }
+        Self { generation, facts, mode, percent, rules: rules.into(), egress: egress.into(), principals, mentioned, timely, tags, classes }
     }
 
     /// Whether the table is enforced or in shadow.

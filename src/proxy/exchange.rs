@@ -284,7 +284,12 @@ impl Exchange {
     /// A copy of the record for a request that has been open for long, or that has become a tunnel; once.
     pub fn record_open(&self, now: Millis) -> Option<Decision> {
         let due = self.tunnel.get() || now.saturating_sub(self.begun_tick) >= millis(RECORDED_OPEN);
-        if !due || self.recorded_open.replace(true) {
+        if due { self.record_at_once() } else { None }
+    }
+
+    /// A copy of the record while the request is open; once.
+    fn record_at_once(&self) -> Option<Decision> {
+        if self.recorded_open.replace(true) {
             return None;
         }
         let mut decision = self.decision.borrow().as_ref().cloned()?;

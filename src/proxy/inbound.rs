@@ -15,6 +15,7 @@ use crate::policy::{self, Caller, Denial, Facts, Permit, RuleFacts, Snapshot, Tr
 use crate::request::{self, CanonicalRequest, Strictness, canonicalize};
 use crate::runtime::listener::Incoming as Arrived;
 use crate::runtime::tasks::spawn_local;
+use crate::telemetry::metrics::Process;
 use crate::tls::{self, Accepted, HandshakeError};
 use crate::trust::Usage;
 use bytes::Bytes;
@@ -243,6 +244,9 @@ fn count_allowed(shard: &Shard, facts: &Facts) {
     shard.inbound_metrics.allowed.increment(1);
     if facts.would.as_ref().is_some_and(|would| would.verdict == Verdict::Deny && would.by == Trial::Shadow) {
         shard.inbound_metrics.would_deny.increment(1);
+    }
+    if facts.ticket().is_some() {
+        Process::handles().break_glass.increment(1);
     }
     count_difference(shard, Verdict::Allow, facts);
 }

@@ -76,6 +76,7 @@ names! {
     gauge SVID_EXPIRES = "countersign_svid_expires_seconds", (Unit::Seconds), "Until our own certificate ends.";
     counter POLICY_RELOADS = "countersign_policy_reloads_total", (Unit::Count), "Policy table reloads by result (ok, failed, unchanged).";
     gauge POLICY_GENERATION = "countersign_policy_generation", (Unit::Count), "The generation of the table in force.";
+    counter BREAK_GLASS = "countersign_break_glass_total", (Unit::Count), "Requests that a break-glass rule let pass.";
     gauge POLICY_SHADOW_OVERDUE = "countersign_policy_shadow_overdue", (Unit::Count), "Shadow modes of the table that are past their shadow_until.";
     counter CONFIG_RELOADS = "countersign_config_reloads_total", (Unit::Count), "Configuration reloads by result (ok, failed).";
     counter TRUST_RELOADS = "countersign_trust_reloads_total", (Unit::Count), "Trust bundle reloads by result (ok, failed).";
@@ -119,6 +120,8 @@ pub struct Process {
     pub policy_unchanged: Counter,
     /// [`POLICY_GENERATION`].
     pub policy_generation: Gauge,
+    /// [`BREAK_GLASS`].
+    pub break_glass: Counter,
     /// [`POLICY_SHADOW_OVERDUE`].
     pub shadow_overdue: Gauge,
     /// [`CONFIG_RELOADS`] with result `ok`.
@@ -151,6 +154,7 @@ impl Process {
             policy_failed: counter!(POLICY_RELOADS, "result" => "failed"),
             policy_unchanged: counter!(POLICY_RELOADS, "result" => "unchanged"),
             policy_generation: gauge!(POLICY_GENERATION),
+            break_glass: counter!(BREAK_GLASS),
             shadow_overdue: gauge!(POLICY_SHADOW_OVERDUE),
             config_ok: counter!(CONFIG_RELOADS, "result" => "ok"),
             config_failed: counter!(CONFIG_RELOADS, "result" => "failed"),

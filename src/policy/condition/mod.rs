@@ -3,6 +3,7 @@
 mod cert_age;
 mod header;
 mod source;
+mod tag;
 mod time;
 mod tls;
 
@@ -10,6 +11,7 @@ pub(super) use self::time::{Between, Days, TimeTest, Zone};
 pub(super) use cert_age::CertAgeTest;
 pub(super) use header::{HeaderTest, Operator};
 pub(super) use source::{NetworkSet, Networks, SourceTest};
+pub(super) use tag::{TagTest, Tags, Template, is_value};
 pub(super) use tls::{TlsTest, Version};
 
 use super::Truth;
@@ -40,6 +42,8 @@ pub(super) struct Conditional {
 pub(super) enum Test {
     /// The peer's TLS channel.
     Tls(TlsTest),
+    /// Tags of the peer's identity.
+    Tag(Arc<TagTest>),
     /// The age of the peer's certificate.
     CertAge(CertAgeTest),
     /// The hour.
@@ -60,6 +64,7 @@ impl Conditional {
     pub(super) fn holds(&self, question: &Question<'_>) -> Truth {
         let result = match &self.test {
             Test::Tls(test) => test.holds(question.caller.channel.as_ref()),
+            Test::Tag(test) => question.standing.tags(test.number),
             Test::Source(test) => test.holds(question.caller.source).into(),
             Test::CertAge(test) => test.holds(question.caller.identity.as_deref(), question.now),
             Test::Time(test) => test.holds(question.now),
@@ -78,7 +83,15 @@ impl Conditional {
     pub(super) fn mentioned(&self) -> Option<&HeaderName> {
         match &self.test {
             Test::Header(test) => Some(&test.name),
-            Test::Tls(_) | Test::Source(_) | Test::CertAge(_) | Test::Time(_) => None,
+            Test::Tls(_) | Test::Tag(_) | Test::Source(_) | Test::CertAge(_) | Test::Time(_) => None,
+        }
+    }
+
+    /// Lets a window say for ever what it says at the first moment, for the test that has to find it.
+    #[cfg(test)]
+    pub(super) fn keep_for_ever(&self) {
+        if let Test::Time(window) = &self.test {
+            window.keep_for_ever();
         }
     }
 
@@ -103,7 +116,7 @@ impl Timely {
             match &condition.test {
                 Test::Time(window) => timely.windows.push(Arc::clone(window)),
                 Test::CertAge(_) => timely.has_ages = true,
-                Test::Tls(_) | Test::Source(_) | Test::Header(_) => {}
+                Test::Tls(_) | Test::Tag(_) | Test::Source(_) | Test::Header(_) => {}
             }
         }
         timely.windows.sort_unstable_by_key(Arc::as_ptr);
@@ -124,6 +137,7 @@ impl Test {
     fn name(&self) -> String {
         match self {
             Self::Tls(_) => "tls".to_owned(),
+            Self::Tag(_) => "principal_tag".to_owned(),
             Self::Source(_) => "source_ip".to_owned(),
             Self::CertAge(_) => "cert_age".to_owned(),
             Self::Time(_) => TIME.to_owned(),
@@ -134,6 +148,7 @@ impl Test {
     fn json(&self) -> Value {
         match self {
             Self::Tls(test) => object([("tls", test.json())]),
+            Self::Tag(test) => object([("principal_tag", test.json())]),
             Self::Source(test) => object([("source_ip", test.json())]),
             Self::CertAge(test) => object([("cert_age", test.json())]),
             Self::Time(test) => object([("time", test.json())]),
@@ -145,9 +160,10 @@ impl Test {
     fn cost(&self) -> u8 {
         match self {
             Self::Tls(_) => 0,
-            Self::CertAge(_) => 1,
-            Self::Time(_) => 2,
-            Self::Source(_) => 3,
+            Self::Tag(_) => 1,
+            Self::CertAge(_) => 2,
+            Self::Time(_) => 3,
+            Self::Source(_) => 4,
             Self::Header(_) => 6,
         }
     }

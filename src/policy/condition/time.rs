@@ -121,6 +121,12 @@ impl TimeTest {
         holds.into()
     }
 
+    #[cfg(test)]
+    pub(super) fn keep_for_ever(&self) {
+        let known = Known::new(0, (1 << 31) - 1, self.look(0).unwrap().0).unwrap();
+        self.known.store(known.0, Ordering::Relaxed);
+    }
+
     /// When what it says at `now` may end.
     pub(in crate::policy) fn holds_until(&self, now: SystemTime) -> Option<SystemTime> {
         let (_, until) = self.look(seconds(now)?)?;

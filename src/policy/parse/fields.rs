@@ -3,6 +3,7 @@
 use crate::document::{self, Item, Place, Section};
 use crate::policy::moment;
 use crate::policy::rule::Mode;
+use crate::policy::standing::Percent;
 use std::time::{Duration, SystemTime};
 
 /// The longest trial ahead, from the load to `shadow_until`: one that lasts for ever is a table that nobody enforces.
@@ -50,6 +51,19 @@ pub(super) fn mode(section: &Section<'_>, now: SystemTime) -> Mode {
             Mode::Enforce
         }
     }
+}
+
+/// `enforce_percent`: of how many identities `mode = "enforce"` is about.
+pub(super) fn percent(section: &Section<'_>, mode: Mode) -> Percent {
+    let Some(item) = section.integer("enforce_percent") else { return Percent::ALL };
+    if mode != Mode::Enforce {
+        section.problem("enforce_percent", "stands beside mode = \"shadow\", which enforces nothing", "remove one of them");
+    }
+    let percent = Percent::new(item.value);
+    if percent.is_none() {
+        section.problem("enforce_percent", format!("is {}", item.value), "write 1 to 100; for nobody, mode = \"shadow\"");
+    }
+    percent.unwrap_or(Percent::ALL)
 }
 
 fn shadow(section: &Section<'_>, until: Option<SystemTime>, now: SystemTime) -> Mode {

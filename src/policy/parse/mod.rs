@@ -1,5 +1,6 @@
 //! Text → table. Whatever is not understood refuses the whole table, every problem at once.
 
+mod break_glass;
 mod case;
 mod connection;
 mod egress;
@@ -10,6 +11,7 @@ mod header;
 mod rule;
 mod shared;
 mod source;
+mod tags;
 mod time;
 mod when;
 
@@ -19,6 +21,7 @@ pub(super) use connection::{Connection, ConnectionCase};
 use self::time::Windows;
 use super::canonical_json::{self, Said};
 use super::rule::{Details, Rule};
+use super::table::Contents;
 use super::{Listeners, Table, TableFacts};
 use crate::document::{Document, Item, Problems, Section};
 use from::Sets;
@@ -27,6 +30,7 @@ use shared::Shared;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
+use tags::Tagging;
 
 /// What to write instead of a rule about traffic that is not carried.
 const NOT_CARRIED: &str = "remove it from the table of a sidecar; `countersign policy` takes it";
@@ -38,6 +42,7 @@ struct Context<'a> {
     sets: Sets,
     windows: Windows,
     shared: Shared,
+    tags: Tagging,
 }
 
 /// Reads a table for these listeners; `file` is only what problems call it.
@@ -63,10 +68,16 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
     }
     let facts = facts(&root);
     let mode = fields::mode(&root, now);
-    for key in ["enforce_percent", "jwt_issuer", "tags"] {
-        fields::not_built(&root, key);
-    }
-    let context = Context { listeners, now, sets: Sets::read(&root), windows: Windows::default(), shared: Shared::default() };
+    let percent = fields::percent(&root, mode);
+    fields::not_built(&root, "jwt_issuer");
+    let context = Context {
+        listeners,
+        now,
+        sets: Sets::read(&root),
+        windows: Windows::default(),
+        tags: Tagging::read(&root),
+        shared: Shared::default(),
+    };
     let rules = rules(&root, &context);
     let egress = egress::read(&root);
     if context.listeners.http_only && !egress.is_empty() {
@@ -81,6 +92,7 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
     }
     let said = Said {
         mode,
+        percent,
         name: &facts.name,
         version: &facts.version,
         sets: &context.sets.principals().collect::<Vec<_>>(),
@@ -90,7 +102,7 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
         connections: &connections,
     };
     let facts = TableFacts { sha256: canonical_json::hash(&said), ..facts };
-    let table = Arc::new(Table::new(facts, mode, rules, egress));
+    let table = Arc::new(Table::new(Contents { facts, mode, percent, rules, egress, tags: context.tags.finish() }));
     cases.iter().for_each(|case| case.check(&table, now, document));
     connections.iter().for_each(|case| case.check(&table, now, document));
     Some(table)

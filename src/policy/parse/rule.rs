@@ -1,7 +1,7 @@
 //! `[[rule]]`.
 
 use super::fields::{self, list, list_of};
-use super::{Context, from, grpc, header, when};
+use super::{Context, break_glass, from, grpc, header, when};
 use crate::document::{Document, Item, Section};
 use crate::policy::RuleFacts;
 use crate::policy::condition::{self, Conditional, Test};
@@ -11,9 +11,6 @@ use crate::policy::rule::{Details, Effect, From, Mode, Rule};
 use http::Method;
 use std::collections::HashMap;
 use std::sync::Arc;
-
-/// The parts of the format that come later.
-const NOT_BUILT: [&str; 4] = ["claims", "break_glass", "enforce_percent", "principal_tag"];
 
 /// A rule that does not know yet which others it spares.
 pub(super) struct Draft {
@@ -72,6 +69,7 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
     let id = id(&section);
     let effect = effect(&section);
     let mode = fields::mode(&section, context.now);
+    let percent = fields::percent(&section, mode);
     let from = from::read(&section, context);
     let (grpc, sugar): (Vec<_>, Vec<_>) = grpc::read(&section).into_iter().flatten().map(|method| (method.written, method.path)).unzip();
     let tcp = tcp(&section, context);
@@ -88,14 +86,14 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
     let conditions = headers.chain(when::read(&section, context)).collect();
     let sample = sample(&section);
     let expires = fields::time(&section, "expires");
+    let ticket = break_glass::read(&section, effect, expires, context.now);
     let excepts = excepts(&section, effect);
     let why = section.str("why").map(|why| why.value).filter(|why| !why.trim().is_empty());
-    for key in NOT_BUILT {
-        fields::not_built(&section, key);
-    }
+    fields::not_built(&section, "claims");
     check_audit(&section, effect, mode);
     let details = Details {
         mode,
+        percent,
         hosts: hosts.into(),
         ports: ports.into(),
         grpc: grpc.into(),
@@ -107,7 +105,7 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
         why: why.map(String::into_boxed_str),
     };
     let rule = id.as_ref().zip(effect).zip(from).zip(methods).zip(paths).map(|((((id, effect), from), methods), paths)| Draft {
-        facts: Arc::new(RuleFacts::new(id, paths.iter().map(PathPattern::as_str))),
+        facts: Arc::new(RuleFacts::new(id, paths.iter().map(PathPattern::as_str)).with_ticket(ticket)),
         effect,
         from,
         methods: context.shared.methods(methods),
@@ -226,6 +224,7 @@ fn check_audit(section: &Section<'_>, effect: Option<Effect>, mode: Mode) {
     if mode != Mode::Enforce {
         section.problem("mode", "is shadow in an audit rule, which changes no outcome anyway", "remove it and shadow_until");
     }
+    section.refuse("enforce_percent", "stands in an audit rule, which changes no outcome anyway", "remove it");
     section.refuse("sample", "stands in an audit rule, which records everything", "remove it");
 }
 

@@ -1,7 +1,7 @@
 //! `when` of a rule.
 
-use super::fields::{self, each, not_built};
-use super::{Context, source, time};
+use super::fields::{self, each};
+use super::{Context, source, tags, time};
 use crate::document::Section;
 use crate::policy::condition::{CertAgeTest, Test, TlsTest, Version};
 
@@ -11,9 +11,9 @@ pub(super) fn read(rule: &Section<'_>, context: &Context<'_>) -> Vec<Test> {
     if when.keys().is_empty() {
         rule.problem("when", "is empty", "write a condition, as in tls = { min = \"1.3\" }, or remove it");
     }
-    not_built(&when, "principal_tag");
     let tests = [
         tls(&when).map(Test::Tls),
+        tags::read(&when, &context.tags).map(Test::Tag),
         cert_age(&when).map(Test::CertAge),
         time::read(&when, &context.windows).map(Test::Time),
         source::read(&when, &context.sets.networks).map(Test::Source),

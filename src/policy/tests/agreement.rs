@@ -1,22 +1,28 @@
 //! What is compiled says of every request what the rules say one by one. `POLICY_CASES=0` does not stop until that is not so.
 
+mod model;
+
 use super::*;
+use crate::identity::{Channel, Group};
 use crate::policy::Table;
 use crate::policy::automaton::Damage;
 use crate::policy::compiled::{Compiled, Fault, Found};
-use crate::policy::evaluate::{Candidate, Findings, Outcome, findings};
+use crate::policy::condition::Conditional;
+use crate::policy::evaluate::{Candidate, Findings, Outcome, findings_where};
 use crate::policy::looked::Looking;
 use crate::policy::methods;
 use crate::policy::rule::{Effect, Question, Rule};
+use crate::policy::standing::{Percent, Standing};
 use crate::policy::truth::Truth;
 use fastrand::Rng;
+use model::{HEAD, Model, of};
 use std::collections::HashMap;
 
 /// Requests that are decided twice, by default.
 const CASES: u64 = 100_000;
 
 /// Requests for each table.
-const ASKS: u64 = 50;
+const ASKS: u64 = 100;
 
 const IDS: [&str; 6] = ["spiffe://d/a", "spiffe://d/b", "spiffe://d/a/b", "spiffe://e/a", "p.d", "q.d"];
 const PORTS: [u16; 2] = [PORT, PORT + 1];
@@ -29,13 +35,13 @@ fn compiled_and_one_by_one() {
     let mut rng = Rng::with_seed(seed);
     let mut decided = [0_u64; 3];
     while cases == 0 || decided.iter().sum::<u64>() < cases {
-        let (text, table) = random_table(&mut rng);
+        let Tables { text, table, plain, models } = Tables::random(&mut rng);
         let mut classes = HashMap::new();
         for _ in 0..ASKS {
             let ask = Ask::random(&mut rng);
-            let compiled = classes.entry((ask.id, ask.port)).or_insert_with(|| Compiled::new(&table.rules, &ask.rules(&table)).unwrap());
+            let (compiled, standing) = classes.entry((ask.id, ask.port)).or_insert_with(|| ask.meets(&table));
             let request = ask.request(&table);
-            let (found, expected) = (ask.compiled(&table, compiled, &request), ask.one_by_one(&table, &request));
+            let (found, expected) = (ask.compiled(&table, compiled, standing, &request), ask.one_by_one(&plain, &models, &request));
             assert_eq!(found, expected, "POLICY_SEED={seed}\n{ask:?}\n{text}");
             decided[match found.outcome {
                 Outcome::Allow(_) => 0,
@@ -77,17 +83,87 @@ fn faults_in_it_are_found() {
     }
 }
 
+/// The same for what is found per identity, and for conditions: these faults are planted into the table that was read.
+#[test]
+fn faults_in_rules_are_found() {
+    let mut rng = Rng::with_seed(8);
+    for slip in
+        [Slip::ConditionLost, Slip::ConditionAstray, Slip::PercentLost, Slip::ExpiryLost, Slip::TriedLost, Slip::TagsLost, Slip::HourStale]
+    {
+        let mut cases = 0;
+        while !slip.shows(&mut rng, &mut cases) {
+            assert!(cases < CASES, "{slip:?} was not found in {cases} cases");
+        }
+    }
+}
+
+/// Faults beside those of what is compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Slip {
+    /// A rule has lost a condition.
+    ConditionLost,
+    /// Two rules have each other's conditions.
+    ConditionAstray,
+    /// A rule is enforced for everybody.
+    PercentLost,
+    /// A rule does not end.
+    ExpiryLost,
+    /// What is in shadow for an identity is forgotten.
+    TriedLost,
+    /// What is known of an identity's tags is forgotten.
+    TagsLost,
+    /// A window says what it said at another hour.
+    HourStale,
+}
+
+impl Slip {
+    fn shows(self, rng: &mut Rng, cases: &mut u64) -> bool {
+        let Tables { mut table, plain, models, .. } = Tables::random(rng);
+        let first = Ask::random(rng);
+        self.plant(Arc::get_mut(&mut table).unwrap(), rng);
+        let (compiled, mut standing) = first.meets(&table);
+        match self {
+            Self::TriedLost => standing.forget_tried(),
+            Self::TagsLost => standing.forget_tags(),
+            _ => {}
+        }
+        (0..ASKS).any(|_| {
+            *cases += 1;
+            let ask = Ask { id: first.id, port: first.port, ..Ask::random(rng) };
+            let request = ask.request(&plain);
+            ask.compiled(&table, &compiled, &standing, &request) != ask.one_by_one(&plain, &models, &request)
+        })
+    }
+
+    fn plant(self, table: &mut Table, rng: &mut Rng) {
+        let (one, other) = (rng.usize(..table.rules.len()), rng.usize(..table.rules.len()));
+        let rule = &mut table.rules[one];
+        match self {
+            Self::ConditionLost => rule.conditions = std::mem::take(&mut rule.conditions).into_iter().skip(1).collect(),
+            Self::PercentLost => rule.percent = Percent::ALL,
+            Self::ExpiryLost => rule.expires = None,
+            Self::ConditionAstray => {
+                let conditions = std::mem::take(&mut rule.conditions);
+                let instead = std::mem::replace(&mut table.rules[other].conditions, conditions);
+                table.rules[one].conditions = instead;
+            }
+            Self::HourStale => rule.conditions.iter().for_each(Conditional::keep_for_ever),
+            Self::TriedLost | Self::TagsLost => {}
+        }
+    }
+}
+
 /// Whether a fault in some table changes what one of some requests gets.
 fn shows(fault: Fault, rng: &mut Rng, cases: &mut u64) -> bool {
-    let (_, table) = random_table(rng);
+    let Tables { table, plain, models, .. } = Tables::random(rng);
     let mut ask = Ask::random(rng);
-    let mut compiled = Compiled::new(&table.rules, &ask.rules(&table)).unwrap();
+    let (mut compiled, standing) = ask.meets(&table);
     let damaged = compiled.damage(fault, |count| rng.usize(..count));
     (0..ASKS).any(|_| {
         *cases += 1;
         ask = Ask { id: ask.id, port: ask.port, ..Ask::random(rng) };
         let request = ask.request(&table);
-        damaged && ask.compiled(&table, &compiled, &request) != ask.one_by_one(&table, &request)
+        damaged && ask.compiled(&table, &compiled, &standing, &request) != ask.one_by_one(&plain, &models, &request)
     })
 }
 
@@ -99,6 +175,13 @@ struct Ask {
     path: String,
     host: &'static str,
     field: Option<&'static str>,
+    source: &'static str,
+    tls: &'static str,
+    /// Of the certificate, in minutes; `None`: it begins in the future.
+    age: Option<u64>,
+    /// Of November 2026.
+    day: u64,
+    hour: u64,
 }
 
 impl Ask {
@@ -110,9 +193,38 @@ impl Ask {
             1..4 => path.push('/'),
             _ => {}
         }
-        let fields = [None, None, Some("u"), Some("v"), Some("u,v"), Some("v-1")];
-        let method = of(rng, &["GET", "GET", "POST", "HEAD", "PURGE", "LOCK"]);
-        Self { id: of(rng, &IDS), port: of(rng, &PORTS), method, path, host: of(rng, &["h", "i.h", "i.j.h", "k"]), field: of(rng, &fields) }
+        Self {
+            id: of(rng, &IDS),
+            port: of(rng, &PORTS),
+            method: of(rng, &["GET", "GET", "POST", "HEAD", "PURGE", "LOCK"]),
+            path,
+            host: of(rng, &["h", "i.h", "i.j.h", "k"]),
+            field: of(rng, &[None, None, Some("u"), Some("v"), Some("u,v"), Some("v-1")]),
+            source: of(rng, &["10.1.2.3:1", "[::ffff:10.1.2.3]:1", "10.9.9.9:1", "192.0.2.7:1", "[2001:db8::1]:1", "203.0.113.1:1"]),
+            tls: of(rng, &["", "1.2", "1.3", "1.3 quantum", "1.3 quantum", "1.3 ?"]),
+            age: of(rng, &[None, Some(30), Some(60), Some(120), Some(240)]),
+            day: of(rng, &[20, 21, 21, 21, 22]),
+            hour: of(rng, &[3, 6, 12, 12, 13, 21]),
+        }
+    }
+
+    fn now(&self) -> SystemTime {
+        noon() - Duration::from_secs(36 * 3_600) + Duration::from_secs(((self.day - 20) * 24 + self.hour) * 3_600)
+    }
+
+    fn caller(&self) -> Caller {
+        let caller = caller(self.id);
+        let (version, group) = match self.tls {
+            "1.2" => ("1.2", Some(Group::P256)),
+            "1.3" => ("1.3", Some(Group::X25519)),
+            "1.3 quantum" => ("1.3", Some(Group::X25519MlKem768)),
+            _ => ("1.3", None),
+        };
+        let channel = (!self.tls.is_empty()).then_some(Channel { version, cipher: "", group, alpn: "", sni: None });
+        let minutes = |count| Duration::from_secs(60 * count);
+        let not_before = self.age.map_or(self.now() + minutes(1), |age| self.now() - minutes(age));
+        let identity = PeerIdentity { not_before, ..caller.identity.as_deref().unwrap().clone() };
+        Caller { identity: Some(Arc::new(identity)), source: self.source.parse().unwrap(), local_port: self.port, channel, ..caller }
     }
 
     fn principal(&self) -> Principal {
@@ -127,6 +239,12 @@ impl Ask {
         rules
     }
 
+    /// What the caller meets, as the program finds it.
+    fn meets(&self, table: &Table) -> (Compiled, Standing) {
+        let rules = self.rules(table);
+        (Compiled::new(&table.rules, &rules).unwrap(), Standing::of(table, &self.principal(), &rules))
+    }
+
     fn request(&self, table: &Arc<Table>) -> CanonicalRequest {
         let mut headers = HeaderMap::from_iter([(http::header::HOST, HeaderValue::from_static(self.host))]);
         headers.extend(self.field.map(|value| (http::HeaderName::from_static("x-a"), HeaderValue::from_static(value))));
@@ -134,64 +252,81 @@ impl Ask {
         canonicalize(&method, &uri, Version::HTTP_11, &headers, &Strictness::default(), Listener::Inbound, table.mentioned()).unwrap()
     }
 
-    fn compiled(&self, table: &Table, compiled: &Compiled, request: &CanonicalRequest) -> Findings {
+    fn compiled(&self, table: &Table, compiled: &Compiled, standing: &Standing, request: &CanonicalRequest) -> Findings {
         match compiled.find(request) {
             Found::Settled(found) => found,
             Found::Open(candidates) => {
-                let (looking, caller) = (Looking::default(), caller(self.id));
-                let question = Question {
-                    request: Some(request),
-                    caller: &caller,
-                    method_bit: methods::bit(&request.method),
-                    now: noon(),
-                    looking: &looking,
-                };
-                findings(&table.rules, candidates, |rule| rule.matches(&question))
+                let (looking, caller) = (Looking::default(), self.caller());
+                let method_bit = methods::bit(&request.method);
+                let question =
+                    Question { request: Some(request), caller: &caller, standing, method_bit, now: self.now(), looking: &looking };
+                findings_where(&table.rules, candidates, |index, rule| standing.tries(index, rule), |rule| rule.matches(&question))
             }
         }
     }
 
-    /// From the rules alone, in the words of the specification.
-    fn one_by_one(&self, table: &Table, request: &CanonicalRequest) -> Findings {
-        let (looking, caller) = (Looking::default(), caller(self.id));
+    /// The first eight bytes of SHA-256 over identity, zero, rule, modulo 100, are below the percentage.
+    fn is_enforced(&self, rule: &Rule, model: &Model) -> bool {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, format!("{}\0{}", self.id, rule.facts.id).as_bytes());
+        let first = u64::from_be_bytes(digest.as_ref()[..8].try_into().unwrap());
+        !rule.is_shadow() && first % 100 < u64::from(model.percent)
+    }
+
+    /// From the rules alone, in the words of the specification; `plain` has the rules without what the models judge.
+    fn one_by_one(&self, plain: &Table, models: &[Model], request: &CanonicalRequest) -> Findings {
+        let (looking, caller, principal) = (Looking::default(), self.caller(), self.principal());
+        let standing = Standing::of(plain, &principal, &[]);
+        let method_bit = methods::bit(&request.method);
         let question =
-            Question { request: Some(request), caller: &caller, method_bit: methods::bit(&request.method), now: noon(), looking: &looking };
-        let principal = self.principal();
-        let met: Vec<(Candidate, &Rule, Truth)> = (0..)
-            .zip(&table.rules)
-            .filter(|(_, rule)| rule.concerns(&principal, self.port))
-            .filter_map(|(index, rule)| {
-                Some((Candidate { rule: index, template: rule.template(request.path())? }, rule, rule.matches(&question)))
+            Question { request: Some(request), caller: &caller, standing: &standing, method_bit, now: self.now(), looking: &looking };
+        let met: Vec<(Candidate, &Rule, bool, Truth)> = (0..)
+            .zip(plain.rules.iter().zip(models))
+            .filter(|(_, (rule, _))| rule.concerns(&principal, self.port))
+            .filter_map(|(index, (rule, model))| {
+                let candidate = Candidate { rule: index, template: rule.template(request.path())? };
+                Some((candidate, rule, self.is_enforced(rule, model), rule.matches(&question).and(model.holds(self))))
             })
             .collect();
         let outcome = |shadows: bool| {
-            let counted = |effect| met.iter().filter(move |(_, rule, _)| rule.effect == effect && (shadows || !rule.is_shadow()));
-            let denies: Vec<_> = counted(Effect::Deny).filter(|(_, _, truth)| *truth != Truth::False).collect();
-            let spared = |allow: &Candidate| denies.iter().all(|(_, deny, _)| deny.excepts.contains(&allow.rule));
-            let allow = counted(Effect::Allow).find(|(candidate, _, truth)| *truth == Truth::True && spared(candidate));
+            let counted = |effect| met.iter().filter(move |(_, rule, enforced, _)| rule.effect == effect && (shadows || *enforced));
+            let denies: Vec<_> = counted(Effect::Deny).filter(|(.., truth)| *truth != Truth::False).collect();
+            let spared = |allow: &Candidate| denies.iter().all(|(_, deny, ..)| deny.excepts.contains(&allow.rule));
+            let allow = counted(Effect::Allow).find(|(candidate, .., truth)| *truth == Truth::True && spared(candidate));
             match (allow, denies.first()) {
-                (Some((candidate, _, _)), _) => Outcome::Allow(*candidate),
-                (None, Some((candidate, _, _))) => Outcome::Deny(*candidate),
+                (Some((candidate, ..)), _) => Outcome::Allow(*candidate),
+                (None, Some((candidate, ..))) => Outcome::Deny(*candidate),
                 (None, None) => Outcome::Nothing,
             }
         };
         let would = Some(outcome(true)).filter(|would| would.verdict() != outcome(false).verdict());
-        let audited = met.iter().any(|(_, rule, truth)| rule.effect == Effect::Audit && *truth != Truth::False);
+        let audited = met.iter().any(|(_, rule, _, truth)| rule.effect == Effect::Audit && *truth != Truth::False);
         Findings { outcome: outcome(false), would, audited }
     }
 }
 
-fn of<T: Copy>(rng: &mut Rng, all: &[T]) -> T {
-    all[rng.usize(..all.len())]
+/// A random table, the same without what the models judge, and the models.
+struct Tables {
+    text: String,
+    table: Arc<Table>,
+    plain: Arc<Table>,
+    models: Vec<Model>,
 }
 
-fn random_table(rng: &mut Rng) -> (String, Arc<Table>) {
-    let effects: Vec<&str> = (0..rng.usize(1..10)).map(|_| of(rng, &["allow", "allow", "deny", "audit"])).collect();
-    let text: String = (0..effects.len()).map(|index| random_rule(rng, index, &effects)).collect();
-    let listeners = Listeners { ports: PORTS.to_vec(), ..Listeners::default() };
-    let text = format!("schema = 1\nname = 't'\n{text}");
-    let table = parse_at("t", &text, &listeners, noon()).unwrap_or_else(|problems| panic!("{problems}\n{text}"));
-    (text, table)
+impl Tables {
+    fn random(rng: &mut Rng) -> Self {
+        let effects: Vec<&'static str> = (0..rng.usize(1..16)).map(|_| of(rng, &["allow", "allow", "deny", "deny", "audit"])).collect();
+        let models: Vec<Model> = (0..effects.len())
+            .map(|index| {
+                let plain = random_rule(rng, index, &effects);
+                Model::random(rng, effects[index], plain)
+            })
+            .collect();
+        let listeners = Listeners { ports: PORTS.to_vec(), ..Listeners::default() };
+        let read = |text: &str| parse_at("t", text, &listeners, noon()).unwrap_or_else(|problems| panic!("{problems}\n{text}"));
+        let text: String = std::iter::once(HEAD.to_owned()).chain(models.iter().map(Model::text)).collect();
+        let plain: String = std::iter::once(HEAD.to_owned()).chain(models.iter().map(Model::plain)).collect();
+        Self { table: read(&text), plain: read(&plain), text, models }
+    }
 }
 
 fn random_rule(rng: &mut Rng, index: usize, effects: &[&str]) -> String {
@@ -210,7 +345,7 @@ fn random_rule(rng: &mut Rng, index: usize, effects: &[&str]) -> String {
     let segments = ["a", "b", "ab", "{x}", "{x}", "a{x}", "{x}b", "a{x}b", "%2A"];
     let path = |rng: &mut Rng| {
         let path: String = (0..rng.usize(0..3)).map(|_| format!("/{}", of(rng, &segments))).collect();
-        let end = if path.is_empty() { of(rng, &["/", "/**", "/a"]) } else { of(rng, &["", "", "/", "/**", "/**"]) };
+        let end = if path.is_empty() { of(rng, &["/", "/**", "/a"]) } else { of(rng, &["", "/", "/**", "/**", "/**"]) };
         path + end
     };
     let paths: Vec<String> = (0..rng.usize(1..5)).map(|_| path(rng)).collect();
@@ -218,18 +353,6 @@ fn random_rule(rng: &mut Rng, index: usize, effects: &[&str]) -> String {
     more += of(rng, &["", "", "methods = ['GET']\n", "methods = ['GET', 'POST']\n", "methods = ['PURGE', 'HEAD']\n", "methods = ['*']\n"]);
     more += of(rng, &["", "", "", "hosts = ['h']\n", "hosts = ['*.h']\n"]);
     more += of(rng, &["", "", "", "", "ports = [8443]\n"]);
-    more += of(
-        rng,
-        &[
-            "",
-            "",
-            "",
-            "headers = [{ name = 'x-a', eq = 'v' }]\n",
-            "headers = [{ name = 'x-a', prefix = 'v' }]\n",
-            "headers = [{ name = 'x-a', present = true }]\n",
-        ],
-    );
-    more += of(rng, &["", "", "", "", "expires = '2026-11-21T11:00:00Z'\n", "expires = '2026-11-21T13:00:00Z'\n"]);
     let effect = effects[index];
     if effect != "audit" && rng.u8(..5) == 0 {
         more += "mode = 'shadow'\nshadow_until = '2026-11-28T00:00:00Z'\n";

@@ -164,6 +164,26 @@ fn cases_have_an_address_an_age_and_an_hour() {
     assert!(problems(time, "expect = 'allow'\ncert_age = '10'").contains("cert_age: is \"10\"; write a whole number and a unit"));
 }
 
+#[test]
+fn tags_are_read_off_the_identity() {
+    let tags = "[tags]\ntemplate = ['spiffe://{td}/ns/{team}/sa/{name}']\n";
+    let rules = |effect: &str, tag: &str| anyone("r", effect, &format!("{ALL}\nwhen = {{ principal_tag = {{ {tag} }} }}"));
+    let ask = |tag: &str, id: &str| {
+        let ask = |rules: &str| decide(&table_with(tags, rules), &caller(id), &request("GET", "/", "a.foo"), noon()).is_ok();
+        (ask(&rules("allow", tag)), !ask(&(rules("deny", tag) + &anyone("all", "allow", ALL))))
+    };
+    assert_eq!(ask("team = 'web'", WEB), HOLDS);
+    assert_eq!(ask("team = 'web', name = 'frontend', td = 'prod.example'", WEB), HOLDS);
+    assert_eq!(ask("team = 'web', name = 'other'", WEB), FAILS);
+    assert_eq!(ask("team = 'web'", "spiffe://prod.example/human/alice"), UNKNOWN);
+    assert_eq!(ask("team = 'web'", "web.example"), UNKNOWN);
+    let decision = get(&table_with(tags, &rules("allow", "team = 'ops'")), "/");
+    assert_eq!(looked(&decision), [("principal_tag".to_owned(), "f")]);
+    // What a tag is hangs on the template: with another one it is another condition.
+    let hash = |tags: &str| table_with(tags, &rules("allow", "team = 'ops'")).unwrap().own().facts.sha256.clone();
+    assert_ne!(hash(tags), hash("[tags]\ntemplate = ['spiffe://{td}/{ns}/{x}/{y}/{team}']"));
+}
+
 fn problems(more: &str) -> String {
     let text = format!("schema = 1\nname = 't'\n{}", anyone("r", "deny", &format!("{ALL}\n{more}")));
     parse_at("t", &text, &here(), noon()).map(|_| String::new()).unwrap_or_else(|problems| problems.to_string())
@@ -188,6 +208,11 @@ fn conditions_that_say_nothing_are_refused() {
         ("when = { source_ip = { in = ['10.0.0.0/33'] } }", "`10.0.0.0/33` is no network; write"),
         ("when = { source_ip = { in = ['010.0.0.0/8'] } }", "`010.0.0.0/8` is no network"),
         ("when = { source_ip = { in = ['@vpc'] } }", "`@vpc` is no set; define it in [sets.cidrs]"),
+        ("when = { principal_tag = {} }", "when.principal_tag: says nothing; write principal_tag = { env"),
+        (
+            "when = { principal_tag = { env = 'prod' } }",
+            "`env` is a tag that no template gives; name a {placeholder} of template in [tags]",
+        ),
         ("when = { cert_age = {} }", "when.cert_age: says nothing"),
         ("when = { cert_age = { max = '0s' } }", "max: is no time at all"),
         ("when = { cert_age = { max = '1w' } }", "max: is \"1w\"; write a whole number and a unit"),
@@ -218,4 +243,23 @@ fn sets_of_networks_are_read_whole() {
     let why = "[[rule]]\nid = 'r'\neffect = 'allow'\nfrom = { spiffe = ['spiffe://a/b'] }\nmethods = ['GET']\npaths = ['/a']\nwhen = { source_ip = { in = ['@all'] } }\n";
     let found = problems(&format!("all = ['0.0.0.0/0']\n{why}"));
     assert!(found.contains("rule[0].why: is missing and the rule has a /0 in source_ip"), "{found}");
+}
+
+#[test]
+fn templates_of_tags_are_read_whole() {
+    let problems = |tags: &str| {
+        let text = format!("schema = 1\nname = 't'\n[tags]\n{tags}");
+        parse_at("t", &text, &here(), noon()).map(|_| String::new()).unwrap_or_else(|problems| problems.to_string())
+    };
+    assert_eq!(problems("template = ['spiffe://{td}/env/{env}/ns/{team}/sa/{name}', 'spiffe://prod.example/human/{name}']"), "");
+    for (tags, expected) in [
+        ("", "tags: has no template; write template = "),
+        ("template = []", "tags.template: is an empty list"),
+        ("template = ['spiffe://d/a']", "`spiffe://d/a` has no placeholder, so it gives no tag; write it as in"),
+        ("templates = ['spiffe://d/{a}']", "tags.templates: unknown key; did you mean `template`?"),
+        ("[tags.identities]\n'spiffe://a/b' = { env = 'prod' }", "tags.identities: is not built yet"),
+    ] {
+        let found = problems(tags);
+        assert!(found.contains(expected), "{tags}\n{found}");
+    }
 }

@@ -8,6 +8,7 @@ mod decisions;
 mod documented;
 mod format;
 mod headers;
+mod percentages;
 mod properties;
 mod shadows;
 mod together;

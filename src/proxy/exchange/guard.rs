@@ -33,8 +33,12 @@ impl ExchangeGuard {
         body: Incoming,
     ) -> Self {
         let direction = decision.direction;
+        let breaks_glass = decision.facts.ticket().is_some();
         let exchange = Rc::new(Exchange::new(decision, begun, patience, body, shard.now()));
         connection.opened(Rc::clone(&exchange));
+        if let Some(decision) = breaks_glass.then(|| exchange.record_at_once()).flatten() {
+            shard.recorder.allow(decision);
+        }
         Self { exchange, connection: Rc::clone(connection), shard: Rc::clone(shard), direction, share: Some(share) }
     }
 
