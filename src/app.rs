@@ -5,7 +5,7 @@ use crate::audit::{self, BootFacts, Direction, TrustEvent, Writer};
 use crate::config::Loaded;
 use crate::credentials::Renewal;
 use crate::document::Problems;
-use crate::policy;
+use crate::policy::{self, jwt::Keepers};
 use crate::proxy::{self, Admission, Buffers, Listener, Plan, Shard};
 use crate::request::reserved::Reserved;
 use crate::runtime::clock::Clock;
@@ -145,20 +145,20 @@ impl Sidecar {
         let boot = BootFacts { workload: config.credentials.id.to_string(), version: env!("CARGO_PKG_VERSION") };
         let (recorders, journal, writer) =
             audit::start_tapped(&config.audit, boot, config.runtime.shards, options.tap.clone()).map_err(StartError::Audit)?;
-        if let Some(first) = first {
-            tables::put_in_force(&publisher, first, &journal);
-        }
-
         let clock = clock();
         let drain = Drain::default();
         let tls = TlsPublisher::default();
         let control = runtime("control").map_err(StartError::Threads)?;
         let acceptors = runtime("acceptor").map_err(StartError::Threads)?;
         let level = options.log.clone();
+        let fetcher = sources::fetcher();
+        let key_sets = Keepers::new(control.handle().clone(), fetcher.clone(), readiness.clone());
+        if let Some(first) = first {
+            tables::put_in_force(&publisher, first, &key_sets, &journal);
+        }
         let (trusting, renewal) = {
             let _inside = control.enter();
             let (authorities, certificates) = sources::factories(&readiness);
-            let fetcher = sources::fetcher();
             let trusting = Trusting::new(&config.trust, authorities, fetcher, options.development, Arc::clone(&clock), readiness.clone());
             let renewal = Renewal::new(&config.credentials, certificates, trusting.bundles(), Arc::clone(&clock), readiness.clone());
             (trusting, renewal)
@@ -195,6 +195,7 @@ impl Sidecar {
             journal.clone(),
             readiness.clone(),
             Arc::clone(&clock),
+            key_sets,
         ));
         let reloader = Arc::new(Reloader::new(
             loaded,

@@ -5,6 +5,7 @@ use super::tables::Keeper;
 use crate::audit::Journal;
 use crate::config::reload::{Part, compare};
 use crate::config::{self, Loaded};
+use crate::policy::jwt::Keepers;
 use crate::proxy::Plan;
 use crate::telemetry::log::LogLevel;
 use crate::telemetry::metrics::Process;
@@ -47,6 +48,11 @@ impl Reloader {
         Self { loaded: Mutex::new(loaded), source, targets }
     }
 
+    /// The keys of token issuers.
+    pub fn key_sets(&self) -> &Keepers {
+        self.targets.tables.key_sets()
+    }
+
     /// The configuration in force.
     pub fn loaded(&self) -> MutexGuard<'_, Loaded> {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
@@ -84,6 +90,7 @@ impl Reloader {
             self.targets.tables.reload()?;
         }
         self.targets.trust_trigger.notify_one();
+        self.key_sets().ask();
         if self.loaded().config.credentials.source.is_reread() {
             self.targets.credentials_trigger.notify_one();
         }

@@ -2,6 +2,7 @@
 
 use super::{Addresses, AppWatch, Reloader, Routing, trust_report};
 use crate::audit::Journal;
+use crate::policy::jwt::KeysStanding;
 use crate::policy::{Part, Table};
 use crate::proxy::Plan;
 use crate::runtime::readiness::Readiness;
@@ -55,6 +56,7 @@ pub fn reporter(
             "policy_boundary": table(Part::Boundary),
             "policy_candidate": table(Part::Candidate),
             "revocation_lists": trust_report::lists(&plan, &remote_lists),
+            "key_sets": reloader.key_sets().standing().iter().map(key_set).collect::<Vec<_>>(),
             "app": app.status(),
             "upstreams": routing.status(),
             "connections": { "inbound": count(&live.inbound_connections), "outbound": count(&live.outbound_connections) },
@@ -67,6 +69,15 @@ pub fn reporter(
 fn said(table: &Table) -> Value {
     let facts = &table.facts;
     json!({ "name": facts.name, "version": facts.version, "sha256": facts.sha256, "generation": table.generation })
+}
+
+fn key_set(standing: &KeysStanding) -> Value {
+    json!({
+        "from": standing.source,
+        "keys": standing.keys,
+        "age_s": standing.age.map(|age| age.as_secs()),
+        "problem": standing.problem,
+    })
 }
 
 /// Once a second: the gauges of requests under way and of bytes held, and whether the decision log still lives.

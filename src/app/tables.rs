@@ -2,6 +2,8 @@
 
 use super::StartError;
 use crate::audit::{Journal, PolicyEvent};
+use crate::document::Problems;
+use crate::policy::jwt::Keepers;
 use crate::policy::{self, Listeners, LoadError, Publisher, Settings, Tables};
 use crate::runtime::clock::Clock;
 use crate::runtime::readiness::Readiness;
@@ -24,6 +26,7 @@ pub struct Keeper {
     journal: Journal,
     readiness: Readiness,
     clock: Arc<dyn Clock>,
+    key_sets: Keepers,
     settings: Mutex<Settings>,
     /// What was said last about the sources, so that it is said once.
     complaint: Mutex<Option<String>>,
@@ -48,7 +51,7 @@ impl Promotion {
 /// The tables to start with. What is there and malformed ends the start; what is not there yet means: deny everything, not ready.
 pub fn first(settings: &Settings, listeners: &Listeners, readiness: &Readiness) -> Result<Option<Tables>, StartError> {
     match policy::load_all(settings, listeners) {
-        Ok(tables) => Ok(Some(tables)),
+        Ok(tables) => key_files(&tables).map(|()| Some(tables)),
         Err(LoadError::Malformed(problems)) => Err(StartError::Unusable(problems)),
         Err(error @ LoadError::Unavailable { .. }) => {
             tracing::error!(%error, "there is no policy: every request is denied until it is there");
@@ -58,8 +61,22 @@ pub fn first(settings: &Settings, listeners: &Listeners, readiness: &Readiness) 
     }
 }
 
+/// A key set that is there and is none ends the start, as every other file does.
+fn key_files(tables: &Tables) -> Result<(), StartError> {
+    for issuer in tables.all().flat_map(|(_, table)| table.issuers().iter()) {
+        if let Err(error) = issuer.look()
+            && error.is_malformed()
+        {
+            let instead = "give the public keys of the issuer as it publishes them";
+            return Err(StartError::Unusable(Problems::of_file(&issuer.source().to_string(), error.to_string(), instead)));
+        }
+    }
+    Ok(())
+}
+
 /// Publishes tables and says so in log, record and metrics; the log line comes after the swap.
-pub fn put_in_force(publisher: &Publisher, tables: Tables, journal: &Journal) {
+pub fn put_in_force(publisher: &Publisher, tables: Tables, key_sets: &Keepers, journal: &Journal) {
+    key_sets.adopt(&tables);
     let published = publisher.publish(tables);
     let metrics = Process::handles();
     metrics.policy_ok.increment(1);
@@ -87,6 +104,7 @@ impl Keeper {
         journal: Journal,
         readiness: Readiness,
         clock: Arc<dyn Clock>,
+        key_sets: Keepers,
     ) -> Self {
         Self {
             listeners,
@@ -94,11 +112,17 @@ impl Keeper {
             journal,
             readiness,
             clock,
+            key_sets,
             settings: Mutex::new(settings),
             complaint: Mutex::default(),
             unwritten: Mutex::default(),
             changed: Notify::new(),
         }
+    }
+
+    /// The keys of token issuers.
+    pub fn key_sets(&self) -> &Keepers {
+        &self.key_sets
     }
 
     /// Reads what `settings` name, and takes over nothing yet.
@@ -129,7 +153,7 @@ impl Keeper {
         if self.tables.snapshot().is_some_and(|current| current.same_as(&tables)) {
             Process::handles().policy_unchanged.increment(1);
         } else {
-            put_in_force(&self.tables, tables, &self.journal);
+            put_in_force(&self.tables, tables, &self.key_sets, &self.journal);
         }
         self.readiness.ready("policy");
     }

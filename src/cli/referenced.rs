@@ -5,6 +5,7 @@ use crate::credentials::dev::DevCa;
 use crate::credentials::{self, Issued};
 use crate::document::{Position, Problem};
 use crate::identity::SpiffeId;
+use crate::policy::jwt::Issuer;
 use crate::policy::{self, LoadError};
 use crate::trust::{
     self, BadLine, Bundle, Bundles, Crl, Crls, DEVELOPMENT_ROOT_FILE, DenyList, DevelopmentRoots, MAX_CRL_BYTES, Revocation, TrustError,
@@ -172,7 +173,10 @@ impl Referenced {
 
     fn table(&mut self, key: &str, source: &policy::Source, listeners: &policy::Listeners, app: Option<Protocol>) {
         match policy::load(source, listeners) {
-            Ok(table) => self.grpc(source, &table, app),
+            Ok(table) => {
+                self.grpc(source, &table, app);
+                table.issuers().iter().for_each(|issuer| self.key_set(issuer));
+            }
             Err(LoadError::Malformed(problems)) => self.malformed.extend(problems.into_vec()),
             // A process starts without it, and so it does after a promotion.
             Err(LoadError::Unavailable { source_name, reason }) if key == "policy.candidate" => {
@@ -187,6 +191,14 @@ impl Referenced {
                 self.pending.push(problem(key, &source_name, &format!("cannot be read ({reason})"), &instead));
             }
         }
+    }
+
+    /// The keys of a token issuer, where they are in a file; a server is not asked by whoever only checks.
+    fn key_set(&mut self, issuer: &Issuer) {
+        let Err(error) = issuer.look() else { return };
+        let (file, what) = (issuer.source().to_string(), format!("{error}: no token of `{}` is believed", issuer.iss));
+        let found = problem("policy.file", &file, &what, "give the public keys of the issuer as it publishes them");
+        if error.is_malformed() { self.malformed.push(found) } else { self.pending.push(found) }
     }
 
     /// gRPC needs HTTP/2 as far as the app.

@@ -62,6 +62,9 @@ fn readable(status: &Value) -> String {
     for list in status["revocation_lists"].as_array().into_iter().flatten() {
         line("crl", crl_line(list));
     }
+    for set in status["key_sets"].as_array().into_iter().flatten() {
+        line("keys", keys_line(set));
+    }
     line("health", show(&status["health"]));
     line("crypto", show(&status["crypto"]));
     line("process", format!("{}, version {}, {} shards", show(&status["pid"]), show(&status["version"]), show(&status["shards"])));
@@ -91,6 +94,14 @@ pub(super) fn crl_line(list: &Value) -> String {
         let _ = write!(text, ", now: {}", show(&list["problem"]));
     }
     text
+}
+
+/// Where keys of token issuers come from, how many there are, and how old.
+fn keys_line(set: &Value) -> String {
+    let keys = set["keys"].as_u64().map_or_else(|| "NOT THERE".to_owned(), |keys| format!("{keys} keys"));
+    let age = set["age_s"].as_u64().map_or_else(|| ", never read".to_owned(), |age| format!(", read {age} s ago"));
+    let problem = set["problem"].as_str().map(|_| format!(", now: {}", show(&set["problem"]))).unwrap_or_default();
+    format!("{}: {keys}{age}{problem}", show(&set["from"]))
 }
 
 /// Its first host, its endpoints (the first few), and what DNS said last.

@@ -3,6 +3,7 @@
 use super::place::Path;
 use super::tree::{Id, View};
 use super::{Document, Place};
+use serde_json::Value;
 use std::cell::RefCell;
 use std::ops::Deref;
 
@@ -38,6 +39,9 @@ pub struct Section<'d> {
     known: RefCell<Vec<&'static str>>,
     refused: RefCell<Vec<&'static str>>,
 }
+
+/// Tables and lists within each other that become JSON.
+const DEPTH: usize = 80;
 
 /// Keys that most tables know.
 const KNOWN: usize = 24;
@@ -216,6 +220,55 @@ impl<'d> Section<'d> {
             }
         }
         entries
+    }
+
+    /// The tables under this one whose names the author chose, such as the claims of a rule: each as (name, table). `instead` says what to write in place
+    /// of what is no table.
+    pub fn named_sections(&self, instead: &str) -> Vec<(Item<String>, Section<'d>)> {
+        let tree = &self.document.tree;
+        let mut sections = Vec::new();
+        for member in self.members() {
+            let name = tree.key(member).to_owned();
+            let place = Place::in_table(tree.key_at(member), &self.path, name.clone());
+            if self.view(member) == View::Table {
+                let section = Section::new(self.document, place.clone(), member);
+                sections.push((Item { value: name, place }, section));
+            } else {
+                self.document.report(place, format!("is {}", with_article(self.view(member).kind())), instead);
+            }
+        }
+        sections
+    }
+
+    /// The whole table as JSON; what JSON does not have is noted as a problem.
+    pub fn json(&self) -> serde_json::Map<String, Value> {
+        let tree = &self.document.tree;
+        let members = tree.members(self.table);
+        members.filter_map(|member| Some((tree.key(member).to_owned(), self.as_json(member, DEPTH)?))).collect()
+    }
+
+    fn as_json(&self, value: Id, depth: usize) -> Option<Value> {
+        let tree = &self.document.tree;
+        let inner = depth.checked_sub(1);
+        let json = match (self.view(value), inner) {
+            (View::String(text), _) => Some(Value::from(text)),
+            (View::Boolean(value), _) => Some(Value::from(value)),
+            (View::Float(text), _) => text.replace('_', "").parse().ok().and_then(serde_json::Number::from_f64).map(Value::from),
+            (number @ View::Integer(..), _) => whole(number).map(Value::from),
+            (View::List, Some(inner)) => {
+                return tree.members(value).map(|item| self.as_json(item, inner)).collect::<Option<Vec<Value>>>().map(Value::from);
+            }
+            (View::Table, Some(inner)) => {
+                let member = |member| Some((tree.key(member).to_owned(), self.as_json(member, inner)?));
+                return tree.members(value).map(member).collect::<Option<serde_json::Map<_, _>>>().map(Value::from);
+            }
+            (View::Datetime | View::List | View::Table, _) => None,
+        };
+        if json.is_none() {
+            let what = if inner.is_some() { "is nothing that JSON has" } else { "is within too many others" };
+            self.document.report(Place::of(tree.at(value), &self.path), what, "write a string, a number, true or false, a list or a table");
+        }
+        json
     }
 
     /// Refuses every key that no accessor asked for, with the nearest known one as the suggestion.

@@ -6,7 +6,8 @@ use super::roots::client_config;
 use super::url::{Host, Url};
 use bytes::Bytes;
 use http::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION, USER_AGENT,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, ETAG, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
+    LOCATION, USER_AGENT,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
@@ -59,13 +60,25 @@ pub type Names = Arc<dyn Fn(String) -> BoxFuture<'static, Result<Vec<IpAddr>, St
 pub struct Known {
     etag: Option<HeaderValue>,
     last_modified: Option<HeaderValue>,
+    fresh: Option<Duration>,
+}
+
+impl Known {
+    /// How long the server says that the version is good, from its answer on (RFC 9111, section 5.2.2); `None`: it does not say.
+    pub fn fresh(&self) -> Option<Duration> {
+        self.fresh
+    }
+
+    fn can_be_asked_for(&self) -> bool {
+        self.etag.is_some() || self.last_modified.is_some()
+    }
 }
 
 #[cfg(test)]
 impl Known {
     /// A version by this entity tag.
     pub fn tagged(etag: &str) -> Self {
-        Self { etag: HeaderValue::from_str(etag).ok(), last_modified: None }
+        Self { etag: HeaderValue::from_str(etag).ok(), last_modified: None, fresh: None }
     }
 }
 
@@ -198,7 +211,7 @@ impl Remote {
         let (head, body) = answer.into_parts();
         match head.status {
             StatusCode::OK => {}
-            StatusCode::NOT_MODIFIED if *known != Known::default() => return Ok(Blob::Unchanged),
+            StatusCode::NOT_MODIFIED if known.can_be_asked_for() => return Ok(Blob::Unchanged),
             status if status.is_redirection() => {
                 return Err(FetchError::Redirect { status: status.as_u16(), location: text(&head.headers, LOCATION) });
             }
@@ -212,7 +225,11 @@ impl Remote {
         if announced > self.limit {
             return Err(FetchError::TooLarge { limit: self.limit });
         }
-        let known = Known { etag: head.headers.get(ETAG).cloned(), last_modified: head.headers.get(LAST_MODIFIED).cloned() };
+        let known = Known {
+            etag: head.headers.get(ETAG).cloned(),
+            last_modified: head.headers.get(LAST_MODIFIED).cloned(),
+            fresh: fresh(&text(&head.headers, CACHE_CONTROL)),
+        };
         Ok(Blob::Changed(self.collect(body).await?, known))
     }
 
@@ -243,8 +260,47 @@ fn server_name(host: &Host) -> Result<ServerName<'static>, FetchError> {
     }
 }
 
+/// `max-age` of a `Cache-Control`, or nothing at all where it says not to keep the answer.
+fn fresh(cache_control: &str) -> Option<Duration> {
+    let directives = || cache_control.split(',').map(|directive| directive.trim().to_ascii_lowercase());
+    if directives().any(|directive| directive == "no-cache" || directive == "no-store") {
+        return Some(Duration::ZERO);
+    }
+    let seconds =
+        directives().find_map(|directive| directive.strip_prefix("max-age=").map(|seconds| seconds.trim_matches('"').to_owned()))?;
+    // What does not fit is longer than anybody waits.
+    let is_number = !seconds.is_empty() && seconds.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| Duration::from_secs(seconds.parse().unwrap_or(u64::from(u32::MAX))))
+}
+
 /// A field for the operator; empty where it is absent.
 fn text(headers: &HeaderMap, name: HeaderName) -> String {
     const MOST: usize = 200;
     headers.get(name).map(|value| String::from_utf8_lossy(value.as_bytes()).chars().take(MOST).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_says_how_long_it_is_good() {
+        let table = [
+            ("", None),
+            ("public", None),
+            ("max-age=600", Some(600)),
+            ("public, Max-Age=600, must-revalidate", Some(600)),
+            ("max-age=\"60\"", Some(60)),
+            ("max-age=0", Some(0)),
+            ("no-store", Some(0)),
+            ("max-age=600, no-cache", Some(0)),
+            ("max-age=99999999999999999999999", Some(u64::from(u32::MAX))),
+            ("max-age=-1", None),
+            ("max-age=", None),
+            ("s-maxage=600", None),
+        ];
+        for (text, seconds) in table {
+            assert_eq!(fresh(text), seconds.map(Duration::from_secs), "{text}");
+        }
+    }
 }

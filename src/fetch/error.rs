@@ -62,7 +62,7 @@ pub enum FetchError {
     #[error("the answer has content-encoding {0:?}, which was not asked for")]
     Encoded(String),
     /// The answer is too long.
-    #[error("the answer is longer than {} MiB", .limit >> 20)]
+    #[error("the answer is longer than {}", size(*.limit))]
     TooLarge {
         /// Bytes that it may have.
         limit: u64,
@@ -70,6 +70,11 @@ pub enum FetchError {
     /// The answer ended before its time, or is no HTTP/1.1.
     #[error("the answer cannot be read: {0}")]
     Http(#[from] hyper::Error),
+}
+
+/// Bytes as operators write them.
+fn size(bytes: u64) -> String {
+    if bytes.is_multiple_of(1 << 20) { format!("{} MiB", bytes >> 20) } else { format!("{} KiB", bytes >> 10) }
 }
 
 impl FetchError {

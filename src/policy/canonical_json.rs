@@ -3,6 +3,7 @@
 use super::Destination;
 use super::condition::Conditional;
 use super::egress::Egress;
+use super::jwt::{Claims, Issuer, Issuers};
 use super::methods::Methods;
 use super::moment;
 use super::parse::{Case, Connection, ConnectionCase};
@@ -25,6 +26,7 @@ pub(super) struct Said<'t> {
     pub(super) sets: &'t [&'t PrincipalSet],
     pub(super) rules: &'t [Rule],
     pub(super) egress: &'t [Egress],
+    pub(super) issuers: &'t Issuers,
     pub(super) cases: &'t [Case],
     pub(super) connections: &'t [ConnectionCase],
 }
@@ -45,6 +47,8 @@ pub(super) fn write(out: &mut impl Write, table: &Said<'_>) -> io::Result<()> {
     list(out, table.egress.iter().map(outgoing))?;
     out.write_all(b",\"enforce_percent\":")?;
     serde_json::to_writer(&mut *out, &table.percent.get())?;
+    out.write_all(b",\"jwt_issuer\":")?;
+    list(out, table.issuers.iter().map(issuer))?;
     out.write_all(b",\"mode\":")?;
     serde_json::to_writer(&mut *out, &mode(table.mode))?;
     out.write_all(b",\"name\":")?;
@@ -119,6 +123,12 @@ fn rule(rule: &Rule, all: &[Rule]) -> Value {
     ])
 }
 
+fn issuer(issuer: &Issuer) -> Value {
+    let aud: Vec<&str> = issuer.aud.iter().map(|aud| &**aud).collect();
+    let algs: Vec<&str> = issuer.algs.iter().map(|algorithm| algorithm.as_str()).collect();
+    object([("iss", json!(&*issuer.iss)), ("aud", json!(aud)), ("algs", json!(algs)), ("jwks", json!(issuer.source().as_written()))])
+}
+
 /// The number as it was written: single precision widened digit by digit, not bit by bit.
 fn shortest(share: f32) -> f64 {
     share.to_string().parse().unwrap_or_default()
@@ -156,6 +166,7 @@ fn case(case: &Case) -> Value {
         ("path", json!(case.path)),
         ("host", json!(case.host)),
         ("headers", headers(case)),
+        ("claims", json!(case.claims.as_ref().map(Claims::as_map))),
         ("ctype", json!(case.ctype.as_str())),
         ("port", json!(case.port)),
         ("source_ip", json!(case.source_ip)),

@@ -2,8 +2,6 @@
 
 use super::compiled::{Compiled, Found};
 use super::evaluate::{Candidate, Findings, findings_where};
-use super::looked::Looking;
-use super::methods;
 use super::rule::Question;
 use super::standing::Standing;
 use super::{Caller, Part, Table};
@@ -14,7 +12,6 @@ use arc_swap::ArcSwapOption;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::SystemTime;
 
 /// Identities that a table remembers the class of; further ones find their own for each connection.
 const MOST: usize = 1_024;
@@ -171,19 +168,16 @@ fn compile_aside(table: &Arc<Table>, class: &Arc<Class>) {
 }
 
 impl Met {
-    /// What the rules say of a request of `caller`, who meets this.
-    pub(super) fn findings(
-        &self,
-        table: &Table,
-        caller: &Caller,
-        request: &CanonicalRequest,
-        now: SystemTime,
-        looking: &Looking,
-    ) -> Findings {
+    /// How its identity stands.
+    pub(super) fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// What the rules say of the request of a question by a caller who meets this.
+    pub(super) fn findings(&self, table: &Table, request: &CanonicalRequest, question: &Question<'_>) -> Findings {
         let Self { class, standing } = self;
-        let question = Question { request: Some(request), caller, standing, method_bit: methods::bit(&request.method), now, looking };
         let tries = |index, rule: &_| standing.tries(index, rule);
-        let look = |candidates: &[Candidate]| findings_where(&table.rules, candidates, tries, |rule| rule.matches(&question));
+        let look = |candidates: &[Candidate]| findings_where(&table.rules, candidates, tries, |rule| rule.matches(question));
         match class.compiled.get().and_then(Option::as_ref).map(|(compiled, _)| compiled.find(request)) {
             Some(Found::Settled(findings)) => findings,
             Some(Found::Open(candidates)) => look(candidates),
@@ -192,11 +186,10 @@ impl Met {
     }
 
     /// What the rules say of a TCP connection.
-    pub(super) fn findings_of_connection(&self, table: &Table, caller: &Caller, now: SystemTime, looking: &Looking) -> Findings {
+    pub(super) fn findings_of_connection(&self, table: &Table, question: &Question<'_>) -> Findings {
         let Self { class, standing } = self;
-        let question = Question { request: None, caller, standing, method_bit: 0, now, looking };
         let candidates: Vec<Candidate> = class.rules.iter().map(|rule| Candidate { rule: *rule, template: 0 }).collect();
-        findings_where(&table.rules, &candidates, |index, rule| standing.tries(index, rule), |rule| rule.matches(&question))
+        findings_where(&table.rules, &candidates, |index, rule| standing.tries(index, rule), |rule| rule.matches(question))
     }
 
     /// Whether the table is in shadow for the caller.

@@ -2,7 +2,10 @@
 
 use super::class::Met;
 use super::evaluate::{Candidate, Findings, Outcome, rule};
+use super::jwt::{Claims, EndUser};
 use super::looked::{Looked, Looking};
+use super::methods;
+use super::rule::Question;
 use super::ruling::{By, Ruling, Said};
 use super::{Caller, Part, RuleFacts, Snapshot, Table, TableFacts, Verdict};
 use crate::identity::{PeerIdentity, Principal};
@@ -197,7 +200,24 @@ impl Permit {
 /// # Errors
 /// The denial, to be recorded before the response is written.
 pub fn decide(table: &Snapshot, caller: &Caller, request: &CanonicalRequest, now: SystemTime) -> Result<Permit, Box<Denial>> {
-    decided(table, caller, now, |met, table, looking| met.findings(table, caller, request, now, looking))
+    decide_given(table, caller, request, now, None)
+}
+
+/// As [`decide`], where a token with these claims was verified already.
+pub(super) fn decide_given(
+    table: &Snapshot,
+    caller: &Caller,
+    request: &CanonicalRequest,
+    now: SystemTime,
+    claims: Option<&Claims>,
+) -> Result<Permit, Box<Denial>> {
+    let method_bit = methods::bit(&request.method);
+    decided(table, caller, now, |met, table, looking| {
+        // By this table's own issuers: what another one believes is nothing to it.
+        let user = EndUser::of(request, &table.issuers, now, claims);
+        let standing = met.standing();
+        met.findings(table, request, &Question { request: Some(request), caller, standing, user: &user, method_bit, now, looking })
+    })
 }
 
 /// Decides one TCP connection, by the rules that say `tcp = true`.
@@ -205,7 +225,11 @@ pub fn decide(table: &Snapshot, caller: &Caller, request: &CanonicalRequest, now
 /// # Errors
 /// As [`decide`].
 pub fn decide_connection(table: &Snapshot, caller: &Caller, now: SystemTime) -> Result<Permit, Box<Denial>> {
-    decided(table, caller, now, |met, table, looking| met.findings_of_connection(table, caller, now, looking))
+    decided(table, caller, now, |met, table, looking| {
+        let user = EndUser::nobody(&table.issuers, now);
+        let standing = met.standing();
+        met.findings_of_connection(table, &Question { request: None, caller, standing, user: &user, method_bit: 0, now, looking })
+    })
 }
 
 fn decided(

@@ -9,6 +9,7 @@ mod condition;
 mod decide;
 mod egress;
 mod evaluate;
+pub mod jwt;
 mod lists;
 mod load;
 mod looked;

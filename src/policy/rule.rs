@@ -1,6 +1,7 @@
 //! One compiled rule.
 
 use super::condition::Conditional;
+use super::jwt::EndUser;
 use super::looked::Looking;
 use super::methods::Methods;
 use super::pattern::{HostPattern, PathPattern};
@@ -120,12 +121,13 @@ impl Whom {
 }
 
 /// What of a request is the same for every rule, looked up once.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(super) struct Question<'r> {
     /// `None`: it is about a TCP connection.
     pub(super) request: Option<&'r CanonicalRequest>,
     pub(super) caller: &'r Caller,
     pub(super) standing: &'r Standing,
+    pub(super) user: &'r EndUser<'r>,
     pub(super) method_bit: u16,
     pub(super) now: SystemTime,
     pub(super) looking: &'r Looking,

@@ -3,6 +3,8 @@
 use super::class::Classes;
 use super::condition::{Tags, Timely};
 use super::egress::Egress;
+use super::jwt::{Claims, Issuers};
+use super::looked::Condition;
 use super::principals::Principals;
 use super::rule::{Mode, Rule};
 use super::standing::Percent;
@@ -92,6 +94,7 @@ pub struct Table {
     pub(super) rules: Box<[Rule]>,
     pub(super) egress: Box<[Egress]>,
     pub(super) principals: Principals,
+    pub(super) issuers: Issuers,
     mentioned: Mentioned,
     timely: Timely,
     pub(super) tags: Tags,
@@ -107,6 +110,7 @@ pub(super) struct Contents {
     pub(super) rules: Vec<Rule>,
     pub(super) egress: Vec<Egress>,
     /// Of the rules.
+    pub(super) issuers: Issuers,
     pub(super) tags: Tags,
 }
 
@@ -123,11 +127,24 @@ impl Table {
     pub(super) fn new(contents: Contents) -> Self {
         static GENERATION: AtomicU64 = AtomicU64::new(0);
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
-        let Contents { facts, mode, percent, rules, egress, tags } = contents;
+        let Contents { facts, mode, percent, rules, egress, issuers, tags } = contents;
         let mentioned = Mentioned::new(rules.iter().flat_map(Rule::mentioned).collect());
         let timely = Timely::of(rules.iter().flat_map(|rule| &rule.conditions));
         let (facts, principals, classes) = (Arc::new(facts), Principals::new(&rules), Classes::default());
-        Self { generation, facts, mode, percent, rules: rules.into(), egress: egress.into(), principals, mentioned, timely, tags, classes }
+        Self {
+            generation,
+            facts,
+            mode,
+            percent,
+            rules: rules.into(),
+            egress: egress.into(),
+            issuers,
+            principals,
+            mentioned,
+            timely,
+            tags,
+            classes,
+        }
     }
 
     /// Whether the table is enforced or in shadow.
@@ -148,6 +165,16 @@ impl Table {
     /// The rules about gRPC methods, in file order.
     pub fn grpc_rules(&self) -> impl Iterator<Item = &Arc<RuleFacts>> {
         self.rules.iter().filter(|rule| rule.is_grpc()).map(|rule| &rule.facts)
+    }
+
+    /// Whose tokens its rules believe.
+    pub fn issuers(&self) -> &Issuers {
+        &self.issuers
+    }
+
+    /// Whether one of its conditions may be met at one hour and not at another, by the same request with a token that says `claims`.
+    pub(super) fn asks_the_hour(&self, condition: &Condition, claims: Option<&Claims>) -> bool {
+        self.timely.asks_the_hour(condition, claims)
     }
 
     /// When one of its rules ends or one of its windows begins or ends, for the first time after `now`: until then requests under way are decided as now.

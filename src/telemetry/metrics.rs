@@ -78,6 +78,9 @@ names! {
     gauge POLICY_GENERATION = "countersign_policy_generation", (Unit::Count), "The generation of the table in force.";
     counter BREAK_GLASS = "countersign_break_glass_total", (Unit::Count), "Requests that a break-glass rule let pass.";
     gauge POLICY_SHADOW_OVERDUE = "countersign_policy_shadow_overdue", (Unit::Count), "Shadow modes of the table that are past their shadow_until.";
+    counter TOKENS_VERIFIED = "countersign_tokens_verified_total", (Unit::Count), "Tokens of end users that were looked at, once each as long as they are remembered, by result (ok, signature, unknown_key, no_keys, algorithm, issuer, audience, claim, malformed, type, critical, too_long).";
+    counter JWKS_READS = "countersign_jwks_reads_total", (Unit::Count), "Times that a key set of a token issuer was read, by result (ok, unchanged, unusable, unreadable, unresolved, forbidden, unreachable, tls, timeout, redirect, status, malformed, too_large).";
+    gauge JWKS_READ = "countersign_jwks_read_timestamp_seconds", (Unit::Seconds), "When the key set that was read longest ago was read, in seconds since 1970; 0: one never was. Absent without issuers.";
     counter CONFIG_RELOADS = "countersign_config_reloads_total", (Unit::Count), "Configuration reloads by result (ok, failed).";
     counter TRUST_RELOADS = "countersign_trust_reloads_total", (Unit::Count), "Trust bundle reloads by result (ok, failed).";
     counter TRUST_WITHDRAWN = "countersign_trust_withdrawn_total", (Unit::Count), "Certificates with open connections that are not trusted any more, by reason (denied_id, denied_serial, revoked, revocation_unknown, trust_revoked, expired).";
@@ -352,6 +355,21 @@ pub fn crl_fetched() -> Gauge {
 /// Counts a question for a CRL at a URL; `result` is a closed label.
 pub fn crl_fetch(result: &'static str) {
     counter!(CRL_FETCHES, "result" => result).increment(1);
+}
+
+/// Counts a token that was looked at; `result` is a closed label.
+pub fn token_verified(result: &'static str) {
+    counter!(TOKENS_VERIFIED, "result" => result).increment(1);
+}
+
+/// Counts a reading of a key set; `result` is a closed label.
+pub fn jwks_read(result: &'static str) {
+    counter!(JWKS_READS, "result" => result).increment(1);
+}
+
+/// [`JWKS_READ`], where there are issuers.
+pub fn jwks_read_at() -> Gauge {
+    gauge!(JWKS_READ)
 }
 
 /// Counts a certificate with open connections that is not trusted any more; `reason` is a closed label.

@@ -11,6 +11,7 @@ mod identities;
 mod outbound;
 mod paths;
 mod tables;
+mod tokens;
 
 use crate::support::raw::{RawAnswer, RawHttp1};
 use crate::support::raw_http2::{Outcome, RawHttp2};

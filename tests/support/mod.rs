@@ -29,6 +29,7 @@ pub mod setup;
 pub mod sidecar;
 pub mod streaming;
 pub mod strict;
+pub mod tokens;
 pub mod websocket;
 
 pub use app::App;

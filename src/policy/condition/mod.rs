@@ -1,6 +1,7 @@
 //! What a rule asks beside who, where and for what: tests that must all hold, three-valued each, every result in the record.
 
 mod cert_age;
+mod claim;
 mod header;
 mod source;
 mod tag;
@@ -9,6 +10,7 @@ mod tls;
 
 pub(super) use self::time::{Between, Days, TimeTest, Zone};
 pub(super) use cert_age::CertAgeTest;
+pub(super) use claim::{ClaimOperator, ClaimTest};
 pub(super) use header::{HeaderTest, Operator};
 pub(super) use source::{NetworkSet, Networks, SourceTest};
 pub(super) use tag::{TagTest, Tags, Template, is_value};
@@ -16,17 +18,16 @@ pub(super) use tls::{TlsTest, Version};
 
 use super::Truth;
 use super::canonical_json::{object, sha256};
+use super::jwt::{Claims, Found};
 use super::looked::Condition;
 use super::rule::Question;
 use http::HeaderName;
 use serde_json::Value;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// What records call a condition on the hour.
-pub(super) const TIME: &str = "time";
-
-/// How often requests under way are decided again where a rule asks for the age of a certificate, from one time to the next.
+/// How often requests under way are decided again where a rule asks for the age of a certificate or for a token, which ends, from one time to the next.
 const AGES: Duration = Duration::from_secs(10);
 
 /// One condition of a rule.
@@ -52,6 +53,8 @@ pub(super) enum Test {
     Source(SourceTest),
     /// A header field of the request.
     Header(HeaderTest),
+    /// What the end user's token says.
+    Claim(ClaimTest),
 }
 
 impl Conditional {
@@ -69,6 +72,7 @@ impl Conditional {
             Test::CertAge(test) => test.holds(question.caller.identity.as_deref(), question.now),
             Test::Time(test) => test.holds(question.now),
             Test::Header(test) => question.request.map_or(Truth::Unknown, |request| test.holds(request)),
+            Test::Claim(test) => test.holds(question.user.known(), question.now),
         };
         question.looking.note(&self.condition, result);
         result
@@ -83,6 +87,7 @@ impl Conditional {
     pub(super) fn mentioned(&self) -> Option<&HeaderName> {
         match &self.test {
             Test::Header(test) => Some(&test.name),
+            Test::Claim(_) => Some(&claim::FIELD),
             Test::Tls(_) | Test::Tag(_) | Test::Source(_) | Test::CertAge(_) | Test::Time(_) => None,
         }
     }
@@ -106,6 +111,8 @@ impl Conditional {
 pub(super) struct Timely {
     windows: Vec<Arc<TimeTest>>,
     has_ages: bool,
+    /// By their hashes, those that one and the same request may meet at one hour and not at another; a claim's path where it hangs on one.
+    hours: HashMap<Box<str>, Box<[Box<str>]>>,
 }
 
 impl Timely {
@@ -115,8 +122,11 @@ impl Timely {
         for condition in conditions {
             match &condition.test {
                 Test::Time(window) => timely.windows.push(Arc::clone(window)),
-                Test::CertAge(_) => timely.has_ages = true,
+                Test::CertAge(_) | Test::Claim(_) => timely.has_ages = true,
                 Test::Tls(_) | Test::Tag(_) | Test::Source(_) | Test::Header(_) => {}
+            }
+            if let Some(path) = condition.test.asks_the_hour() {
+                timely.hours.insert(condition.condition.hash.clone(), path);
             }
         }
         timely.windows.sort_unstable_by_key(Arc::as_ptr);
@@ -124,10 +134,16 @@ impl Timely {
         timely
     }
 
+    /// Whether a condition of the table may be met at one hour and not at another where a token says `claims`.
+    pub(super) fn asks_the_hour(&self, condition: &Condition, claims: Option<&Claims>) -> bool {
+        let is_there = |path: &[Box<str>]| path.is_empty() || claims.is_some_and(|claims| claims.find(path) != Found::Absent);
+        self.hours.get(&condition.hash).is_some_and(|path| is_there(path))
+    }
+
     /// When what they say of requests under way at `now` may change.
     pub(super) fn hold_until(&self, now: SystemTime) -> Option<SystemTime> {
         let edges = self.windows.iter().filter_map(|window| window.holds_until(now));
-        // Each certificate has its own hour: all are looked at again now and then.
+        // Each certificate and each token has its own hour: all are looked at again now and then.
         edges.chain(self.has_ages.then(|| now.checked_add(AGES)).flatten()).min()
     }
 }
@@ -140,8 +156,18 @@ impl Test {
             Self::Tag(_) => "principal_tag".to_owned(),
             Self::Source(_) => "source_ip".to_owned(),
             Self::CertAge(_) => "cert_age".to_owned(),
-            Self::Time(_) => TIME.to_owned(),
+            Self::Time(_) => "time".to_owned(),
             Self::Header(test) => format!("header:{}", test.name),
+            Self::Claim(test) => format!("claim:{}", test.name()),
+        }
+    }
+
+    /// Gives the path to the claim of which the hour is asked, an empty one where it is asked of nothing.
+    fn asks_the_hour(&self) -> Option<Box<[Box<str>]>> {
+        match self {
+            Self::Time(_) => Some(Box::default()),
+            Self::Claim(test) => test.asks_the_hour().then(|| test.path.clone()),
+            Self::Tls(_) | Self::Tag(_) | Self::CertAge(_) | Self::Source(_) | Self::Header(_) => None,
         }
     }
 
@@ -153,6 +179,7 @@ impl Test {
             Self::CertAge(test) => object([("cert_age", test.json())]),
             Self::Time(test) => object([("time", test.json())]),
             Self::Header(test) => object([("header", test.json())]),
+            Self::Claim(test) => object([("claim", test.json())]),
         }
     }
 
@@ -165,6 +192,7 @@ impl Test {
             Self::Time(_) => 3,
             Self::Source(_) => 4,
             Self::Header(_) => 6,
+            Self::Claim(_) => 7,
         }
     }
 }

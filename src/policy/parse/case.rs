@@ -1,11 +1,13 @@
 //! `[[case]]`: tests that travel with the table.
 
-use super::fields::{self, each, not_built};
-use super::{Context, rule};
+use super::fields::{self, each};
+use super::{Context, claims, rule};
 use crate::document::{Document, Place, Section};
 use crate::identity::pattern::PrincipalPattern;
 use crate::identity::{Channel, Group, PeerIdentity, Principal, SpiffeId};
-use crate::policy::{Caller, Denial, Facts, Reason, RuleFacts, Snapshot, Table, Verdict, condition, decide, mentioned};
+use crate::policy::decide::decide_given;
+use crate::policy::jwt::Claims;
+use crate::policy::{Caller, Denial, Facts, Reason, RuleFacts, Snapshot, Table, Verdict, mentioned};
 use crate::request::{CanonicalRequest, ContentType, Listener, Malformed, Mentioned, Strictness, canonicalize};
 use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
@@ -27,6 +29,8 @@ pub(crate) struct Case {
     pub(crate) host: Option<String>,
     pub(crate) headers: Vec<(HeaderName, String)>,
     pub(crate) ctype: ContentType,
+    /// Absent: whatever token is among the headers.
+    pub(crate) claims: Option<Claims>,
     /// Absent in the text: the port of the first inbound listener.
     pub(crate) port: Option<u16>,
     /// Absent: 127.0.0.1.
@@ -45,7 +49,6 @@ pub(crate) struct Case {
 impl Case {
     /// Reads one case; what is wrong is noted.
     pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> Option<Self> {
-        not_built(&section, "claims");
         let name = required(&section, "name", "what the case is about", |text| Ok(text.to_owned()));
         let from = required(&section, "from", "a SPIFFE id or a DNS name", principal);
         let method = required(&section, "method", "as in \"GET\"", rule::method);
@@ -54,6 +57,7 @@ impl Case {
         let host = section.str("host").map(|host| host.value);
         let headers = headers(&section);
         let ctype = ctype(&section, &headers);
+        let claims = claims::of_case(&section, context);
         let port = section.integer("port").and_then(|port| fields::port(&section, &port.place, port.value, &context.listeners.ports));
         let source_ip = section.str("source_ip").and_then(|item| each(&section, item, address));
         let cert_age = fields::duration(&section, "cert_age");
@@ -69,6 +73,7 @@ impl Case {
             host,
             headers,
             ctype,
+            claims,
             port,
             source_ip,
             cert_age,
@@ -90,7 +95,8 @@ impl Case {
             return;
         }
         let (verdict, facts) = self.decide(&Some(Arc::new(Arc::clone(table).into())), self.at.unwrap_or(now));
-        let asks_the_hour = facts.looked.iter().flat_map(|looked| looked.iter()).any(|looked| &*looked.condition.name == condition::TIME);
+        let asks_the_hour =
+            facts.looked.iter().flat_map(|looked| looked.iter()).any(|looked| table.asks_the_hour(&looked.condition, self.claims.as_ref()));
         if self.at.is_none() && asks_the_hour {
             let what = format!("case `{}` hangs on the hour at which the table is loaded", self.name);
             document.report(self.expect_place.clone(), what, "add at = \"2026-12-01T12:00:00Z\", a time for which it holds");
@@ -111,7 +117,7 @@ impl Case {
         let source = self.source_ip.unwrap_or(Ipv4Addr::LOCALHOST.into());
         let caller = caller(self.from.clone(), self.cert_age, source, self.port.unwrap_or(self.default_port), at);
         let decision = match self.request(&mentioned(table)) {
-            Ok(request) => decide(table, &caller, &request, at),
+            Ok(request) => decide_given(table, &caller, &request, at, self.claims.as_ref()),
             Err(malformed) => Err(Box::new(Denial::malformed(malformed, table))),
         };
         match decision {

@@ -2,12 +2,14 @@
 
 mod break_glass;
 mod case;
+mod claims;
 mod connection;
 mod egress;
 mod fields;
 mod from;
 mod grpc;
 mod header;
+mod issuer;
 mod rule;
 mod shared;
 mod source;
@@ -20,6 +22,7 @@ pub(super) use connection::{Connection, ConnectionCase};
 
 use self::time::Windows;
 use super::canonical_json::{self, Said};
+use super::jwt::Issuers;
 use super::rule::{Details, Rule};
 use super::table::Contents;
 use super::{Listeners, Table, TableFacts};
@@ -43,6 +46,7 @@ struct Context<'a> {
     windows: Windows,
     shared: Shared,
     tags: Tagging,
+    issuers: Issuers,
 }
 
 /// Reads a table for these listeners; `file` is only what problems call it.
@@ -69,15 +73,8 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
     let facts = facts(&root);
     let mode = fields::mode(&root, now);
     let percent = fields::percent(&root, mode);
-    fields::not_built(&root, "jwt_issuer");
-    let context = Context {
-        listeners,
-        now,
-        sets: Sets::read(&root),
-        windows: Windows::default(),
-        tags: Tagging::read(&root),
-        shared: Shared::default(),
-    };
+    let (sets, issuers, tags) = (Sets::read(&root), issuer::read(&root), Tagging::read(&root));
+    let context = Context { listeners, now, sets, windows: Windows::default(), issuers, tags, shared: Shared::default() };
     let rules = rules(&root, &context);
     let egress = egress::read(&root);
     if context.listeners.http_only && !egress.is_empty() {
@@ -98,11 +95,13 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
         sets: &context.sets.principals().collect::<Vec<_>>(),
         rules: &rules,
         egress: &egress,
+        issuers: &context.issuers,
         cases: &cases,
         connections: &connections,
     };
     let facts = TableFacts { sha256: canonical_json::hash(&said), ..facts };
-    let table = Arc::new(Table::new(Contents { facts, mode, percent, rules, egress, tags: context.tags.finish() }));
+    let (issuers, tags) = (context.issuers, context.tags.finish());
+    let table = Arc::new(Table::new(Contents { facts, mode, percent, rules, egress, issuers, tags }));
     cases.iter().for_each(|case| case.check(&table, now, document));
     connections.iter().for_each(|case| case.check(&table, now, document));
     Some(table)

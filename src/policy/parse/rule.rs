@@ -1,7 +1,7 @@
 //! `[[rule]]`.
 
 use super::fields::{self, list, list_of};
-use super::{Context, break_glass, from, grpc, header, when};
+use super::{Context, break_glass, claims, from, grpc, header, when};
 use crate::document::{Document, Item, Section};
 use crate::policy::RuleFacts;
 use crate::policy::condition::{self, Conditional, Test};
@@ -83,13 +83,13 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
     let hosts = list_of(&section, "hosts", "list at least one host, or remove it", HostPattern::parse).unwrap_or_default();
     let ports = ports(&section, context);
     let headers = header::read(&section, context).into_iter().map(Test::Header);
-    let conditions = headers.chain(when::read(&section, context)).collect();
+    let claims = claims::read(&section, context).into_iter().map(Test::Claim);
+    let conditions = headers.chain(when::read(&section, context)).chain(claims).collect();
     let sample = sample(&section);
     let expires = fields::time(&section, "expires");
     let ticket = break_glass::read(&section, effect, expires, context.now);
     let excepts = excepts(&section, effect);
     let why = section.str("why").map(|why| why.value).filter(|why| !why.trim().is_empty());
-    fields::not_built(&section, "claims");
     check_audit(&section, effect, mode);
     let details = Details {
         mode,

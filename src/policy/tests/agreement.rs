@@ -9,6 +9,7 @@ use crate::policy::automaton::Damage;
 use crate::policy::compiled::{Compiled, Fault, Found};
 use crate::policy::condition::Conditional;
 use crate::policy::evaluate::{Candidate, Findings, Outcome, findings_where};
+use crate::policy::jwt::EndUser;
 use crate::policy::looked::Looking;
 use crate::policy::methods;
 use crate::policy::rule::{Effect, Question, Rule};
@@ -256,10 +257,11 @@ impl Ask {
         match compiled.find(request) {
             Found::Settled(found) => found,
             Found::Open(candidates) => {
-                let (looking, caller) = (Looking::default(), self.caller());
+                let (looking, caller, now) = (Looking::default(), self.caller(), self.now());
+                let user = EndUser::of(request, &table.issuers, now, None);
                 let method_bit = methods::bit(&request.method);
                 let question =
-                    Question { request: Some(request), caller: &caller, standing, method_bit, now: self.now(), looking: &looking };
+                    Question { request: Some(request), caller: &caller, standing, user: &user, method_bit, now, looking: &looking };
                 findings_where(&table.rules, candidates, |index, rule| standing.tries(index, rule), |rule| rule.matches(&question))
             }
         }
@@ -277,8 +279,10 @@ impl Ask {
         let (looking, caller, principal) = (Looking::default(), self.caller(), self.principal());
         let standing = Standing::of(plain, &principal, &[]);
         let method_bit = methods::bit(&request.method);
+        let now = self.now();
+        let user = EndUser::of(request, &plain.issuers, now, None);
         let question =
-            Question { request: Some(request), caller: &caller, standing: &standing, method_bit, now: self.now(), looking: &looking };
+            Question { request: Some(request), caller: &caller, standing: &standing, user: &user, method_bit, now, looking: &looking };
         let met: Vec<(Candidate, &Rule, bool, Truth)> = (0..)
             .zip(plain.rules.iter().zip(models))
             .filter(|(_, (rule, _))| rule.concerns(&principal, self.port))

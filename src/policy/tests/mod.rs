@@ -2,6 +2,7 @@
 
 mod agreement;
 mod bypasses;
+mod claims;
 mod conditions;
 mod connections;
 mod decisions;
