@@ -46,12 +46,12 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Decides on one allow: the lower of the rule's and the global share counts. Unsampled stay an audited rule, a break-glass rule, a verdict that shadow mode did not
+    /// Decides on one allow: the lower of the rule's and the global share counts. Unsampled stay an audited rule, a verdict that shadow mode did not
     /// enforce, a request that failed, one that is recorded twice, and the first between two identities.
     pub(super) fn keep(&self, decision: &Decision, share: &Share) -> Keep {
         let facts = &decision.facts;
         let outcome = &decision.outcome;
-        if facts.audited || facts.ticket().is_some() || facts.would.is_some() || outcome.close_reason.is_some() || outcome.phase.is_some() {
+        if facts.audited || facts.would.is_some() || outcome.close_reason.is_some() || outcome.phase.is_some() {
             return Keep::Always;
         }
         let share = share.read().min(f64::from(facts.sample));

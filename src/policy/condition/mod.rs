@@ -23,6 +23,7 @@ use super::looked::Condition;
 use super::rule::Question;
 use http::HeaderName;
 use serde_json::Value;
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -58,9 +59,9 @@ pub(super) enum Test {
 }
 
 impl Conditional {
-    pub(super) fn new(test: Test) -> Self {
-        let hash = sha256(&test.json().to_string()).chars().take(16).collect();
-        Self { condition: Arc::new(Condition { name: test.name().into(), hash }), test }
+    /// A condition whose canonical text has this SHA-256.
+    fn new(test: Test, sha256: &str) -> Self {
+        Self { condition: Arc::new(Condition { name: test.name().into(), hash: sha256.chars().take(16).collect() }), test }
     }
 
     /// Whether it holds; what came out is noted for the record.
@@ -197,9 +198,20 @@ impl Test {
     }
 }
 
-/// The conditions of a rule in the order in which they are looked at: the same in every text that says the same.
-pub(super) fn in_order(tests: Vec<Test>) -> Box<[Conditional]> {
-    let mut conditions: Vec<Conditional> = tests.into_iter().map(Conditional::new).collect();
-    conditions.sort_by_cached_key(|condition| (condition.test.cost(), condition.json().to_string()));
-    conditions.into()
+/// The conditions of a table while it is read, each once: rules that say the same share one.
+#[derive(Debug, Default)]
+pub(super) struct Conditions(RefCell<HashMap<String, Arc<Conditional>>>);
+
+impl Conditions {
+    /// Those of a rule in the order in which they are looked at: the same in every text that says the same.
+    pub(super) fn in_order(&self, tests: Vec<Test>) -> Box<[Arc<Conditional>]> {
+        let mut tests: Vec<(u8, String, Test)> = tests.into_iter().map(|test| (test.cost(), test.json().to_string(), test)).collect();
+        tests.sort_by(|(one, text, _), (other, another, _)| (one, text).cmp(&(other, another)));
+        let mut known = self.0.borrow_mut();
+        let conditions = tests.into_iter().map(|(_, text, test)| {
+            let condition = known.entry(text).or_insert_with_key(|text| Arc::new(Conditional::new(test, &sha256(text))));
+            Arc::clone(condition)
+        });
+        conditions.collect()
+    }
 }

@@ -159,7 +159,7 @@ impl TimeTest {
         let locals = days.into_iter().flatten().flat_map(|day| minutes.into_iter().flatten().map(move |minute| at(day, minute)));
         let instants = locals.flat_map(|local| {
             let ambiguous = self.zone.0.to_ambiguous_timestamp(local);
-            [ambiguous.clone().earlier().ok(), ambiguous.later().ok()]
+            [ambiguous.earlier().ok(), ambiguous.later().ok()]
         });
         let set = self.zone.0.following(now).next().map(|transition| transition.timestamp());
         instants.chain([set]).flatten().filter(|instant| *instant > now).map(Timestamp::as_second).min()

@@ -15,8 +15,11 @@ const CONDITIONS: usize = 1_024;
 #[derive(Debug)]
 pub(super) struct Tagging {
     templates: Arc<[Template]>,
-    known: RefCell<HashMap<BTreeMap<Box<str>, Box<str>>, Arc<TagTest>>>,
+    known: RefCell<HashMap<Wanted, Arc<TagTest>>>,
 }
+
+/// Values by the names of their tags.
+type Wanted = BTreeMap<Box<str>, Box<str>>;
 
 impl Tagging {
     /// Reads `[tags]`.
@@ -48,7 +51,7 @@ impl Tagging {
         Tags(tests.into())
     }
 
-    fn number(&self, wanted: BTreeMap<Box<str>, Box<str>>) -> Option<Arc<TagTest>> {
+    fn number(&self, wanted: Wanted) -> Option<Arc<TagTest>> {
         let mut known = self.known.borrow_mut();
         let number = u32::try_from(known.len()).ok()?;
         if known.len() >= CONDITIONS && !known.contains_key(&wanted) {
