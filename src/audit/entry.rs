@@ -95,7 +95,6 @@ pub(super) enum Key {
         caller: Option<Principal>,
         rule: Option<RuleKey>,
         method: Option<http::Method>,
-        template: Option<Arc<str>>,
         reason: Reason,
     },
     Handshake {
@@ -107,12 +106,22 @@ pub(super) enum Key {
     Other,
 }
 
-/// A rule, compared by its id: a reloaded table has the same rules at other addresses.
-pub(super) struct RuleKey(pub(super) Arc<RuleFacts>);
+/// A rule and the pattern of it that matched the path, compared by id and text: a reloaded table has the same rules at other addresses.
+pub(super) struct RuleKey {
+    pub(super) rule: Arc<RuleFacts>,
+    pub(super) pattern: Option<u32>,
+}
+
+impl RuleKey {
+    /// The text of the pattern.
+    pub(super) fn template(&self) -> Option<&str> {
+        self.rule.template(self.pattern?)
+    }
+}
 
 impl PartialEq for RuleKey {
     fn eq(&self, other: &Self) -> bool {
-        self.0.id == other.0.id
+        self.rule.id == other.rule.id && self.template() == other.template()
     }
 }
 
@@ -120,7 +129,7 @@ impl Eq for RuleKey {}
 
 impl Hash for RuleKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.id.hash(state);
+        (&self.rule.id, self.template()).hash(state);
     }
 }
 
@@ -129,9 +138,8 @@ impl Key {
         Self::Decision {
             direction: decision.direction,
             caller: decision.caller.identity.as_ref().map(|identity| identity.principal.clone()),
-            rule: decision.facts.rule.clone().map(RuleKey),
+            rule: decision.facts.rule.clone().map(|rule| RuleKey { rule, pattern: decision.facts.pattern }),
             method: decision.request.as_ref().map(|request| request.method.clone()).or_else(|| decision.method.clone()),
-            template: decision.facts.template.clone(),
             reason: decision.facts.reason,
         }
     }

@@ -1,6 +1,6 @@
 //! A record as text: a fixed field order, absent values left out.
 
-use super::entry::{Aggregate, Entry, Event, Gap, Key, Span, What};
+use super::entry::{Aggregate, Entry, Event, Gap, Key, RuleKey, Span, What};
 use super::json::{Line, key};
 use super::time::{Stamps, whole_second};
 use super::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, TrustEvent};
@@ -221,7 +221,7 @@ fn render_request(line: &mut Line<'_>, decision: &Decision) {
     line.open(key!("http"));
     line.optional(key!("method"), method.map(http::Method::as_str));
     line.optional(key!("path"), request.map(|request| request.path()));
-    line.optional(key!("template"), decision.facts.template.as_deref());
+    line.optional(key!("template"), decision.facts.template());
     if let Some(request) = request {
         line.label(key!("version"), http_version(request.version));
         line.label(key!("ctype"), request.content_type.as_str());
@@ -316,18 +316,18 @@ fn render_aggregate(line: &mut Line<'_>, aggregate: &Aggregate, stamps: &mut Sta
     line.name(key!("id"));
     id(line, aggregate.id);
     match &aggregate.key {
-        Key::Decision { direction: way, caller, rule: by, method, template, reason } => {
+        Key::Decision { direction: way, caller, rule: by, method, reason } => {
             line.label(key!("dir"), direction(*way));
             line.label(key!("decision"), "deny");
             line.text(key!("reason"), &reason.text());
-            line.optional(key!("rule"), rule(by.as_ref().map(|by| by.0.as_ref())));
+            line.optional(key!("rule"), rule(by.as_ref().map(|by| &*by.rule)));
             if let Some(facts) = &aggregate.table {
                 table(line, facts);
             }
             source(line, caller.as_ref().map(|caller| caller.as_str()), None);
             line.open(key!("http"));
             line.optional(key!("method"), method.as_ref().map(http::Method::as_str));
-            line.optional(key!("template"), template.as_deref());
+            line.optional(key!("template"), by.as_ref().and_then(RuleKey::template));
             line.close();
             line.label(key!("of"), "decision");
         }

@@ -41,7 +41,7 @@ pub(super) fn caller(id: &str) -> Arc<Caller> {
 }
 
 pub(super) fn decision(id: DecisionId, verdict: Verdict, path: &str) -> Decision {
-    let rule = Arc::new(RuleFacts { id: "orders-read".to_owned(), templates: vec!["/orders/{id}".into()], ticket: None });
+    let rule = Arc::new(RuleFacts::new("orders-read", ["/orders/{id}"]));
     let table = TableFacts { name: "shop".to_owned(), version: "7".to_owned(), sha256: "cd".repeat(32) };
     let reason = if verdict == Verdict::Allow { Reason::Rule } else { Reason::ExplicitDeny };
     Decision {
@@ -51,7 +51,7 @@ pub(super) fn decision(id: DecisionId, verdict: Verdict, path: &str) -> Decision
         verdict,
         facts: Facts {
             rule: Some(rule),
-            template: Some("/orders/{id}".into()),
+            pattern: Some(0),
             reason,
             looked: None,
             would: None,

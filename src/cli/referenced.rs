@@ -3,7 +3,7 @@
 use crate::config::References;
 use crate::credentials::dev::DevCa;
 use crate::credentials::{self, Issued};
-use crate::document::{Place, Problem};
+use crate::document::{Position, Problem};
 use crate::identity::SpiffeId;
 use crate::policy::jwt::Issuer;
 use crate::policy::{self, LoadError};
@@ -258,7 +258,7 @@ fn in_production(key: &str, file: &str, variable: &str) -> Problem {
 }
 
 fn problem(key: &str, file: &str, what: &str, instead: &str) -> Problem {
-    let place = Place { key: key.to_owned(), ..Place::default() };
+    let place = Position { key: key.to_owned(), ..Position::default() };
     Problem { file: file.to_owned(), place, what: what.to_owned(), instead: instead.to_owned() }
 }
 

@@ -38,7 +38,7 @@ impl Findings<'_> {
     /// Notes a problem with `key`, unless its value was refused already.
     fn problem(&self, key: &str, what: impl Into<String>, instead: impl Into<String>) {
         if let Some(place) = self.ledger.place(key) {
-            self.document.report(place, what, instead);
+            self.document.report_at(place, what, instead);
         }
     }
 

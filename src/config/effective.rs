@@ -1,7 +1,7 @@
 //! What is in force: every key with its value, its default and where it came from.
 
 use super::environment::Used;
-use crate::document::Place;
+use crate::document::Position;
 use std::cell::RefCell;
 use std::fmt;
 
@@ -31,17 +31,17 @@ pub enum Origin {
     /// Nothing is written.
     Default,
     /// It is written in the document.
-    Document(Place),
+    Document(Position),
     /// It is written in the document with these environment variables in it.
-    Environment(Place, Vec<String>),
+    Environment(Position, Vec<String>),
 }
 
 impl Origin {
     /// Where it stands; without a line where nothing is written.
-    pub fn place(&self, key: &str) -> Place {
+    pub fn place(&self, key: &str) -> Position {
         match self {
-            Self::Default => Place { key: key.to_owned(), ..Place::default() },
-            Self::Document(place) | Self::Environment(place, _) => Place { key: key.to_owned(), ..place.clone() },
+            Self::Default => Position { key: key.to_owned(), ..Position::default() },
+            Self::Document(place) | Self::Environment(place, _) => Position { key: key.to_owned(), ..place.clone() },
         }
     }
 }
@@ -103,7 +103,7 @@ impl Ledger {
     }
 
     /// Adds a key; `place` is where it stands, `None` where nothing is written.
-    pub(super) fn note(&self, key: String, value: String, default: String, place: Option<Place>) {
+    pub(super) fn note(&self, key: String, value: String, default: String, place: Option<Position>) {
         let names = self.used.take();
         let origin = match place {
             None => Origin::Default,
@@ -119,7 +119,7 @@ impl Ledger {
     }
 
     /// Where `key` stands; `None` if it could not be read, so that nobody complains about it twice.
-    pub(super) fn place(&self, key: &str) -> Option<Place> {
+    pub(super) fn place(&self, key: &str) -> Option<Position> {
         self.entries.borrow().iter().find(|entry| entry.key == key).map(|entry| entry.origin.place(key))
     }
 

@@ -4,20 +4,23 @@
 //! writes down what is wrong with them, and on [`Section::close`] refuses every key that nobody asked for.
 //! Imports nothing of ours; `config` and `policy` read their files through it.
 
+mod place;
 mod problem;
 mod section;
 mod source;
 mod span;
 #[cfg(test)]
 mod tests;
+mod tree;
 
-pub use problem::{Place, Problem, Problems};
+pub use place::Place;
+pub use problem::{Position, Problem, Problems};
 pub use section::{Item, Section};
 pub use source::{decode, read};
 pub use span::{NoQuantity, duration, quantity, written};
 
 use std::cell::RefCell;
-use toml::de::DeTable;
+use tree::{Tree, Wrong};
 
 /// Replaces `${NAME}` in string values; the error says what to write instead.
 pub type Expand = Box<dyn Fn(&str) -> Result<String, String>>;
@@ -26,9 +29,9 @@ pub type Expand = Box<dyn Fn(&str) -> Result<String, String>>;
 pub struct Document<'t> {
     file: String,
     line_starts: Vec<usize>,
-    root: DeTable<'t>,
+    tree: Tree<'t>,
     expand: Option<Expand>,
-    problems: RefCell<Vec<Problem>>,
+    problems: RefCell<Found>,
 }
 
 impl<'t> Document<'t> {
@@ -37,15 +40,18 @@ impl<'t> Document<'t> {
     /// # Errors
     /// Every syntax error of the text, each with its place.
     pub fn parse(file: &str, text: &'t str) -> Result<Self, Problems> {
-        let line_starts: Vec<usize> = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        let (root, errors) = DeTable::parse_recoverable(text);
-        let root = root.into_inner();
-        let document = Self { file: file.to_owned(), line_starts, root, expand: None, problems: RefCell::new(Vec::new()) };
-        for error in errors {
-            let place = document.place(error.span().map_or(0, |span| span.start), String::new());
-            document.report(place, error.message().trim().replace('\n', " "), "write it as TOML 1.0 asks for");
-        }
-        if document.problems.borrow().is_empty() { Ok(document) } else { Err(Problems::new(document.problems.into_inner())) }
+        let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let wrong = match tree::parse(text) {
+            Ok(tree) => return Ok(Self { file: file.to_owned(), line_starts, tree, expand: None, problems: RefCell::default() }),
+            Err(wrong) => wrong,
+        };
+        let problem = |wrong: Wrong| Problem {
+            file: file.to_owned(),
+            place: position(&line_starts, wrong.at, String::new()),
+            what: wrong.what.trim().replace('\n', " "),
+            instead: "write it as TOML 1.0 asks for".to_owned(),
+        };
+        Err(Problems::new(wrong.into_iter().map(problem).collect()))
     }
 
     /// Lets `${NAME}` inside string values stand for something else.
@@ -57,7 +63,7 @@ impl<'t> Document<'t> {
 
     /// The document's top level.
     pub fn root(&self) -> Section<'_> {
-        Section::new(self, String::new(), &self.root, 0)
+        Section::new(self, Place::default(), Tree::ROOT)
     }
 
     /// The name that problems give this document.
@@ -67,12 +73,26 @@ impl<'t> Document<'t> {
 
     /// Notes a problem at a place of this document.
     pub fn report(&self, place: Place, what: impl Into<String>, instead: impl Into<String>) {
-        self.problems.borrow_mut().push(Problem { file: self.file.clone(), place, what: what.into(), instead: instead.into() });
+        self.report_at(self.position(&place), what, instead);
+    }
+
+    /// Notes a problem at a position, such as that of something that is not written.
+    pub fn report_at(&self, place: Position, what: impl Into<String>, instead: impl Into<String>) {
+        let mut problems = self.problems.borrow_mut();
+        problems.more += usize::from(problems.told.len() >= PROBLEMS);
+        if problems.told.len() < PROBLEMS {
+            problems.told.push(Problem { file: self.file.clone(), place, what: what.into(), instead: instead.into() });
+        }
+    }
+
+    /// Line, column and dotted key of a place.
+    pub fn position(&self, place: &Place) -> Position {
+        position(&self.line_starts, usize::try_from(place.at).unwrap_or(usize::MAX), place.to_string())
     }
 
     /// Whether any problem has been noted so far.
     pub fn has_problems(&self) -> bool {
-        !self.problems.borrow().is_empty()
+        !self.problems.borrow().told.is_empty()
     }
 
     /// Hands out `value` if nothing was wrong.
@@ -83,16 +103,33 @@ impl<'t> Document<'t> {
     /// # Panics
     /// Never: a missing value without a noted problem is itself reported as a problem.
     pub fn finish<T>(self, value: Option<T>) -> Result<T, Problems> {
-        let problems = self.problems.into_inner();
+        let Found { told: mut problems, more } = self.problems.into_inner();
         match value {
             Some(value) if problems.is_empty() => Ok(value),
-            _ => Err(Problems::new(problems)),
+            _ => {
+                if more > 0 {
+                    let what = format!("has {more} more problems");
+                    problems.push(Problem { file: self.file, place: Position::default(), what, instead: "mend these first".to_owned() });
+                }
+                Err(Problems::new(problems))
+            }
         }
     }
+}
 
-    fn place(&self, offset: usize, key: String) -> Place {
-        let line = self.line_starts.partition_point(|start| *start <= offset).max(1);
-        let start = self.line_starts.get(line - 1).copied().unwrap_or(0);
-        Place { line, column: offset.saturating_sub(start) + 1, key }
-    }
+/// What was found to be wrong.
+#[derive(Debug, Default)]
+struct Found {
+    told: Vec<Problem>,
+    /// How many were not kept.
+    more: usize,
+}
+
+/// Problems that are told of one document: who writes more of them has a program that does, and mends that.
+const PROBLEMS: usize = 1_000;
+
+fn position(line_starts: &[usize], at: usize, key: String) -> Position {
+    let line = line_starts.partition_point(|start| *start <= at).max(1);
+    let start = line_starts.get(line - 1).copied().unwrap_or(0);
+    Position { line, column: at.saturating_sub(start) + 1, key }
 }

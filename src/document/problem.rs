@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-/// Where in a document something stands.
+/// Where in a document something stands, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Place {
+pub struct Position {
     /// Line, from 1; 0 when it is not about a line.
     pub line: usize,
     /// Column in bytes, from 1.
@@ -19,7 +19,7 @@ pub struct Problem {
     /// The document's name.
     pub file: String,
     /// Where it stands.
-    pub place: Place,
+    pub place: Position,
     /// What is wrong, as a clause without a full stop.
     pub what: String,
     /// What to write instead.
@@ -48,7 +48,7 @@ impl Problems {
     /// Keeps `problems`; an empty list becomes one problem that says so.
     pub fn new(mut problems: Vec<Problem>) -> Self {
         if problems.is_empty() {
-            problems.push(Problem { file: String::new(), place: Place::default(), what: "unusable".into(), instead: String::new() });
+            problems.push(Problem { file: String::new(), place: Position::default(), what: "unusable".into(), instead: String::new() });
         }
         problems.sort_by_key(|problem| (problem.place.line, problem.place.column));
         Self(problems)
@@ -56,7 +56,7 @@ impl Problems {
 
     /// One problem that is about a whole file.
     pub fn of_file(file: &str, what: impl Into<String>, instead: impl Into<String>) -> Self {
-        Self(vec![Problem { file: file.to_owned(), place: Place::default(), what: what.into(), instead: instead.into() }])
+        Self(vec![Problem { file: file.to_owned(), place: Position::default(), what: what.into(), instead: instead.into() }])
     }
 
     /// The problems one by one.

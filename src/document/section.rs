@@ -1,11 +1,11 @@
 //! One table of a document, read key by key.
 
+use super::place::Path;
+use super::tree::{Id, View};
 use super::{Document, Place};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::ops::Deref;
-use toml::Spanned;
-use toml::de::{DeString, DeTable, DeValue};
 
 /// A value together with where it stands.
 #[derive(Debug, Clone)]
@@ -33,16 +33,23 @@ impl<T> Deref for Item<T> {
 /// One table of a document. Every accessor marks its key as known and, if the value has the wrong type, notes a problem and returns `None`.
 pub struct Section<'d> {
     document: &'d Document<'d>,
-    path: String,
-    table: &'d DeTable<'d>,
-    offset: usize,
+    path: Path,
+    table: Id,
+    at: u32,
     known: RefCell<Vec<&'static str>>,
     refused: RefCell<Vec<&'static str>>,
 }
 
+/// Tables and lists within each other that become JSON.
+const DEPTH: usize = 80;
+
+/// Keys that most tables know.
+const KNOWN: usize = 24;
+
 impl<'d> Section<'d> {
-    pub(super) fn new(document: &'d Document<'d>, path: String, table: &'d DeTable<'d>, offset: usize) -> Self {
-        Self { document, path, table, offset, known: RefCell::default(), refused: RefCell::default() }
+    pub(super) fn new(document: &'d Document<'d>, place: Place, table: Id) -> Self {
+        let known = RefCell::new(Vec::with_capacity(KNOWN));
+        Self { document, at: place.at, path: place.path(), table, known, refused: RefCell::default() }
     }
 
     /// The document that this is a part of.
@@ -52,27 +59,27 @@ impl<'d> Section<'d> {
 
     /// Where this table begins.
     pub fn place(&self) -> Place {
-        self.document.place(self.offset, self.path.clone())
+        Place::of(self.at, &self.path)
     }
 
     /// The dotted key of `key` inside this table.
     pub fn key(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        Place::in_table(0, &self.path, key.to_owned()).to_string()
     }
 
     /// The keys that stand here, known or not, in alphabetical order.
     pub fn keys(&self) -> Vec<String> {
-        self.table.keys().map(|key| key.get_ref().to_string()).collect()
+        self.members().into_iter().map(|member| self.document.tree.key(member).to_owned()).collect()
     }
 
     /// Whether `key` stands here. Does not mark it as known.
     pub fn has(&self, key: &str) -> bool {
-        self.table.contains_key(key)
+        self.get(key).is_some()
     }
 
     /// What kind of value stands under `key`, as TOML calls it: `string`, `integer`, `array`, `table` and so on. Does not mark it as known.
     pub fn kind(&self, key: &str) -> Option<&'static str> {
-        self.table.get(key).map(|value| value.get_ref().type_str())
+        self.get(key).map(|value| self.view(value).kind())
     }
 
     /// Notes a problem with `key` if it stands here. It is then neither an unknown key nor ever suggested as a known one.
@@ -85,8 +92,8 @@ impl<'d> Section<'d> {
 
     /// Where `key` stands, or the table's beginning when it does not.
     pub fn place_of(&self, key: &str) -> Place {
-        let offset = self.table.get_key_value(key).map_or(self.offset, |(key, _)| key.span().start);
-        self.document.place(offset, self.key(key))
+        let at = self.get(key).map_or(self.at, |value| self.document.tree.key_at(value));
+        Place::in_table(at, &self.path, key.to_owned())
     }
 
     /// Notes a problem with `key`.
@@ -103,8 +110,8 @@ impl<'d> Section<'d> {
     /// A whole number.
     pub fn integer(&self, key: &'static str) -> Option<Item<i64>> {
         let (value, place) = self.value(key)?;
-        let parsed = value.as_integer().and_then(|n| i64::from_str_radix(&n.as_str().replace('_', ""), n.radix()).ok());
-        if parsed.is_none() && value.as_integer().is_some() {
+        let parsed = whole(self.view(value));
+        if parsed.is_none() && matches!(self.view(value), View::Integer(..)) {
             self.document.report(place, "is beyond 64 bits", "write a smaller number");
             return None;
         }
@@ -114,10 +121,9 @@ impl<'d> Section<'d> {
     /// A number with or without a fraction.
     pub fn number(&self, key: &'static str) -> Option<Item<f64>> {
         let (value, place) = self.value(key)?;
-        let parsed = match value {
-            DeValue::Float(n) => n.as_str().replace('_', "").parse().ok(),
-            DeValue::Integer(n) => i64::from_str_radix(&n.as_str().replace('_', ""), n.radix()).ok().map(|n| n as f64),
-            _ => None,
+        let parsed = match self.view(value) {
+            View::Float(text) => text.replace('_', "").parse().ok(),
+            number => whole(number).map(|number| number as f64),
         };
         self.typed(parsed, value, place, "a number")
     }
@@ -125,42 +131,28 @@ impl<'d> Section<'d> {
     /// `true` or `false`.
     pub fn bool(&self, key: &'static str) -> Option<Item<bool>> {
         let (value, place) = self.value(key)?;
-        self.typed(value.as_bool(), value, place, "true or false")
+        let parsed = if let View::Boolean(value) = self.view(value) { Some(value) } else { None };
+        self.typed(parsed, value, place, "true or false")
     }
 
     /// A list of strings, each with its own place, `${NAME}` expanded. An empty list is a value.
     pub fn strings(&self, key: &'static str) -> Option<Vec<Item<String>>> {
-        let (value, place) = self.value(key)?;
-        let Some(array) = value.as_array() else {
-            self.document.report(place, format!("is {}", with_article(value.type_str())), "write a list of strings: [\"…\"]");
-            return None;
-        };
-        let items = array.iter().enumerate().map(|(index, item)| {
-            let place = self.document.place(item.span().start, format!("{}[{index}]", self.key(key)));
-            self.text(item.get_ref(), &place, "a string in quotes").map(|value| Item { value, place })
-        });
+        let items = self.list(key, "write a list of strings: [\"…\"]")?;
+        let items = items.map(|(value, place)| self.text(value, &place, "a string in quotes").map(|value| Item { value, place }));
         items.collect::<Vec<_>>().into_iter().collect()
     }
 
     /// A list of whole numbers, each with its own place. An empty list is a value.
     pub fn integers(&self, key: &'static str) -> Option<Vec<Item<i64>>> {
-        let (value, place) = self.value(key)?;
-        let Some(array) = value.as_array() else {
-            self.document.report(place, format!("is {}", with_article(value.type_str())), "write a list of whole numbers: [8443]");
-            return None;
-        };
-        let items = array.iter().enumerate().map(|(index, item)| {
-            let place = self.document.place(item.span().start, format!("{}[{index}]", self.key(key)));
-            let parsed = item.get_ref().as_integer().and_then(|n| i64::from_str_radix(&n.as_str().replace('_', ""), n.radix()).ok());
-            self.typed(parsed, item.get_ref(), place, "a whole number")
-        });
+        let items = self.list(key, "write a list of whole numbers: [8443]")?;
+        let items = items.map(|(value, place)| self.typed(whole(self.view(value)), value, place, "a whole number"));
         items.collect::<Vec<_>>().into_iter().collect()
     }
 
     /// A string, or a list of strings: both give a list.
     pub fn string_or_strings(&self, key: &'static str) -> Option<Vec<Item<String>>> {
-        match self.table.get(key).map(Spanned::get_ref) {
-            Some(DeValue::String(_)) => self.str(key).map(|item| vec![item]),
+        match self.get(key).map(|value| self.view(value)) {
+            Some(View::String(_)) => self.str(key).map(|item| vec![item]),
             _ => self.strings(key),
         }
     }
@@ -168,13 +160,11 @@ impl<'d> Section<'d> {
     /// A table under `key`, inline or with a header.
     pub fn section(&self, key: &'static str) -> Option<Section<'d>> {
         let (value, place) = self.value(key)?;
-        match value.as_table() {
-            Some(table) => Some(Section::new(self.document, self.key(key), table, self.offset_of(key))),
-            None => {
-                self.document.report(place, format!("is {}", with_article(value.type_str())), "write a table");
-                None
-            }
+        if self.view(value) != View::Table {
+            self.document.report(place, format!("is {}", with_article(self.view(value).kind())), "write a table");
+            return None;
         }
+        Some(Section::new(self.document, place, value))
     }
 
     /// A list of tables under `key` (`[[key]]`); absent is an empty list.
@@ -185,51 +175,48 @@ impl<'d> Section<'d> {
     /// A list of tables under `key`, which may be empty; `None` where it is absent or something else.
     pub fn sections_if_present(&self, key: &'static str) -> Option<Vec<Section<'d>>> {
         let (value, place) = self.value(key)?;
-        let tables = value.as_array().map(|array| {
-            array.iter().enumerate().map(|(index, item)| {
-                let path = format!("{}[{index}]", self.key(key));
-                item.get_ref().as_table().map(|table| Section::new(self.document, path, table, item.span().start))
-            })
-        });
-        match tables.and_then(|tables| tables.collect::<Option<Vec<_>>>()) {
-            Some(sections) => Some(sections),
-            None => {
-                self.document.report(place, "is not a list of tables", format!("write [[{}]]", self.key(key)));
-                None
-            }
+        let tree = &self.document.tree;
+        if self.view(value) != View::List || tree.members(value).any(|item| self.view(item) != View::Table) {
+            self.document.report(place, "is not a list of tables", format!("write [[{}]]", self.key(key)));
+            return None;
         }
+        let place = |index, item| Place::in_list(tree.at(item), &self.path, key, index);
+        Some(tree.members(value).enumerate().map(|(index, item)| Section::new(self.document, place(index, item), item)).collect())
     }
 
     /// The tables under this one whose names the author chose, such as `[sets.principals]`' entries: each as (name, list of strings).
     pub fn named_lists(&self) -> Vec<(Item<String>, Vec<Item<String>>)> {
+        let tree = &self.document.tree;
         let mut lists = Vec::new();
-        for (name, value) in self.table {
-            let key = self.key(name.get_ref());
-            let place = self.document.place(name.span().start, key.clone());
-            let Some(array) = value.get_ref().as_array() else {
+        for list in self.members() {
+            let name = tree.key(list).to_owned();
+            let place = Place::in_table(tree.key_at(list), &self.path, name.clone());
+            if self.view(list) != View::List {
                 self.document.report(place, "is not a list", "write a list of strings: [\"…\"]");
                 continue;
-            };
+            }
             let mut items = Vec::new();
-            for (index, item) in array.iter().enumerate() {
-                let place = self.document.place(item.span().start, format!("{key}[{index}]"));
-                if let Some(value) = self.text(item.get_ref(), &place, "a string in quotes") {
+            for (index, item) in tree.members(list).enumerate() {
+                let place = Place::in_list(tree.at(item), &self.path, name.clone(), index);
+                if let Some(value) = self.text(item, &place, "a string in quotes") {
                     items.push(Item { value, place });
                 }
             }
-            lists.push((Item { value: name.get_ref().to_string(), place }, items));
+            lists.push((Item { value: name, place }, items));
         }
         lists
     }
 
     /// The string values under this table whose names the author chose, such as `labels`.
     pub fn named_strings(&self) -> Vec<(Item<String>, Item<String>)> {
+        let tree = &self.document.tree;
         let mut entries = Vec::new();
-        for (name, value) in self.table {
-            let place = self.document.place(value.span().start, self.key(name.get_ref()));
-            let name_place = self.document.place(name.span().start, self.key(name.get_ref()));
-            if let Some(value) = self.text(value.get_ref(), &place, "a string in quotes") {
-                entries.push((Item { value: name.get_ref().to_string(), place: name_place }, Item { value, place }));
+        for member in self.members() {
+            let name = tree.key(member).to_owned();
+            let place = Place::in_table(tree.at(member), &self.path, name.clone());
+            let name_place = Place::in_table(tree.key_at(member), &self.path, name.clone());
+            if let Some(value) = self.text(member, &place, "a string in quotes") {
+                entries.push((Item { value: name, place: name_place }, Item { value, place }));
             }
         }
         entries
@@ -238,16 +225,16 @@ impl<'d> Section<'d> {
     /// The tables under this one whose names the author chose, such as the claims of a rule: each as (name, table). `instead` says what to write in place
     /// of what is no table.
     pub fn named_sections(&self, instead: &str) -> Vec<(Item<String>, Section<'d>)> {
+        let tree = &self.document.tree;
         let mut sections = Vec::new();
-        for (name, value) in self.table {
-            let key = self.key(name.get_ref());
-            let place = self.document.place(name.span().start, key.clone());
-            match value.get_ref().as_table() {
-                Some(table) => {
-                    let section = Section::new(self.document, key, table, name.span().start);
-                    sections.push((Item { value: name.get_ref().to_string(), place }, section));
-                }
-                None => self.document.report(place, format!("is {}", with_article(value.get_ref().type_str())), instead),
+        for member in self.members() {
+            let name = tree.key(member).to_owned();
+            let place = Place::in_table(tree.key_at(member), &self.path, name.clone());
+            if self.view(member) == View::Table {
+                let section = Section::new(self.document, place.clone(), member);
+                sections.push((Item { value: name, place }, section));
+            } else {
+                self.document.report(place, format!("is {}", with_article(self.view(member).kind())), instead);
             }
         }
         sections
@@ -255,26 +242,31 @@ impl<'d> Section<'d> {
 
     /// The whole table as JSON; what JSON does not have is noted as a problem.
     pub fn json(&self) -> serde_json::Map<String, Value> {
-        let members = self.table.iter();
-        members.filter_map(|(name, value)| Some((name.get_ref().to_string(), self.as_json(value)?))).collect()
+        let tree = &self.document.tree;
+        let members = tree.members(self.table);
+        members.filter_map(|member| Some((tree.key(member).to_owned(), self.as_json(member, DEPTH)?))).collect()
     }
 
-    fn as_json(&self, value: &'d Spanned<DeValue<'d>>) -> Option<Value> {
-        let json = match value.get_ref() {
-            DeValue::String(text) => Some(Value::from(&**text)),
-            DeValue::Boolean(value) => Some(Value::from(*value)),
-            DeValue::Integer(n) => i64::from_str_radix(&n.as_str().replace('_', ""), n.radix()).ok().map(Value::from),
-            DeValue::Float(n) => n.as_str().replace('_', "").parse().ok().and_then(serde_json::Number::from_f64).map(Value::from),
-            DeValue::Array(items) => items.iter().map(|item| self.as_json(item)).collect::<Option<Vec<Value>>>().map(Value::from),
-            DeValue::Table(table) => {
-                let member = |(name, value): (&'d Spanned<_>, _)| Some((DeString::to_string(name.get_ref()), self.as_json(value)?));
-                table.iter().map(member).collect::<Option<serde_json::Map<_, _>>>().map(Value::from)
+    fn as_json(&self, value: Id, depth: usize) -> Option<Value> {
+        let tree = &self.document.tree;
+        let inner = depth.checked_sub(1);
+        let json = match (self.view(value), inner) {
+            (View::String(text), _) => Some(Value::from(text)),
+            (View::Boolean(value), _) => Some(Value::from(value)),
+            (View::Float(text), _) => text.replace('_', "").parse().ok().and_then(serde_json::Number::from_f64).map(Value::from),
+            (number @ View::Integer(..), _) => whole(number).map(Value::from),
+            (View::List, Some(inner)) => {
+                return tree.members(value).map(|item| self.as_json(item, inner)).collect::<Option<Vec<Value>>>().map(Value::from);
             }
-            DeValue::Datetime(_) => None,
+            (View::Table, Some(inner)) => {
+                let member = |member| Some((tree.key(member).to_owned(), self.as_json(member, inner)?));
+                return tree.members(value).map(member).collect::<Option<serde_json::Map<_, _>>>().map(Value::from);
+            }
+            (View::Datetime | View::List | View::Table, _) => None,
         };
-        if json.is_none() && !matches!(value.get_ref(), DeValue::Array(_) | DeValue::Table(_)) {
-            let place = self.document.place(value.span().start, self.path.clone());
-            self.document.report(place, "is nothing that JSON has", "write a string, a number, true or false, a list or a table");
+        if json.is_none() {
+            let what = if inner.is_some() { "is nothing that JSON has" } else { "is within too many others" };
+            self.document.report(Place::of(tree.at(value), &self.path), what, "write a string, a number, true or false, a list or a table");
         }
         json
     }
@@ -283,13 +275,13 @@ impl<'d> Section<'d> {
     pub fn close(self) {
         let known = self.known.into_inner();
         let refused = self.refused.into_inner();
-        for (key, _) in self.table {
-            let name = key.get_ref().as_ref();
+        let tree = &self.document.tree;
+        for member in tree.members(self.table) {
+            let name = tree.key(member);
             if known.contains(&name) || refused.contains(&name) {
                 continue;
             }
-            let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
-            let place = self.document.place(key.span().start, path);
+            let place = Place::in_table(tree.key_at(member), &self.path, name.to_owned());
             let nearest = known.iter().map(|candidate| (distance(name, candidate), *candidate)).min().filter(|(far, _)| *far <= 2);
             let instead = match nearest {
                 Some((_, candidate)) => format!("did you mean `{candidate}`?"),
@@ -304,19 +296,42 @@ impl<'d> Section<'d> {
         }
     }
 
-    fn value(&self, key: &'static str) -> Option<(&'d DeValue<'d>, Place)> {
+    fn value(&self, key: &'static str) -> Option<(Id, Place)> {
         self.known.borrow_mut().push(key);
-        let (name, value) = self.table.get_key_value(key)?;
-        Some((value.get_ref(), self.document.place(name.span().start, self.key(key))))
+        let value = self.get(key)?;
+        Some((value, Place::in_table(self.document.tree.key_at(value), &self.path, key)))
     }
 
-    fn offset_of(&self, key: &str) -> usize {
-        self.table.get_key_value(key).map_or(self.offset, |(key, _)| key.span().start)
+    /// The values of a list, each with its place.
+    fn list(&self, key: &'static str, instead: &str) -> Option<impl Iterator<Item = (Id, Place)>> {
+        let (value, place) = self.value(key)?;
+        let tree = &self.document.tree;
+        if self.view(value) != View::List {
+            self.document.report(place, format!("is {}", with_article(self.view(value).kind())), instead);
+            return None;
+        }
+        let items = tree.members(value).enumerate();
+        Some(items.map(move |(index, item)| (item, Place::in_list(tree.at(item), &self.path, key, index))))
     }
 
-    fn text(&self, value: &DeValue<'d>, place: &Place, wanted: &str) -> Option<String> {
-        let Some(text) = value.as_str() else {
-            self.document.report(place.clone(), format!("is {}", with_article(value.type_str())), format!("write {wanted}"));
+    fn get(&self, key: &str) -> Option<Id> {
+        self.document.tree.get(self.table, key)
+    }
+
+    fn view(&self, value: Id) -> View<'d> {
+        self.document.tree.view(value)
+    }
+
+    /// What stands here, in the alphabetical order of the names.
+    fn members(&self) -> Vec<Id> {
+        let mut members: Vec<Id> = self.document.tree.members(self.table).collect();
+        members.sort_unstable_by_key(|member| self.document.tree.key(*member));
+        members
+    }
+
+    fn text(&self, value: Id, place: &Place, wanted: &str) -> Option<String> {
+        let View::String(text) = self.view(value) else {
+            self.document.report(place.clone(), format!("is {}", with_article(self.view(value).kind())), format!("write {wanted}"));
             return None;
         };
         match &self.document.expand {
@@ -325,15 +340,18 @@ impl<'d> Section<'d> {
         }
     }
 
-    fn typed<T>(&self, parsed: Option<T>, value: &DeValue<'d>, place: Place, wanted: &str) -> Option<Item<T>> {
-        match parsed {
-            Some(value) => Some(Item { value, place }),
-            None => {
-                self.document.report(place, format!("is {}", with_article(value.type_str())), format!("write {wanted}"));
-                None
-            }
+    fn typed<T>(&self, parsed: Option<T>, value: Id, place: Place, wanted: &str) -> Option<Item<T>> {
+        if parsed.is_none() {
+            self.document.report(place.clone(), format!("is {}", with_article(self.view(value).kind())), format!("write {wanted}"));
         }
+        parsed.map(|value| Item { value, place })
     }
+}
+
+/// A whole number of 64 bits.
+fn whole(view: View<'_>) -> Option<i64> {
+    let View::Integer(text, radix) = view else { return None };
+    i64::from_str_radix(&text.replace('_', ""), radix).ok()
 }
 
 fn with_article(kind: &str) -> String {

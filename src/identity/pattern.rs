@@ -1,26 +1,14 @@
 //! Patterns over identities: by segment or label, never by string prefix.
 
-use super::spiffe::check_segment;
-use super::{Principal, TrustDomain};
+use super::Principal;
+use super::spiffe::{check_domain, check_segment};
 
 /// A pattern over principals. Over SPIFFE ids: `*` is exactly one segment, a last `**` is one or more. Over DNS names: a first `*` is exactly one label.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct PrincipalPattern {
-    text: String,
-    form: Form,
-}
+pub struct PrincipalPattern(Box<str>);
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Form {
-    Spiffe { domain: String, segments: Vec<Segment>, rest: bool },
-    Dns { any_first: bool, suffix: String },
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum Segment {
-    Literal(String),
-    Any,
-}
+/// What every SPIFFE id begins with, and every pattern over them.
+const SPIFFE_SCHEME: &str = "spiffe://";
 
 /// The first part of every SPIFFE id, and of every pattern over them.
 pub(super) const SPIFFE: &str = "spiffe";
@@ -45,21 +33,19 @@ impl PrincipalPattern {
     /// # Errors
     /// A clause that says what is wrong.
     pub fn spiffe(text: &str) -> Result<Self, String> {
-        let rest = text.strip_prefix("spiffe://").ok_or("does not begin with spiffe://")?;
+        let rest = text.strip_prefix(SPIFFE_SCHEME).ok_or("does not begin with spiffe://")?;
         let (domain, path) = rest.split_once('/').ok_or("has no path, so it names a trust domain and not a workload")?;
-        TrustDomain::parse(domain).map_err(|error| error.to_string())?;
+        check_domain(domain).map_err(|error| error.to_string())?;
         let mut parts: Vec<&str> = path.split('/').collect();
-        let any_rest = parts.last() == Some(&"**");
-        if any_rest {
+        if parts.last() == Some(&"**") {
             parts.pop();
         }
-        let segments = parts.into_iter().map(|part| match part {
-            "*" => Ok(Segment::Any),
+        parts.into_iter().try_for_each(|part| match part {
+            "*" => Ok(()),
             "**" => Err("has ** before its end; ** stands for the rest and is the last segment".to_owned()),
-            _ => check_segment(part).map(|()| Segment::Literal(part.to_owned())).map_err(|error| error.to_string()),
-        });
-        let form = Form::Spiffe { domain: domain.to_owned(), segments: segments.collect::<Result<_, _>>()?, rest: any_rest };
-        Ok(Self { text: text.to_owned(), form })
+            _ => check_segment(part).map_err(|error| error.to_string()),
+        })?;
+        Ok(Self(text.into()))
     }
 
     /// Parses a DNS name pattern, case-insensitive.
@@ -68,7 +54,7 @@ impl PrincipalPattern {
     /// A clause that says what is wrong.
     pub fn dns(text: &str) -> Result<Self, String> {
         let lower = text.to_ascii_lowercase();
-        let (any_first, suffix) = lower.strip_prefix("*.").map_or((false, lower.as_str()), |suffix| (true, suffix));
+        let suffix = lower.strip_prefix("*.").unwrap_or(&lower);
         let label = |label: &str| {
             let bytes = label.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
             !label.is_empty() && label.len() <= 63 && bytes
@@ -76,59 +62,46 @@ impl PrincipalPattern {
         if suffix.len() > 253 || !suffix.split('.').all(label) {
             return Err("is no DNS name (letters, digits, dashes and dots; a first * stands for exactly one label)".into());
         }
-        let form = Form::Dns { any_first, suffix: suffix.to_owned() };
-        Ok(Self { text: text.to_owned(), form })
+        Ok(Self(lower.into()))
     }
 
     /// Whether `principal` matches.
     pub fn matches(&self, principal: &Principal) -> bool {
-        match (&self.form, principal) {
-            (Form::Spiffe { domain, segments, rest }, Principal::Spiffe(id)) => {
-                let mut actual = id.segments();
-                let fits = segments.iter().all(|segment| match (segment, actual.next()) {
-                    (Segment::Literal(wanted), Some(segment)) => wanted == segment,
-                    (Segment::Any, Some(_)) => true,
-                    (_, None) => false,
-                });
-                id.trust_domain() == domain && fits && actual.next().is_some() == *rest
+        let mut actual = principal.parts();
+        for wanted in self.parts() {
+            match (wanted, actual.next()) {
+                (Part::Literal(wanted), Some(part)) if wanted == part => {}
+                (Part::Any, Some(part)) if !part.is_empty() => {}
+                (Part::Rest, Some(_)) => return true,
+                _ => return false,
             }
-            (Form::Dns { any_first: false, suffix }, Principal::Dns(name)) => **name == **suffix,
-            (Form::Dns { any_first: true, suffix }, Principal::Dns(name)) => {
-                name.split_once('.').is_some_and(|(label, rest)| !label.is_empty() && rest == suffix)
-            }
-            _ => false,
         }
+        actual.next().is_none()
     }
 
     /// Its parts, for whoever compares many patterns at once.
-    pub fn parts(&self) -> Vec<Part<'_>> {
-        match &self.form {
-            Form::Spiffe { domain, segments, rest } => {
-                let segments = segments.iter().map(|segment| match segment {
-                    Segment::Literal(text) => Part::Literal(text),
-                    Segment::Any => Part::Any,
-                });
-                let head = [Part::Literal(SPIFFE), Part::Literal(domain)];
-                head.into_iter().chain(segments).chain(rest.then_some(Part::Rest)).collect()
-            }
-            Form::Dns { any_first, suffix } => {
-                let first = any_first.then_some(Part::Any);
-                std::iter::once(Part::Literal(DNS)).chain(first).chain(suffix.split('.').map(Part::Literal)).collect()
-            }
-        }
+    pub fn parts(&self) -> impl Iterator<Item = Part<'_>> {
+        // A DNS name has no colon.
+        let (kind, rest, separator) = match self.0.strip_prefix(SPIFFE_SCHEME) {
+            Some(rest) => (SPIFFE, rest, '/'),
+            None => (DNS, &*self.0, '.'),
+        };
+        let part = |text| match text {
+            "*" => Part::Any,
+            "**" => Part::Rest,
+            _ => Part::Literal(text),
+        };
+        std::iter::once(Part::Literal(kind)).chain(rest.split(separator).map(part))
     }
 
     /// Whether it has a wildcard.
     pub fn is_wild(&self) -> bool {
-        match &self.form {
-            Form::Spiffe { segments, rest, .. } => *rest || segments.contains(&Segment::Any),
-            Form::Dns { any_first, .. } => *any_first,
-        }
+        self.0.contains('*')
     }
 
-    /// The pattern as it was written.
+    /// The pattern as it was written, in lower case where it is about DNS names.
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0
     }
 }
 

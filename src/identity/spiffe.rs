@@ -109,7 +109,7 @@ impl fmt::Display for TrustDomain {
     }
 }
 
-fn check_domain(text: &str) -> Result<(), SpiffeIdError> {
+pub(super) fn check_domain(text: &str) -> Result<(), SpiffeIdError> {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'_');
     let fits = !text.is_empty() && text.len() <= MAX_DOMAIN_BYTES;
     if fits && text.bytes().all(allowed) { Ok(()) } else { Err(SpiffeIdError::TrustDomain) }

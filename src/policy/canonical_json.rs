@@ -1,4 +1,4 @@
-//! The one spelling of a table that its hash is over: sorted keys, defaults filled in, sets resolved, times in UTC.
+//! The one spelling of a table that its hash is over: sorted keys, defaults filled in, times in UTC.
 
 use super::Destination;
 use super::egress::Egress;
@@ -6,42 +6,90 @@ use super::jwt::{Claims, Issuer, Issuers};
 use super::methods::Methods;
 use super::moment;
 use super::parse::{Case, Connection, ConnectionCase};
-use super::rule::{Effect, From, Mode, Rule};
+use super::rule::{Effect, From, Mode, PrincipalSet, Rule, Whom};
 use super::standing::Percent;
 use crate::document;
+use crate::identity::x509::hex;
+use aws_lc_rs::digest::{self, Context, SHA256};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::io::{self, BufWriter, IntoInnerError, Write};
 
-/// What the hash covers besides the rules.
-pub(super) struct Head<'a> {
-    pub(super) name: &'a str,
-    pub(super) version: &'a str,
+/// What the hash covers.
+pub(super) struct Said<'t> {
     pub(super) mode: Mode,
     pub(super) percent: Percent,
+    pub(super) name: &'t str,
+    pub(super) version: &'t str,
+    /// In the order of their names.
+    pub(super) sets: &'t [&'t PrincipalSet],
+    pub(super) rules: &'t [Rule],
+    pub(super) egress: &'t [Egress],
+    pub(super) issuers: &'t Issuers,
+    pub(super) cases: &'t [Case],
+    pub(super) connections: &'t [ConnectionCase],
 }
 
-/// Writes the table.
-pub(super) fn write(head: &Head<'_>, rules: &[Rule], egress: &[Egress], issuers: &Issuers, cases: (&[Case], &[ConnectionCase])) -> String {
-    let rules = rules.iter().map(|rule| self::rule(rule, rules)).collect();
-    let table = object([
-        ("schema", json!(1)),
-        ("name", json!(head.name)),
-        ("version", json!(head.version)),
-        ("mode", mode(head.mode)),
-        ("shadow_until", shadow_until(head.mode)),
-        ("enforce_percent", json!(head.percent.get())),
-        ("rule", Value::Array(rules)),
-        ("egress", egress.iter().map(outgoing).collect()),
-        ("jwt_issuer", issuers.iter().map(issuer).collect()),
-        ("case", cases.0.iter().map(case).chain(cases.1.iter().map(connection)).collect()),
-    ]);
-    table.to_string()
+/// SHA-256 over the canonical text of a table, lower-case hex. The text is hashed as it is written: it is larger than all that is kept of the table.
+pub(super) fn hash(table: &Said<'_>) -> String {
+    let mut hashing = BufWriter::new(Hashing(Context::new(&SHA256)));
+    // Hashing takes whatever is written.
+    let written = write(&mut hashing, table).and_then(|()| hashing.into_inner().map_err(IntoInnerError::into_error));
+    written.map(|hashing| hex(hashing.0.finish().as_ref())).unwrap_or_default()
+}
+
+/// Writes the canonical text.
+pub(super) fn write(out: &mut impl Write, table: &Said<'_>) -> io::Result<()> {
+    out.write_all(b"{\"case\":")?;
+    list(out, table.cases.iter().map(case).chain(table.connections.iter().map(connection)))?;
+    out.write_all(b",\"egress\":")?;
+    list(out, table.egress.iter().map(outgoing))?;
+    out.write_all(b",\"enforce_percent\":")?;
+    serde_json::to_writer(&mut *out, &table.percent.get())?;
+    out.write_all(b",\"jwt_issuer\":")?;
+    list(out, table.issuers.iter().map(issuer))?;
+    out.write_all(b",\"mode\":")?;
+    serde_json::to_writer(&mut *out, &mode(table.mode))?;
+    out.write_all(b",\"name\":")?;
+    serde_json::to_writer(&mut *out, table.name)?;
+    out.write_all(b",\"rule\":")?;
+    list(out, table.rules.iter().map(|rule| self::rule(rule, table.rules)))?;
+    out.write_all(b",\"schema\":1,\"sets\":{\"principals\":")?;
+    list(out, table.sets.iter().map(|set| self::set(set)))?;
+    out.write_all(b"},\"shadow_until\":")?;
+    serde_json::to_writer(&mut *out, &shadow_until(table.mode))?;
+    out.write_all(b",\"version\":")?;
+    serde_json::to_writer(&mut *out, table.version)?;
+    out.write_all(b"}")
+}
+
+/// Writes one value after the other, so that no more than one is there at a time.
+fn list(out: &mut impl Write, values: impl Iterator<Item = Value>) -> io::Result<()> {
+    let mut before: &[u8] = b"[";
+    for value in values {
+        out.write_all(before)?;
+        serde_json::to_writer(&mut *out, &value)?;
+        before = b",";
+    }
+    out.write_all(if before == b"[" { b"[]" } else { b"]" })
+}
+
+struct Hashing(Context);
+
+impl Write for Hashing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// SHA-256 of the canonical text, lower-case hex.
 pub(super) fn sha256(text: &str) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(digest::digest(&SHA256, text.as_bytes()).as_ref())
 }
 
 fn rule(rule: &Rule, all: &[Rule]) -> Value {
@@ -61,7 +109,7 @@ fn rule(rule: &Rule, all: &[Rule]) -> Value {
         ("from", from(&rule.from)),
         ("methods", methods(&rule.methods)),
         ("tcp", json!(rule.tcp)),
-        ("paths", rule.facts.templates.iter().map(|path| json!(&**path)).collect()),
+        ("paths", rule.facts.templates().map(Value::from).collect()),
         ("hosts", hosts.collect()),
         ("ports", json!(&*rule.ports)),
         ("grpc", rule.grpc.iter().map(|method| json!(&**method)).collect()),
@@ -85,16 +133,27 @@ fn shortest(share: f32) -> f64 {
     share.to_string().parse().unwrap_or_default()
 }
 
+/// Sets by their names: what is in them stands there once.
 fn from(from: &From) -> Value {
-    let patterns: Vec<&str> = from.patterns.iter().map(|pattern| pattern.as_str()).collect();
-    let (spiffe, dns): (Vec<&str>, Vec<&str>) = patterns.into_iter().partition(|text| text.starts_with("spiffe://"));
-    object([("any_authenticated", json!(from.any_authenticated)), ("dns_san", json!(dns)), ("spiffe", json!(spiffe))])
+    let (mut dns, mut spiffe): (Vec<Value>, Vec<Value>) = (Vec::new(), Vec::new());
+    for whom in &from.whom {
+        match whom {
+            Whom::Set(set) => spiffe.push(format!("@{}", set.name).into()),
+            Whom::Pattern(pattern) if pattern.as_str().starts_with("spiffe://") => spiffe.push(pattern.as_str().into()),
+            Whom::Pattern(pattern) => dns.push(pattern.as_str().into()),
+        }
+    }
+    object([("any_authenticated", json!(from.any_authenticated)), ("dns_san", dns.into()), ("spiffe", spiffe.into())])
+}
+
+fn set(set: &PrincipalSet) -> Value {
+    object([("name", json!(set.name)), ("spiffe", set.members.iter().map(|member| json!(member.as_str())).collect())])
 }
 
 fn methods(methods: &Methods) -> Value {
     match methods {
         Methods::Any => json!(["*"]),
-        Methods::Of { written, .. } => written.iter().map(|method| json!(&**method)).collect(),
+        Methods::Of(written) => written.all.iter().map(|method| json!(method.as_str())).collect(),
     }
 }
 

@@ -211,7 +211,7 @@ impl Class {
     fn compile(&self, table: &Table) {
         self.compiled.get_or_init(|| {
             let compiled = Compiled::new(&table.rules, &self.rules).ok()?;
-            let room = Room::take(&table.classes.states, compiled.states());
+            let room = Room::take(&table.classes.states, compiled.size());
             if room.is_none() {
                 tracing::warn!(
                     rules = self.rules.len(),

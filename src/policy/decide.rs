@@ -39,8 +39,8 @@ pub enum PermitKind {
 pub struct Facts {
     /// The rule that decided.
     pub rule: Option<Arc<RuleFacts>>,
-    /// The pattern of the rule that matched the path.
-    pub template: Option<Arc<str>>,
+    /// The pattern of the rule that matched the path, by its place in the rule.
+    pub pattern: Option<u32>,
     /// Why.
     pub reason: Reason,
     /// The conditions that were looked at; `None`: none was.
@@ -151,7 +151,7 @@ impl Facts {
     pub fn without_rule(reason: Reason, table: &Snapshot) -> Self {
         Self {
             rule: None,
-            template: None,
+            pattern: None,
             reason,
             looked: None,
             would: None,
@@ -163,9 +163,14 @@ impl Facts {
         }
     }
 
+    /// The text of the pattern that matched the path.
+    pub fn template(&self) -> Option<&str> {
+        self.rule.as_ref().zip(self.pattern).and_then(|(rule, pattern)| rule.template(pattern))
+    }
+
     fn with_rule(mut self, table: &Table, candidate: Candidate) -> Self {
         if let Some(rule) = rule(&table.rules, candidate) {
-            self.template = usize::try_from(candidate.template).ok().and_then(|template| rule.facts.templates.get(template).cloned());
+            self.pattern = Some(candidate.template);
             self.rule = Some(rule.facts.clone());
             self.sample = rule.sample;
         }

@@ -124,7 +124,7 @@ impl<'t, S: Fn(u32, &Rule) -> bool, T: Fn(&Rule) -> Truth> Evaluation<'t, S, T> 
     }
 
     fn is_excepted(&self, allow: Candidate) -> bool {
-        self.hits(Effect::Deny, Truth::is_possible).all(|(_, deny)| deny.excepts.contains(&allow.rule))
+        self.hits(Effect::Deny, Truth::is_possible).all(|(_, deny)| deny.excepts.binary_search(&allow.rule).is_ok())
     }
 
     /// In file order.

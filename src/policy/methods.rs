@@ -1,36 +1,38 @@
 //! The methods of a rule.
 
 use http::Method;
+use std::sync::Arc;
 
 /// A set of methods, compared byte-exact.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Methods {
     /// Every method.
     Any,
     /// These.
-    Of {
-        /// One bit for each method that has one.
-        common: u16,
-        /// The others.
-        rare: Box<[Method]>,
-        /// All of them, as written.
-        written: Box<[Box<str>]>,
-    },
+    Of(Arc<Written>),
+}
+
+/// The methods that rules write, shared by rules that write the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Written {
+    /// One bit for each method that has one.
+    pub(super) common: u16,
+    /// All of them, as written.
+    pub(super) all: Box<[Method]>,
 }
 
 impl Methods {
     /// The set of these methods.
     pub(super) fn of(methods: Vec<Method>) -> Self {
-        let written = methods.iter().map(|method| method.as_str().into()).collect();
         let common = methods.iter().fold(0, |bits, method| bits | bit(method));
-        Self::Of { common, rare: methods.into_iter().filter(|method| bit(method) == 0).collect(), written }
+        Self::Of(Arc::new(Written { common, all: methods.into() }))
     }
 
     /// Whether `method`, whose [`bit`] is `bit`, is in it.
     pub(super) fn contains(&self, method: &Method, bit: u16) -> bool {
         match self {
             Self::Any => true,
-            Self::Of { common, rare, .. } => common & bit != 0 || (bit == 0 && rare.contains(method)),
+            Self::Of(written) => written.common & bit != 0 || (bit == 0 && written.all.contains(method)),
         }
     }
 }

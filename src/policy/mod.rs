@@ -10,6 +10,7 @@ mod decide;
 mod egress;
 mod evaluate;
 pub mod jwt;
+mod lists;
 mod load;
 mod looked;
 mod methods;

@@ -12,6 +12,8 @@ use crate::identity::pattern::PrincipalPattern;
 use crate::request::{CanonicalRequest, ContentType};
 use http::HeaderName;
 use http::header::CONTENT_TYPE;
+use std::hash::{Hash, Hasher};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -38,17 +40,21 @@ pub enum Mode {
     },
 }
 
-/// One rule: lists are OR, fields are AND.
+/// One rule: lists are OR, fields are AND. Tables have a hundred thousand of them: what is alike in many is shared.
 #[derive(Debug)]
 pub(super) struct Rule {
     pub(super) facts: Arc<RuleFacts>,
     pub(super) effect: Effect,
+    pub(super) from: Arc<From>,
+    pub(super) methods: Methods,
+    details: Arc<Details>,
+}
+
+/// What most rules have nothing of.
+#[derive(Debug)]
+pub(super) struct Details {
     pub(super) mode: Mode,
     pub(super) percent: Percent,
-    pub(super) from: From,
-    pub(super) methods: Methods,
-    /// In the order of `facts.templates`.
-    pub(super) paths: Box<[PathPattern]>,
     /// Empty: any.
     pub(super) hosts: Box<[HostPattern]>,
     /// Empty: any.
@@ -60,17 +66,58 @@ pub(super) struct Rule {
     /// All must hold; looked at in this order.
     pub(super) conditions: Box<[Arc<Conditional>]>,
     pub(super) expires: Option<SystemTime>,
-    /// Of a deny: the allows that it does not override, by index.
+    /// Of a deny: the allows that it does not override, by index, in ascending order.
     pub(super) excepts: Box<[u32]>,
     pub(super) sample: f32,
     pub(super) why: Option<Box<str>>,
 }
 
 /// Whom a rule is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct From {
     pub(super) any_authenticated: bool,
-    pub(super) patterns: Box<[PrincipalPattern]>,
+    pub(super) whom: Box<[Whom]>,
+}
+
+/// One entry of a rule's list of identities.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) enum Whom {
+    /// Whoever matches it.
+    Pattern(PrincipalPattern),
+    /// The members of a set, which rules that name it share.
+    Set(Arc<PrincipalSet>),
+}
+
+/// A named set of identities.
+#[derive(Debug)]
+pub(super) struct PrincipalSet {
+    /// Without the `@`; no other set of the table is called so.
+    pub(super) name: Box<str>,
+    pub(super) members: Box<[PrincipalPattern]>,
+}
+
+impl PartialEq for PrincipalSet {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for PrincipalSet {}
+
+impl Hash for PrincipalSet {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl Whom {
+    /// The patterns that it stands for.
+    pub(super) fn patterns(&self) -> &[PrincipalPattern] {
+        match self {
+            Self::Pattern(pattern) => std::slice::from_ref(pattern),
+            Self::Set(set) => &set.members,
+        }
+    }
 }
 
 /// What of a request is the same for every rule, looked up once.
@@ -88,16 +135,90 @@ pub(super) struct Question<'r> {
 
 impl From {
     fn matches(&self, principal: &Principal) -> bool {
-        self.any_authenticated || self.patterns.iter().any(|pattern| pattern.matches(principal))
+        self.any_authenticated || self.patterns().any(|pattern| pattern.matches(principal))
     }
 
     /// Whether it is about more identities than it lists.
     pub(super) fn is_wild(&self) -> bool {
-        self.any_authenticated || self.patterns.iter().any(PrincipalPattern::is_wild)
+        self.any_authenticated || self.patterns().any(PrincipalPattern::is_wild)
+    }
+
+    fn patterns(&self) -> impl Iterator<Item = &PrincipalPattern> {
+        self.whom.iter().flat_map(Whom::patterns)
+    }
+}
+
+impl Details {
+    /// Whether there is nothing in it.
+    fn is_plain(&self) -> bool {
+        let Self { mode, percent, hosts, ports, grpc, tcp, conditions, expires, excepts, sample, why } = self;
+        let lists = hosts.is_empty() && ports.is_empty() && grpc.is_empty() && conditions.is_empty() && excepts.is_empty();
+        lists
+            && !tcp
+            && *mode == Mode::Enforce
+            && *percent == Percent::ALL
+            && expires.is_none()
+            && why.is_none()
+            && sample.total_cmp(&1.0).is_eq()
+    }
+}
+
+impl Default for Details {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Enforce,
+            percent: Percent::ALL,
+            hosts: Box::default(),
+            ports: Box::default(),
+            grpc: Box::default(),
+            tcp: false,
+            conditions: Box::default(),
+            expires: None,
+            excepts: Box::default(),
+            sample: 1.0,
+            why: None,
+        }
+    }
+}
+
+impl Deref for Rule {
+    type Target = Details;
+
+    fn deref(&self) -> &Details {
+        &self.details
+    }
+}
+
+/// For tests that damage tables: the details of this rule alone.
+#[cfg(test)]
+impl std::ops::DerefMut for Rule {
+    fn deref_mut(&mut self) -> &mut Details {
+        if Arc::get_mut(&mut self.details).is_none() {
+            self.details = Arc::default();
+        }
+        Arc::get_mut(&mut self.details).unwrap()
     }
 }
 
 impl Rule {
+    /// Puts a rule together; those without details share the `plain` ones.
+    pub(super) fn new(
+        facts: Arc<RuleFacts>,
+        effect: Effect,
+        from: Arc<From>,
+        methods: Methods,
+        details: Details,
+        plain: &Arc<Details>,
+    ) -> Self {
+        let details = if details.is_plain() { Arc::clone(plain) } else { Arc::new(details) };
+        Self { facts, effect, from, methods, details }
+    }
+
+    /// Its path patterns, in the order of its templates.
+    pub(super) fn paths(&self) -> impl Iterator<Item = PathPattern<'_>> {
+        self.facts.templates().map(PathPattern::of)
+    }
+
     /// Whether the rule can match any request of `principal` on this local port: what does not change from one request to the next.
     pub(super) fn concerns(&self, principal: &Principal, port: u16) -> bool {
         self.is_on(port) && self.from.matches(principal)
@@ -110,7 +231,7 @@ impl Rule {
 
     /// The first of its paths that matches.
     pub(super) fn template(&self, path: &str) -> Option<u32> {
-        let template = self.paths.iter().position(|pattern| pattern.matches(path))?;
+        let template = self.paths().position(|pattern| pattern.matches(path))?;
         u32::try_from(template).ok()
     }
 

@@ -48,8 +48,8 @@ pub struct TableFacts {
 pub struct RuleFacts {
     /// The rule's `id`, or `upstream:<host>` for a matched route.
     pub id: String,
-    /// The path patterns of the rule, as written; the record's `http.template` is the one that matched.
-    pub templates: Vec<Arc<str>>,
+    /// Its path patterns, a line each: one allocation, since a large table keeps little else.
+    templates: Box<str>,
     /// Of a break-glass rule: the ticket that its use is recorded with.
     pub ticket: Option<Box<str>>,
 }
@@ -57,7 +57,27 @@ pub struct RuleFacts {
 impl RuleFacts {
     /// What a record says about a matched outbound route, `upstream:<host>`.
     pub fn route(name: &str) -> Self {
-        Self { id: name.to_owned(), templates: Vec::new(), ticket: None }
+        Self::new(name, [])
+    }
+
+    /// What a record says about a rule with this id and these path patterns, of which none has a line break.
+    pub(crate) fn new<'p>(id: &str, templates: impl IntoIterator<Item = &'p str>) -> Self {
+        let templates: Vec<&str> = templates.into_iter().collect();
+        Self { id: id.to_owned(), templates: templates.join("\n").into(), ticket: None }
+    }
+
+    pub(super) fn with_ticket(self, ticket: Option<Box<str>>) -> Self {
+        Self { ticket, ..self }
+    }
+
+    /// The path patterns of the rule, as canonical paths are spelled; the record's `http.template` is the one that matched.
+    pub fn templates(&self) -> impl Iterator<Item = &str> {
+        self.templates.lines()
+    }
+
+    /// One of them, by its place.
+    pub fn template(&self, place: u32) -> Option<&str> {
+        self.templates().nth(usize::try_from(place).ok()?)
     }
 }
 
@@ -79,7 +99,6 @@ pub struct Table {
     timely: Timely,
     pub(super) tags: Tags,
     pub(super) classes: Classes,
-    pub(super) json: String,
 }
 
 /// What a table is made of.
@@ -93,7 +112,6 @@ pub(super) struct Contents {
     /// Of the rules.
     pub(super) issuers: Issuers,
     pub(super) tags: Tags,
-    pub(super) json: String,
 }
 
 /// A trial that was meant to have ended.
@@ -109,7 +127,7 @@ impl Table {
     pub(super) fn new(contents: Contents) -> Self {
         static GENERATION: AtomicU64 = AtomicU64::new(0);
         let generation = GENERATION.fetch_add(1, Ordering::Relaxed) + 1;
-        let Contents { facts, mode, percent, rules, egress, issuers, tags, json } = contents;
+        let Contents { facts, mode, percent, rules, egress, issuers, tags } = contents;
         let mentioned = Mentioned::new(rules.iter().flat_map(Rule::mentioned).collect());
         let timely = Timely::of(rules.iter().flat_map(|rule| &rule.conditions).map(|condition| &**condition));
         let (facts, principals, classes) = (Arc::new(facts), Principals::new(&rules), Classes::default());
@@ -126,7 +144,6 @@ impl Table {
             timely,
             tags,
             classes,
-            json,
         }
     }
 
@@ -158,11 +175,6 @@ impl Table {
     /// Whether one of its conditions may be met at one hour and not at another, by the same request with a token that says `claims`.
     pub(super) fn asks_the_hour(&self, condition: &Condition, claims: Option<&Claims>) -> bool {
         self.timely.asks_the_hour(condition, claims)
-    }
-
-    /// The canonical JSON that the hash is over: sorted keys, defaults filled in, sets resolved.
-    pub fn canonical_json(&self) -> &str {
-        &self.json
     }
 
     /// When one of its rules ends or one of its windows begins or ends, for the first time after `now`: until then requests under way are decided as now.

@@ -263,7 +263,10 @@ const DIFFERENCES: usize = 1_000;
 
 /// [`CANDIDATE_DIFFERENCES`] of one shard: the handles, by the rule that is enforced and the candidate's. Tables are the only source of the labels.
 #[derive(Default)]
-pub struct Differences(RefCell<HashMap<(&'static str, Arc<str>, Arc<str>), Counter>>);
+pub struct Differences(RefCell<HashMap<Difference, Counter>>);
+
+/// What is enforced, by which rule, and the candidate's rule.
+type Difference = (&'static str, Arc<str>, Arc<str>);
 
 impl Differences {
     /// Counts one request; `decision` is what is enforced.

@@ -7,7 +7,7 @@ pub(super) use element::{Choice, DnsName, DnsPattern, Element, Host, OneOrMore, 
 pub(super) use value::{Size, Value, duration};
 
 use super::effective::Ledger;
-use crate::document::{Document, Item, Place, Section};
+use crate::document::{Document, Item, Position, Section};
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
@@ -128,7 +128,7 @@ impl<'d> Keys<'d> {
 
     /// Notes a problem with `key`.
     pub(super) fn problem(&self, key: &str, what: impl Into<String>, instead: impl Into<String>) {
-        self.document.report(self.place_of(key), what, instead);
+        self.document.report_at(self.place_of(key), what, instead);
     }
 
     /// Refuses every key that nobody asked for.
@@ -142,17 +142,17 @@ impl<'d> Keys<'d> {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    fn place_of(&self, key: &str) -> Place {
-        let missing = || Place { key: self.path_of(key), ..Place::default() };
+    fn place_of(&self, key: &str) -> Position {
+        let missing = || Position { key: self.path_of(key), ..Position::default() };
         let written = self.section.as_ref().filter(|section| !self.path.is_empty() || section.has(key));
-        written.map_or_else(missing, |section| section.place_of(key))
+        written.map_or_else(missing, |section| section.document().position(&section.place_of(key)))
     }
 
     fn written<T: Value>(&self, key: &'static str, default: &str) -> Written<T> {
         let Some(section) = &self.section else { return Written::Nothing };
         match T::read(section, key) {
             Some(item) => {
-                self.ledger.note(self.path_of(key), item.show(), default.to_owned(), Some(item.place.clone()));
+                self.ledger.note(self.path_of(key), item.show(), default.to_owned(), Some(section.document().position(&item.place)));
                 Written::Value(item)
             }
             None if section.has(key) => {

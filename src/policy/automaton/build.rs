@@ -1,7 +1,8 @@
 //! Makes an automaton of patterns: each of its states is a set of patterns that have matched so far.
 
 use super::expand::{Expansion, Item, Items};
-use super::{Automaton, Branch, DEAD, Edge, NONE, State, index};
+use super::{Automaton, BRANCH, Branch, DEAD, EDGES, END, Edge, FULL, NONE, State, Text};
+use crate::policy::lists::Lists;
 use crate::policy::pattern::{Affix, Shape};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::collections::HashMap;
@@ -25,24 +26,25 @@ const SETS: usize = 1_024;
 pub(in crate::policy) struct TooLarge;
 
 impl Automaton {
-    /// Makes one of `shapes`; a pattern's number is its place among them.
+    /// Makes one of `shapes`; a pattern's number is its place among them. Gives the sets of patterns that some sequence matches, the first of them empty.
     ///
     /// # Errors
     /// [`TooLarge`]: patterns of which each is looked at by itself take less.
-    pub(in crate::policy) fn new(shapes: &[Shape]) -> Result<Self, TooLarge> {
+    pub(in crate::policy) fn new(shapes: &[Shape<'_>]) -> Result<(Self, Lists), TooLarge> {
         let steps = shapes.iter().map(|shape| shape.steps.len() + 1).sum::<usize>();
-        let mut building = Building::new(STATES.max(steps.saturating_mul(STATES_A_STEP)));
+        let mut building = Building::new(shapes, STATES.max(steps.saturating_mul(STATES_A_STEP)));
         let start = (0..).zip(shapes).map(|(pattern, _)| Item { pattern, steps: 0 }).collect();
         building.state_of(start)?;
         // States are numbered in the order in which they are found, and expanded in it.
         while let Some(items) = building.found.get(building.states.len()).cloned() {
-            building.expand(&items, shapes)?;
+            building.expand(&items)?;
         }
         Ok(building.finish())
     }
 }
 
-struct Building {
+struct Building<'p> {
+    shapes: &'p [Shape<'p>],
     numbers: HashMap<Rc<[Item]>, u32>,
     found: Vec<Rc<[Item]>>,
     most: usize,
@@ -50,17 +52,18 @@ struct Building {
     states: Vec<State>,
     edges: Vec<Edge>,
     text: String,
-    texts: HashMap<Box<str>, u32>,
+    texts: HashMap<&'p str, Text>,
     branches: Vec<Branch>,
-    sets: Vec<Box<[u32]>>,
-    set_numbers: HashMap<Box<[u32]>, u32>,
+    sets: Vec<Rc<[u32]>>,
+    set_numbers: HashMap<Rc<[u32]>, u32>,
 }
 
-impl Building {
+impl<'p> Building<'p> {
     /// With the dead state, and the empty set.
-    fn new(most: usize) -> Self {
-        let (nothing, empty): (Rc<[Item]>, Box<[u32]>) = ([].into(), Box::default());
+    fn new(shapes: &'p [Shape<'p>], most: usize) -> Self {
+        let (nothing, empty): (Rc<[Item]>, Rc<[u32]>) = ([].into(), [].into());
         Self {
+            shapes,
             numbers: HashMap::from([(nothing.clone(), DEAD)]),
             found: vec![nothing],
             most,
@@ -75,32 +78,41 @@ impl Building {
         }
     }
 
-    fn expand(&mut self, items: &[Item], shapes: &[Shape]) -> Result<(), TooLarge> {
+    fn expand(&mut self, items: &[Item]) -> Result<(), TooLarge> {
         let from = number(self.states.len())?;
-        let mut next = Expansion::of(items, shapes)?;
+        let mut next = Expansion::of(items, self.shapes)?;
         let accepts = self.set_of(std::mem::take(&mut next.accepts))?;
         let others = next.with(|_, _| false);
-        if !others.is_empty() || !next.between.is_empty() {
-            // What goes on with any segment does not go on with the empty one, unless that is a rest.
-            next.literals.entry("").or_default();
+        // What goes on with any segment does not go on with the empty one, unless that is a rest.
+        let mut flags = if next.rest.is_empty() { FULL } else { 0 };
+        let asks = !next.any.is_empty() || !next.between.is_empty();
+        if asks && !next.rest.is_empty() {
+            next.literals.add("", None);
         }
-        let has_edges = !next.literals.is_empty();
-        for (text, items) in std::mem::take(&mut next.literals) {
+        for (text, items) in next.literals.take() {
             let beside = if text.is_empty() { next.rest.clone() } else { next.with(|_, affix| affix.fits(text)) };
             let to = self.state_of(items.into_iter().chain(beside).collect())?;
-            self.edge(from, text, to)?;
+            let segment = self.text(text)?;
+            self.edges.push(Edge { from, to, segment });
+            flags |= EDGES;
         }
         let other = self.state_of(others)?;
-        let branch = if next.between.is_empty() { 0 } else { self.branch(&next)? };
-        self.states.push(State { accepts, other, branch, has_edges });
+        if !next.between.is_empty() {
+            flags |= self.branch(&next)?.checked_mul(1 << BRANCH).ok_or(TooLarge)?;
+        }
+        self.states.push(State { accepts, other, flags });
         Ok(())
     }
 
-    /// The number of the state of these items.
+    /// The number of the state of these items, or that of what they match where all of them must end.
     fn state_of(&mut self, mut items: Items) -> Result<u32, TooLarge> {
         items.sort_unstable();
         items.dedup();
         self.work = self.work.saturating_add(items.len()).saturating_add(1);
+        if !items.is_empty() && items.iter().all(|item| item.must_end(self.shapes)) {
+            let set = self.set_of(items.into_iter().map(|item| item.pattern).collect())?;
+            return Ok(END | set);
+        }
         if let Some(number) = self.numbers.get(&*items) {
             return Ok(*number);
         }
@@ -118,66 +130,59 @@ impl Building {
         if let Some(number) = self.set_numbers.get(&*patterns) {
             return Ok(*number);
         }
-        let (number, patterns) = (number(self.sets.len())?, patterns.into_boxed_slice());
+        if self.work > WORK {
+            return Err(TooLarge);
+        }
+        let (number, patterns) = (number(self.sets.len())?, Rc::<[u32]>::from(patterns));
         self.sets.push(patterns.clone());
         self.set_numbers.insert(patterns, number);
         Ok(number)
     }
 
-    fn edge(&mut self, from: u32, text: &str, to: u32) -> Result<(), TooLarge> {
-        let at = match self.texts.get(text) {
-            Some(at) => *at,
-            None => {
-                let at = number(self.text.len())?;
-                self.text.push_str(text);
-                self.texts.insert(text.into(), at);
-                at
-            }
-        };
-        self.edges.push(Edge { from, to, at, len: number(text.len())? });
-        Ok(())
+    fn text(&mut self, text: &'p str) -> Result<Text, TooLarge> {
+        if let Some(known) = self.texts.get(text) {
+            return Ok(*known);
+        }
+        let new = Text { at: number(self.text.len())?, len: number(text.len())? };
+        self.text.push_str(text);
+        self.texts.insert(text, new);
+        Ok(new)
     }
 
     /// Tells segments apart by the affixes that they fit; gives the branch's number, plus one.
-    fn branch(&mut self, next: &Expansion<'_>) -> Result<u32, TooLarge> {
-        let affixes: Vec<&Affix> = next.between.iter().map(|(affix, _)| *affix).collect();
+    fn branch(&mut self, next: &Expansion<'p>) -> Result<u32, TooLarge> {
+        let affixes: Vec<Affix<'p>> = next.between.iter().map(|(affix, _)| *affix).collect();
         let mut targets = Vec::new();
         for fits in meeting(&affixes)? {
             let items = next.with(|index, _| fits & (1 << index) != 0);
             targets.push((fits, self.state_of(items)?));
         }
         targets.sort_unstable();
-        self.branches.push(Branch { affixes: affixes.into_iter().cloned().collect(), targets: targets.into() });
+        self.work = self.work.saturating_add(affixes.len());
+        let affixes = affixes.into_iter().map(|affix| Ok((self.text(affix.before)?, self.text(affix.after)?)));
+        let affixes = affixes.collect::<Result<_, _>>()?;
+        self.branches.push(Branch { affixes, targets: targets.into() });
         number(self.branches.len())
     }
 
-    fn finish(self) -> Automaton {
+    fn finish(self) -> (Automaton, Lists) {
         let hasher = DefaultHashBuilder::default();
         let text: Box<str> = self.text.into();
-        let hash = |edge: &Edge| {
-            let segment = text.get(index(edge.at)..index(edge.at) + index(edge.len)).unwrap_or_default();
-            hasher.hash_one((edge.from, segment))
-        };
+        let hash = |edge: &Edge| hasher.hash_one((edge.from, edge.segment.of(&text)));
         let mut edges = HashTable::with_capacity(self.edges.len());
         for edge in self.edges {
             edges.insert_unique(hash(&edge), edge, hash);
         }
-        Automaton {
-            states: self.states.into(),
-            edges,
-            hasher: hasher.clone(),
-            text: text.clone(),
-            branches: self.branches.into(),
-            sets: self.sets.into(),
-        }
+        let sets = self.sets.iter().collect();
+        (Automaton { states: self.states.into(), edges, hasher, text, branches: self.branches.into() }, sets)
     }
 }
 
 /// Every set of affixes, not empty, of which any two may meet in one segment.
-fn meeting(affixes: &[&Affix]) -> Result<Vec<u64>, TooLarge> {
+fn meeting(affixes: &[Affix<'_>]) -> Result<Vec<u64>, TooLarge> {
     let mut sets: Vec<u64> = Vec::new();
     for (bit, affix) in affixes.iter().enumerate() {
-        let friends = affixes.iter().enumerate().filter(|(_, other)| affix.may_meet(other)).fold(0_u64, |set, (bit, _)| set | 1 << bit);
+        let friends = affixes.iter().enumerate().filter(|(_, other)| affix.may_meet(**other)).fold(0_u64, |set, (bit, _)| set | 1 << bit);
         let with = sets.iter().filter(|set| **set & !friends == 0).map(|set| set | 1 << bit).collect::<Vec<_>>();
         sets.push(1 << bit);
         sets.extend(with);
@@ -188,6 +193,7 @@ fn meeting(affixes: &[&Affix]) -> Result<Vec<u64>, TooLarge> {
     Ok(sets)
 }
 
+/// A number without the bit of [`END`].
 fn number(number: usize) -> Result<u32, TooLarge> {
-    u32::try_from(number).map_err(|_| TooLarge)
+    u32::try_from(number).ok().filter(|number| number & END == 0).ok_or(TooLarge)
 }

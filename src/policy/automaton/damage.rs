@@ -1,6 +1,6 @@
 //! Faults that somebody might make in an automaton, for the test that has to find them.
 
-use super::{Automaton, DEAD, NONE};
+use super::{Automaton, BRANCH, DEAD, EDGES, FULL, NONE};
 
 /// One kind of fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,12 +19,14 @@ pub(in crate::policy) enum Damage {
     BranchLost,
     /// The edges of a state are not looked at.
     EdgesOverlooked,
+    /// The empty segment goes on where it must not.
+    EmptyTaken,
 }
 
 impl Automaton {
     /// Damages one place, which `pick` chooses among so many; `false` where there is none.
-    pub(in crate::policy) fn damage(&mut self, damage: Damage, mut pick: impl FnMut(usize) -> usize) -> bool {
-        let (states, sets) = (self.states.len(), self.sets.len());
+    pub(in crate::policy) fn damage(&mut self, damage: Damage, sets: usize, mut pick: impl FnMut(usize) -> usize) -> bool {
+        let states = self.states.len();
         let reached = |pick: &mut dyn FnMut(usize) -> usize| if states > 1 { 1 + pick(states - 1) } else { 0 };
         match damage {
             Damage::EdgeLost | Damage::EdgeAstray => {
@@ -39,8 +41,15 @@ impl Automaton {
                 let set = u32::try_from(pick(sets)).unwrap();
                 std::mem::replace(&mut self.states[reached(&mut pick)].accepts, set) != set
             }
-            Damage::BranchLost => std::mem::replace(&mut self.states[reached(&mut pick)].branch, 0) != 0,
-            Damage::EdgesOverlooked => std::mem::replace(&mut self.states[reached(&mut pick)].has_edges, false),
+            Damage::BranchLost => self.clear(reached(&mut pick), !0 << BRANCH),
+            Damage::EdgesOverlooked => self.clear(reached(&mut pick), EDGES),
+            Damage::EmptyTaken => self.clear(reached(&mut pick), FULL),
         }
+    }
+
+    fn clear(&mut self, state: usize, flags: u32) -> bool {
+        let before = self.states[state].flags;
+        self.states[state].flags &= !flags;
+        self.states[state].flags != before
     }
 }

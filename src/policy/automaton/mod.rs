@@ -14,6 +14,7 @@ pub(super) use build::TooLarge;
 #[cfg(test)]
 pub(super) use damage::Damage;
 
+use super::lists::index;
 use super::pattern::Affix;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::hash::BuildHasher as _;
@@ -23,6 +24,9 @@ const DEAD: u32 = 0;
 
 /// Where every sequence begins.
 const START: u32 = 1;
+
+/// Where a sequence must end, with the number of the set of what matches it then; states have no such numbers.
+const END: u32 = 1 << 31;
 
 /// The set of patterns that is empty.
 pub(super) const NONE: u32 = 0;
@@ -34,11 +38,9 @@ pub(super) struct Automaton {
     edges: HashTable<Edge>,
     /// Keyed at random, so that nobody can write a table whose segments collide.
     hasher: DefaultHashBuilder,
-    /// The segments of all edges.
+    /// The segments of all edges, and how segments of branches begin and end.
     text: Box<str>,
     branches: Box<[Branch]>,
-    /// Sets of patterns, each in ascending order; the first is empty.
-    sets: Box<[Box<[u32]>]>,
 }
 
 /// What has matched so far.
@@ -48,18 +50,30 @@ struct State {
     accepts: u32,
     /// Where a segment leads that no edge is for.
     other: u32,
-    /// Where to look instead of `other`, plus one; zero: nowhere.
-    branch: u32,
-    /// Whether it has edges.
-    has_edges: bool,
+    /// [`EDGES`], [`FULL`], and from [`BRANCH`] on where to look instead of `other`, plus one; zero: nowhere.
+    flags: u32,
 }
+
+/// Of a state: it has edges.
+const EDGES: u32 = 1;
+
+/// Of a state: the empty segment, if it has no edge, leads nowhere.
+const FULL: u32 = 1 << 1;
+
+/// Of a state: the first bit of its branch.
+const BRANCH: u32 = 2;
 
 /// A segment that leads from one state to another.
 #[derive(Debug)]
 struct Edge {
     from: u32,
     to: u32,
-    /// Its segment in the text: where it begins, and its bytes.
+    segment: Text,
+}
+
+/// A part of an automaton's text: where it begins, and its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Text {
     at: u32,
     len: u32,
 }
@@ -67,77 +81,67 @@ struct Edge {
 /// Segments that are told apart by how they begin and end.
 #[derive(Debug)]
 struct Branch {
-    affixes: Box<[Affix]>,
+    affixes: Box<[(Text, Text)]>,
     /// Where a segment leads, by the set of affixes that fit it, one bit each; in ascending order of the sets.
     targets: Box<[(u64, u32)]>,
 }
 
 impl Automaton {
-    /// The set of the patterns that match these segments.
+    /// The set of the patterns that match these segments, by its number among those that [`new`](Self::new) gave.
     pub(super) fn find<'s>(&self, segments: impl IntoIterator<Item = &'s str>) -> u32 {
         let mut at = START;
         for segment in segments {
-            let state = self.state(at);
-            let next = self.step(at, state, segment);
-            if next == DEAD {
+            at = self.step(at, self.state(at), segment);
+            if at == DEAD {
                 return NONE;
             }
-            at = next;
         }
-        self.state(at).accepts
+        if at & END != 0 { at & !END } else { self.state(at).accepts }
     }
 
-    /// The patterns of a set.
-    pub(super) fn set(&self, set: u32) -> &[u32] {
-        self.sets.get(index(set)).map_or(&[], |set| &**set)
-    }
-
-    /// All sets, in the order of their numbers.
-    pub(super) fn sets(&self) -> impl ExactSizeIterator<Item = &[u32]> {
-        self.sets.iter().map(|set| &**set)
-    }
-
-    /// How many states it has.
-    pub(super) fn states(&self) -> usize {
-        self.states.len()
+    /// What it takes of memory, in units of a state or an edge: less than 64 bytes each.
+    pub(super) fn size(&self) -> usize {
+        let branches = self.branches.iter().map(|branch| branch.affixes.len() + branch.targets.len() + 1);
+        self.states.len() + self.edges.len() + branches.sum::<usize>()
     }
 
     fn step(&self, at: u32, state: State, segment: &str) -> u32 {
-        if state.has_edges {
+        if state.flags & EDGES != 0 {
             let hash = self.hasher.hash_one((at, segment));
-            let edge = self.edges.find(hash, |edge| edge.from == at && self.segment(edge) == Some(segment));
+            let edge = self.edges.find(hash, |edge| edge.from == at && edge.segment.of(&self.text) == segment);
             if let Some(edge) = edge {
                 return edge.to;
             }
         }
-        match state.branch.checked_sub(1).and_then(|branch| self.branches.get(index(branch))) {
-            Some(branch) => branch.target(segment).unwrap_or(state.other),
-            None => state.other,
+        if segment.is_empty() && state.flags & FULL != 0 {
+            return DEAD;
         }
+        let branch = (state.flags >> BRANCH).checked_sub(1).and_then(|branch| self.branches.get(index(branch)));
+        branch.and_then(|branch| branch.target(&self.text, segment)).unwrap_or(state.other)
     }
 
+    /// Nothing goes on from where a sequence must end.
     fn state(&self, at: u32) -> State {
         self.states.get(index(at)).copied().unwrap_or(State::DEAD)
-    }
-
-    fn segment(&self, edge: &Edge) -> Option<&str> {
-        self.text.get(index(edge.at)..index(edge.at) + index(edge.len))
     }
 }
 
 impl State {
-    const DEAD: Self = Self { accepts: NONE, other: DEAD, branch: 0, has_edges: false };
+    const DEAD: Self = Self { accepts: NONE, other: DEAD, flags: 0 };
 }
 
-impl Branch {
-    fn target(&self, segment: &str) -> Option<u32> {
-        let fits = self.affixes.iter().zip(0..).filter(|(affix, _)| affix.fits(segment)).fold(0_u64, |fits, (_, bit)| fits | 1 << bit);
-        let at = self.targets.binary_search_by_key(&fits, |(set, _)| *set).ok()?;
-        self.targets.get(at).map(|(_, to)| *to)
+impl Text {
+    fn of(self, text: &str) -> &str {
+        text.get(index(self.at)..index(self.at) + index(self.len)).unwrap_or_default()
     }
 }
 
-/// Numbers of states and sets are far below what an address is on every machine that this runs on.
-fn index(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
+impl Branch {
+    fn target(&self, text: &str, segment: &str) -> Option<u32> {
+        let affix = |(before, after): &(Text, Text)| Affix { before: before.of(text), after: after.of(text) };
+        let fits =
+            self.affixes.iter().zip(0..).filter(|(texts, _)| affix(texts).fits(segment)).fold(0_u64, |fits, (_, bit)| fits | 1 << bit);
+        let at = self.targets.binary_search_by_key(&fits, |(set, _)| *set).ok()?;
+        self.targets.get(at).map(|(_, to)| *to)
+    }
 }

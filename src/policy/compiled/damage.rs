@@ -1,8 +1,7 @@
 //! Faults that somebody might make while compiling, for the test that has to find them.
 
-use super::{Compiled, Slot};
+use super::{Compiled, Says};
 use crate::policy::automaton::Damage;
-use crate::policy::evaluate::{Findings, Outcome};
 
 /// Faults that somebody might make while compiling, beside those of the automaton.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,19 +25,21 @@ impl Compiled {
     /// Damages one place, which `pick` chooses among so many; `false` where there is none.
     pub(in crate::policy) fn damage(&mut self, fault: Fault, mut pick: impl FnMut(usize) -> usize) -> bool {
         let damage = match fault {
-            Fault::Automaton(damage) => return self.automaton.damage(damage, pick),
+            Fault::Automaton(damage) => return self.automaton.damage(damage, self.ends.len(), pick),
             other => other,
         };
-        let slots: Vec<&mut (u16, Slot)> = self.leaves.iter_mut().flat_map(|leaf| leaf.iter_mut()).collect();
-        let count = slots.len();
-        let Some((methods, slot)) = (count > 0).then(|| pick(count)).and_then(|at| slots.into_iter().nth(at)) else { return false };
-        match (damage, slot) {
-            (Fault::MethodLost, _) => *methods &= *methods - 1,
-            (Fault::DenyLost, Slot::Settled(Findings { outcome: outcome @ Outcome::Deny(_), .. })) => *outcome = Outcome::Nothing,
-            (Fault::TemplateAstray, Slot::Settled(Findings { outcome: Outcome::Allow(candidate), .. })) => candidate.template += 1,
-            (Fault::AuditLost, Slot::Settled(Findings { audited: audited @ true, .. })) => *audited = false,
-            (Fault::CandidateLost, Slot::Open(_, to)) => *to -= 1,
-            (Fault::ConditionsSkipped, slot @ Slot::Open(..)) => *slot = Slot::Settled(Findings::NOTHING),
+        if damage == Fault::AuditLost {
+            let count = self.settled.len();
+            let found = (count > 0).then(|| pick(count)).and_then(|at| self.settled.get_mut(at));
+            return found.is_some_and(|found| std::mem::replace(&mut found.audited, false));
+        }
+        let count = self.slots.len();
+        let Some(slot) = (count > 0).then(|| pick(count)).and_then(|at| self.slots.get_mut(at)) else { return false };
+        match (damage, slot.says) {
+            (Fault::MethodLost, _) => slot.methods &= slot.methods - 1,
+            (Fault::DenyLost, Says::Deny) | (Fault::ConditionsSkipped, Says::Open) => slot.methods = 0,
+            (Fault::TemplateAstray, Says::Allow) => slot.second += 1,
+            (Fault::CandidateLost, Says::Open) => slot.second -= 1,
             _ => return false,
         }
         true

@@ -42,7 +42,7 @@ fn entry(section: Section<'_>, id: Option<Item<String>>) -> Option<Egress> {
         })
     });
     section.close();
-    let facts = Arc::new(RuleFacts { id: id?.value, templates: Vec::new(), ticket: None });
+    let facts = Arc::new(RuleFacts::new(&id?.value, []));
     Some(Egress { facts, hosts: hosts?.into(), ports: ports.into(), tls: tls? })
 }
 

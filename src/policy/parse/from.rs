@@ -5,13 +5,17 @@ use super::fields::{each, list};
 use super::source::NetworkSets;
 use crate::document::{Item, Section};
 use crate::identity::pattern::PrincipalPattern;
-use crate::policy::rule::From;
-use std::collections::HashMap;
+use crate::policy::rule::{From, PrincipalSet, Whom};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Sets that a problem names.
+const NAMED: usize = 10;
 
 /// The named sets.
 #[derive(Debug, Default)]
 pub(super) struct Sets {
-    principals: HashMap<String, Vec<PrincipalPattern>>,
+    principals: BTreeMap<String, Arc<PrincipalSet>>,
     pub(super) networks: NetworkSets,
 }
 
@@ -28,20 +32,29 @@ impl Sets {
                 principals.document().report(name.place, "is an empty set", "list at least one identity, or remove the set");
             }
             let members = members.into_iter().filter_map(|member| each(&principals, member, spiffe));
-            (name.value, members.collect())
+            let set = PrincipalSet { name: name.value.as_str().into(), members: members.collect() };
+            (name.value, Arc::new(set))
         });
         Self { principals: lists.collect(), networks }
     }
 
+    /// All of them, in the order of their names.
+    pub(super) fn principals(&self) -> impl Iterator<Item = &PrincipalSet> {
+        self.principals.values().map(|set| &**set)
+    }
+
     fn known(&self) -> String {
-        let mut names: Vec<String> = self.principals.keys().map(|name| format!("@{name}")).collect();
-        names.sort();
-        if names.is_empty() { "define it in [sets.principals]".to_owned() } else { format!("known sets: {}", names.join(", ")) }
+        let names: Vec<String> = self.principals.keys().take(NAMED).map(|name| format!("@{name}")).collect();
+        match self.principals.len().saturating_sub(NAMED) {
+            0 if names.is_empty() => "define it in [sets.principals]".to_owned(),
+            0 => format!("known sets: {}", names.join(", ")),
+            more => format!("known sets: {} and {more} more", names.join(", ")),
+        }
     }
 }
 
 /// Reads a rule's `from`.
-pub(super) fn read(rule: &Section<'_>, context: &Context<'_>) -> Option<From> {
+pub(super) fn read(rule: &Section<'_>, context: &Context<'_>) -> Option<Arc<From>> {
     const INSTEAD: &str = "write from = { spiffe = [\"spiffe://…\"] }, { dns_san = [\"…\"] } or { any_authenticated = true }";
     if !rule.has("from") {
         rule.problem("from", "is missing", INSTEAD);
@@ -56,25 +69,21 @@ pub(super) fn read(rule: &Section<'_>, context: &Context<'_>) -> Option<From> {
     if !["any_authenticated", "spiffe", "dns_san"].iter().any(|kind| section.has(kind)) {
         rule.problem("from", "is about nobody", INSTEAD);
     }
-    let mut patterns = Vec::new();
-    for item in names.into_iter().flatten() {
-        patterns.extend(members(&section, item, &context.sets));
-    }
-    patterns.extend(dns.into_iter().flatten().filter_map(|item| each(&section, item, dns_name)));
+    let names = names.into_iter().flatten().filter_map(|item| whom(&section, item, &context.sets));
+    let dns = dns.into_iter().flatten().filter_map(|item| each(&section, item, dns_name)).map(Whom::Pattern);
+    let whom = names.chain(dns).collect();
     section.close();
-    Some(From { any_authenticated: any.is_some_and(|any| any.value), patterns: patterns.into() })
+    Some(context.shared.from(From { any_authenticated: any.is_some_and(|any| any.value), whom }))
 }
 
-/// An identity, or the members of a set.
-fn members(section: &Section<'_>, item: Item<String>, sets: &Sets) -> Vec<PrincipalPattern> {
-    let Some(name) = item.value.strip_prefix('@') else { return each(section, item, spiffe).into_iter().collect() };
-    match sets.principals.get(name) {
-        Some(members) => members.clone(),
-        None => {
-            section.document().report(item.place, format!("`@{name}` is no set"), sets.known());
-            Vec::new()
-        }
+/// An identity, or a set.
+fn whom(section: &Section<'_>, item: Item<String>, sets: &Sets) -> Option<Whom> {
+    let Some(name) = item.value.strip_prefix('@') else { return each(section, item, spiffe).map(Whom::Pattern) };
+    let set = sets.principals.get(name);
+    if set.is_none() {
+        section.document().report(item.place, format!("`@{name}` is no set"), sets.known());
     }
+    set.cloned().map(Whom::Set)
 }
 
 fn spiffe(text: &str) -> Result<PrincipalPattern, (String, String)> {

@@ -3,15 +3,14 @@
 use super::fields::list_of;
 use crate::document::Section;
 use crate::policy::pattern::PathPattern;
-use std::sync::Arc;
 
 /// One method of a rule.
 #[derive(Debug)]
 pub(super) struct GrpcMethod {
     /// As written.
     pub(super) written: Box<str>,
-    /// The path that it is, and its pattern.
-    pub(super) path: (Arc<str>, PathPattern),
+    /// The path that it is.
+    pub(super) path: PathPattern<'static>,
 }
 
 /// Reads the methods; what is wrong is noted.
@@ -35,6 +34,5 @@ fn method(text: &str) -> Result<GrpcMethod, (String, String)> {
         return Err(wrong());
     }
     let template = format!("/{service}/{}", if method == "*" { "{method}" } else { method });
-    let pattern = PathPattern::parse(&template)?;
-    Ok(GrpcMethod { written: text.into(), path: (template.into(), pattern) })
+    Ok(GrpcMethod { written: text.into(), path: PathPattern::parse(&template)? })
 }

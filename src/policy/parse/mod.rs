@@ -11,6 +11,7 @@ mod grpc;
 mod header;
 mod issuer;
 mod rule;
+mod shared;
 mod source;
 mod tags;
 mod time;
@@ -20,15 +21,16 @@ pub(super) use case::Case;
 pub(super) use connection::{Connection, ConnectionCase};
 
 use self::time::Windows;
-use super::canonical_json::{self, Head};
+use super::canonical_json::{self, Said};
 use super::condition::Conditions;
 use super::jwt::Issuers;
-use super::rule::Rule;
+use super::rule::{Details, Rule};
 use super::table::Contents;
 use super::{Listeners, Table, TableFacts};
 use crate::document::{Document, Item, Problems, Section};
 use from::Sets;
 use rule::ParsedRule;
+use shared::Shared;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -44,6 +46,7 @@ struct Context<'a> {
     sets: Sets,
     conditions: Conditions,
     windows: Windows,
+    shared: Shared,
     tags: Tagging,
     issuers: Issuers,
 }
@@ -73,7 +76,8 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
     let mode = fields::mode(&root, now);
     let percent = fields::percent(&root, mode);
     let (sets, issuers, tags) = (Sets::read(&root), issuer::read(&root), Tagging::read(&root));
-    let context = Context { listeners, now, sets, conditions: Conditions::default(), windows: Windows::default(), issuers, tags };
+    let (conditions, windows, shared) = (Conditions::default(), Windows::default(), Shared::default());
+    let context = Context { listeners, now, sets, conditions, windows, issuers, tags, shared };
     let rules = rules(&root, &context);
     let egress = egress::read(&root);
     if context.listeners.http_only && !egress.is_empty() {
@@ -86,11 +90,21 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
     if document.has_problems() {
         return None;
     }
-    let head = Head { name: &facts.name, version: &facts.version, mode, percent };
-    let json = canonical_json::write(&head, &rules, &egress, &context.issuers, (&cases, &connections));
-    let facts = TableFacts { sha256: canonical_json::sha256(&json), ..facts };
+    let said = Said {
+        mode,
+        percent,
+        name: &facts.name,
+        version: &facts.version,
+        sets: &context.sets.principals().collect::<Vec<_>>(),
+        rules: &rules,
+        egress: &egress,
+        issuers: &context.issuers,
+        cases: &cases,
+        connections: &connections,
+    };
+    let facts = TableFacts { sha256: canonical_json::hash(&said), ..facts };
     let (issuers, tags) = (context.issuers, context.tags.finish());
-    let table = Arc::new(Table::new(Contents { facts, mode, percent, rules, egress, issuers, tags, json }));
+    let table = Arc::new(Table::new(Contents { facts, mode, percent, rules, egress, issuers, tags }));
     cases.iter().for_each(|case| case.check(&table, now, document));
     connections.iter().for_each(|case| case.check(&table, now, document));
     Some(table)
@@ -117,7 +131,7 @@ fn facts(root: &Section<'_>) -> TableFacts {
 
 fn rules(root: &Section<'_>, context: &Context<'_>) -> Vec<Rule> {
     let parsed: Vec<ParsedRule> = root.sections("rule").into_iter().map(|section| rule::read(section, context)).collect();
-    let mut seen: HashMap<&str, u32> = HashMap::new();
+    let mut seen: HashMap<&str, u32> = HashMap::with_capacity(parsed.len());
     for (index, rule) in (0..).zip(&parsed) {
         let Some(id) = &rule.id else { continue };
         if seen.insert(id, index).is_some() {
@@ -127,5 +141,6 @@ fn rules(root: &Section<'_>, context: &Context<'_>) -> Vec<Rule> {
     }
     let excepts: Vec<Box<[u32]>> = parsed.iter().map(|rule| rule.excepted(&seen, &parsed, root.document())).collect();
     let rules = parsed.into_iter().zip(excepts);
-    rules.filter_map(|(parsed, excepts)| parsed.rule.map(|rule| Rule { excepts, ..rule })).collect()
+    let plain = Arc::new(Details::default());
+    rules.filter_map(|(parsed, excepts)| parsed.rule.map(|draft| draft.finish(excepts, &plain))).collect()
 }

@@ -7,16 +7,36 @@ use crate::policy::RuleFacts;
 use crate::policy::condition::Test;
 use crate::policy::methods::{self, Methods};
 use crate::policy::pattern::{HostPattern, PathPattern};
-use crate::policy::rule::{Effect, From, Mode, Rule};
+use crate::policy::rule::{Details, Effect, From, Mode, Rule};
 use http::Method;
 use std::collections::HashMap;
 use std::sync::Arc;
+
+/// A rule that does not know yet which others it spares.
+pub(super) struct Draft {
+    facts: Arc<RuleFacts>,
+    effect: Effect,
+    from: Arc<From>,
+    methods: Methods,
+    details: Details,
+}
+
+impl Draft {
+    /// The rule; it spares `excepts`, and shares the `plain` details if it has none of its own.
+    pub(super) fn finish(self, excepts: Box<[u32]>, plain: &Arc<Details>) -> Rule {
+        Rule::new(self.facts, self.effect, self.from, self.methods, Details { excepts, ..self.details }, plain)
+    }
+
+    fn paths(&self) -> impl Iterator<Item = PathPattern<'_>> {
+        self.facts.templates().map(PathPattern::of)
+    }
+}
 
 /// A rule whose references to other rules are still names.
 pub(super) struct ParsedRule {
     pub(super) id: Option<Item<String>>,
     effect: Option<Effect>,
-    pub(super) rule: Option<Rule>,
+    pub(super) rule: Option<Draft>,
     excepts: Vec<Item<String>>,
 }
 
@@ -37,7 +57,10 @@ impl ParsedRule {
             }
             index
         });
-        named.collect()
+        let mut named: Vec<u32> = named.collect();
+        named.sort_unstable();
+        named.dedup();
+        named.into()
     }
 }
 
@@ -51,9 +74,9 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
     let (grpc, sugar): (Vec<_>, Vec<_>) = grpc::read(&section).into_iter().flatten().map(|method| (method.written, method.path)).unzip();
     let tcp = tcp(&section, context);
     let (methods, paths) = if tcp {
-        (Some(Methods::Any), Some((Vec::new(), Vec::new())))
+        (Some(Methods::Any), Some(Vec::new()))
     } else if section.has("grpc") {
-        (Some(Methods::of(vec![Method::POST])), Some(sugar.into_iter().unzip()))
+        (Some(Methods::of(vec![Method::POST])), Some(sugar))
     } else {
         (methods(&section), paths(&section))
     };
@@ -68,25 +91,26 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
     let excepts = excepts(&section, effect);
     let why = section.str("why").map(|why| why.value).filter(|why| !why.trim().is_empty());
     check_audit(&section, effect, mode);
-    let rule =
-        id.as_ref().zip(effect).zip(from).zip(methods).zip(paths).map(|((((id, effect), from), methods), (templates, paths))| Rule {
-            facts: Arc::new(RuleFacts { id: id.value.clone(), templates, ticket }),
-            effect,
-            mode,
-            percent,
-            from,
-            methods,
-            paths: paths.into(),
-            hosts: hosts.into(),
-            ports: ports.into(),
-            grpc: grpc.into(),
-            tcp,
-            conditions: context.conditions.in_order(conditions),
-            expires,
-            excepts: Box::default(),
-            sample,
-            why: why.map(String::into_boxed_str),
-        });
+    let details = Details {
+        mode,
+        percent,
+        hosts: hosts.into(),
+        ports: ports.into(),
+        grpc: grpc.into(),
+        tcp,
+        conditions: context.conditions.in_order(conditions),
+        expires,
+        excepts: Box::default(),
+        sample,
+        why: why.map(String::into_boxed_str),
+    };
+    let rule = id.as_ref().zip(effect).zip(from).zip(methods).zip(paths).map(|((((id, effect), from), methods), paths)| Draft {
+        facts: Arc::new(RuleFacts::new(id, paths.iter().map(PathPattern::as_str)).with_ticket(ticket)),
+        effect,
+        from,
+        methods: context.shared.methods(methods),
+        details,
+    });
     if let Some(rule) = &rule {
         check_asterisk(&section, rule);
         check_why(&section, rule);
@@ -160,12 +184,11 @@ pub(super) fn method(text: &str) -> Result<Method, (String, String)> {
     }
 }
 
-fn paths(section: &Section<'_>) -> Option<(Vec<Arc<str>>, Vec<PathPattern>)> {
+fn paths(section: &Section<'_>) -> Option<Vec<PathPattern<'static>>> {
     if !section.has("paths") && !section.has("grpc") {
         section.problem("paths", "is missing", "write paths = [\"/…\"], where [\"/**\"] is every path, grpc = [\"…\"], or tcp = true");
     }
-    let read = |text: &str| PathPattern::parse(text).map(|pattern| (Arc::from(text), pattern));
-    Some(list_of(section, "paths", "list at least one path", read)?.into_iter().unzip())
+    list_of(section, "paths", "list at least one path", PathPattern::parse)
 }
 
 fn ports(section: &Section<'_>, context: &Context<'_>) -> Vec<u16> {
@@ -206,26 +229,26 @@ fn check_audit(section: &Section<'_>, effect: Option<Effect>, mode: Mode) {
 }
 
 /// `*` is the target of one method: a rule about others would only look like a rule about it.
-fn check_asterisk(section: &Section<'_>, rule: &Rule) {
+fn check_asterisk(section: &Section<'_>, rule: &Draft) {
     let takes_it = rule.methods.contains(&Method::OPTIONS, methods::bit(&Method::OPTIONS));
-    if !takes_it && rule.paths.iter().any(PathPattern::is_asterisk) {
+    if !takes_it && rule.paths().any(|path| path.is_asterisk()) {
         section.problem("methods", "has no OPTIONS, and no other method has the target *", "add \"OPTIONS\", or remove \"*\" from paths");
     }
 }
 
 /// A broad allow says why it is broad.
-fn check_why(section: &Section<'_>, rule: &Rule) {
-    if rule.effect != Effect::Allow || rule.why.is_some() {
+fn check_why(section: &Section<'_>, rule: &Draft) {
+    if rule.effect != Effect::Allow || rule.details.why.is_some() {
         return;
     }
-    let From { any_authenticated, .. } = rule.from;
+    let From { any_authenticated, .. } = *rule.from;
     let broad = [
         (any_authenticated, "lets every authenticated caller in"),
         (rule.from.is_wild(), "has a wildcard in from"),
-        (rule.methods == Methods::Any && !rule.tcp, "allows every method"),
-        (rule.paths.iter().any(PathPattern::is_wild), "has a ** in paths"),
-        (rule.hosts.iter().any(HostPattern::is_wild), "has a * in hosts"),
-        (rule.conditions.iter().any(|condition| condition.is_wild()), "has a /0 in source_ip"),
+        (rule.methods == Methods::Any && !rule.details.tcp, "allows every method"),
+        (rule.paths().any(|path| path.is_wild()), "has a ** in paths"),
+        (rule.details.hosts.iter().any(HostPattern::is_wild), "has a * in hosts"),
+        (rule.details.conditions.iter().any(|condition| condition.is_wild()), "has a /0 in source_ip"),
     ];
     if let Some((_, what)) = broad.into_iter().find(|(holds, _)| *holds) {
         section.problem("why", format!("is missing and the rule {what}"), "add why = \"…\", or name exactly what is allowed");

@@ -2,6 +2,7 @@
 
 use super::{Affix, Shape, Step};
 use crate::request::{Escapes, PathParams, Strictness, canonical_path};
+use std::borrow::Cow;
 
 /// A listener may accept all of these, so a pattern may name them.
 const WIDEST: Strictness = Strictness { path_params: PathParams::Allow, escapes: Escapes::Opaque, head_fields: 0 };
@@ -9,25 +10,28 @@ const WIDEST: Strictness = Strictness { path_params: PathParams::Allow, escapes:
 /// The target of an OPTIONS about the server as a whole (RFC 9112, section 3.2.4). No path begins like it, and only this pattern matches it.
 const ASTERISK: &str = "*";
 
-/// A pattern: literal segments, `{name}` for one non-empty segment, `before{name}after` inside one, a last `**` for one or more; or [`ASTERISK`].
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PathPattern {
-    /// The canonical text up to and with the slash before the first segment that is no literal; the whole path if all are.
-    head: Box<str>,
-    /// The segments from there on, without a last `**`.
-    tail: Box<[Step]>,
-    /// Whether it ends with `**`.
-    rest: bool,
-}
+/// What ends a pattern that matches one or more segments of any kind after the others.
+const REST: &str = "/**";
 
-impl PathPattern {
-    /// Reads a pattern.
+/// What ends a pattern whose last segment is literally `**`, which escapes can write: no name is empty.
+const END: &str = "{}";
+
+/// A pattern: literal segments, `{name}` for one non-empty segment, `before{name}after` inside one, a last `**` for one or more; or [`ASTERISK`].
+///
+/// Its text says all of it, with literals as canonical paths have them, where no brace stands for itself: a table of a hundred thousand keeps nothing else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PathPattern<'p>(Cow<'p, str>);
+
+type Wrong = (String, String);
+
+impl<'p> PathPattern<'p> {
+    /// Reads a pattern as an author writes it.
     ///
     /// # Errors
     /// What is wrong, and what to write instead.
-    pub(crate) fn parse(text: &str) -> Result<Self, (String, String)> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Wrong> {
         if text == ASTERISK {
-            return Ok(Self { head: ASTERISK.into(), tail: Box::default(), rest: false });
+            return Ok(Self(Cow::Borrowed(ASTERISK)));
         }
         let path = text
             .strip_prefix('/')
@@ -45,53 +49,64 @@ impl PathPattern {
         if parts.iter().take(last).any(|part| part.is_empty()) {
             return Err(wrong("has an empty segment", "write one slash between segments"));
         }
-        let segments = parts.iter().map(|part| step(part)).collect::<Result<Vec<_>, _>>()?;
-        let literals = segments.iter().take_while(|segment| matches!(segment, Step::Literal(_))).count();
-        let whole = literals == segments.len();
-        let mut head = String::from("/");
-        for part in parts.iter().take(literals) {
-            head.push_str(part);
-            head.push('/');
+        let mut canonical = String::with_capacity(text.len());
+        for part in parts {
+            canonical.push('/');
+            segment(part, &mut canonical)?;
         }
-        if whole && !rest {
-            head.pop();
+        if rest {
+            canonical.push_str(REST);
+        } else if canonical.ends_with(REST) {
+            canonical.push_str(END);
         }
-        let head = canonical(&head)?.into();
-        Ok(Self { head, tail: segments.into_iter().skip(literals).collect(), rest })
+        Ok(Self(canonical.into()))
+    }
+
+    /// The pattern that [`as_str`](Self::as_str) gave.
+    pub(crate) fn of(canonical: &'p str) -> Self {
+        Self(Cow::Borrowed(canonical))
+    }
+
+    /// Its text.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
     }
 
     /// Whether a canonical path matches.
     pub(crate) fn matches(&self, path: &str) -> bool {
-        let Some(mut left) = path.strip_prefix(&*self.head) else { return false };
-        let Some((last, before)) = self.tail.split_last() else { return self.rest || left.is_empty() };
-        for segment in before {
-            match left.split_once('/') {
-                Some((actual, after)) if segment.fits(actual) => left = after,
-                _ => return false,
-            }
+        let (head, rest) = self.halves();
+        let literal = head.find('{').map_or(head.len(), |brace| head.get(..brace).and_then(|text| text.rfind('/')).map_or(0, |at| at + 1));
+        // What comes before the first segment with a brace is the same, byte by byte; most patterns end here.
+        let (Some(left), Some(wanted)) = (head.get(..literal).and_then(|same| path.strip_prefix(same)), head.get(literal..)) else {
+            return false;
+        };
+        if wanted.is_empty() {
+            return if rest { left.starts_with('/') } else { left.is_empty() };
         }
-        match left.split_once('/') {
-            Some((actual, _)) => self.rest && last.fits(actual),
-            None => !self.rest && last.fits(left),
-        }
+        let mut actual = segments(left);
+        let fits = segments(wanted).all(|wanted| actual.next().is_some_and(|segment| step(wanted).fits(segment)));
+        fits && actual.next().is_some() == rest
     }
 
     /// Its segments as the automaton reads them: those of [`segments`].
-    pub(crate) fn shape(&self) -> Shape {
-        let whole = self.tail.is_empty() && !self.rest;
-        let head = if whole { &*self.head } else { self.head.strip_suffix('/').unwrap_or(&self.head) };
-        let literals = segments(head).map(|segment| Step::Literal(segment.into()));
-        Shape { steps: literals.chain(self.tail.iter().cloned()).collect(), rest: self.rest }
+    pub(crate) fn shape(&self) -> Shape<'_> {
+        let (head, rest) = self.halves();
+        Shape { steps: segments(head).map(step).collect(), rest }
     }
 
     /// Whether it is the target of `OPTIONS *`, which no other method has.
     pub(crate) fn is_asterisk(&self) -> bool {
-        *self.head == *ASTERISK
+        self.0 == ASTERISK
     }
 
     /// Whether it ends with `**`.
     pub(crate) fn is_wild(&self) -> bool {
-        self.rest
+        self.halves().1
+    }
+
+    /// What stands before a last `**`, and whether there is one.
+    fn halves(&self) -> (&str, bool) {
+        self.0.strip_suffix(REST).map_or((&*self.0, false), |head| (head, true))
     }
 }
 
@@ -100,8 +115,19 @@ pub(crate) fn segments(path: &str) -> impl Iterator<Item = &str> {
     path.split('/')
 }
 
-/// Reads one segment.
-fn step(text: &str) -> Result<Step, (String, String)> {
+/// What a segment of a pattern's own text asks for.
+fn step(segment: &str) -> Step<'_> {
+    let braces = segment.split_once('{').and_then(|(before, after)| after.split_once('}').map(|(name, after)| (before, name, after)));
+    match braces {
+        None => Step::Literal(segment),
+        Some((before, "", _)) => Step::Literal(before),
+        Some(("", _, "")) => Step::Any,
+        Some((before, _, after)) => Step::Between(Affix { before, after }),
+    }
+}
+
+/// Adds one segment, as an author writes it, to a pattern's own text.
+fn segment(text: &str, canonical: &mut String) -> Result<(), Wrong> {
     if text.contains('*') {
         return Err(wrong("has a * inside", "write {name} for one segment, a last ** for the rest, %2A for the character itself"));
     }
@@ -109,36 +135,33 @@ fn step(text: &str) -> Result<Step, (String, String)> {
         if text.contains('}') {
             return Err(wrong("has a } without {", "write {name} for one segment"));
         }
-        return literal(text).map(Step::Literal);
+        return literal("", text, "", canonical);
     };
     let (name, after) = after.split_once('}').ok_or_else(|| wrong("has a { without }", "write {name} for one segment"))?;
     let named = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'));
     if !named || after.contains(['{', '}']) {
         return Err(wrong("has braces without one plain name in them", "write one {name} a segment, of letters, digits, _ and -"));
     }
-    if before.is_empty() && after.is_empty() {
-        return Ok(Step::Any);
+    literal("", before, if before.is_empty() && after.is_empty() { "" } else { "x" }, canonical)?;
+    canonical.extend(["{", name, "}"]);
+    literal(if after.is_empty() { "" } else { "x" }, after, "", canonical)
+}
+
+/// Adds the canonical form of what stands literally in a segment, between these two, as which something else stands there.
+fn literal(before: &str, text: &str, after: &str, canonical: &mut String) -> Result<(), Wrong> {
+    if text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
+        canonical.push_str(text);
+        return Ok(());
     }
-    let before = canonical(&format!("/{before}x"))?;
-    let after = canonical(&format!("/x{after}"))?;
-    let before = before.strip_prefix('/').and_then(|text| text.strip_suffix('x')).unwrap_or_default().into();
-    let after = after.strip_prefix("/x").unwrap_or_default().into();
-    Ok(Step::Between(Affix { before, after }))
+    let path = match canonical_path(&format!("/{before}{text}{after}"), &WIDEST) {
+        Ok(path) => path.into_owned(),
+        Err(error) => return Err(wrong(&error.to_string(), "write the path as a request would have it, without query and fragment")),
+    };
+    let same = path.strip_prefix('/').and_then(|text| text.strip_prefix(before)).and_then(|text| text.strip_suffix(after));
+    canonical.push_str(same.unwrap_or_default());
+    Ok(())
 }
 
-/// A literal segment; the empty one is a slash at the end.
-fn literal(text: &str) -> Result<Box<str>, (String, String)> {
-    let path = canonical(&format!("/{text}"))?;
-    Ok(path.strip_prefix('/').unwrap_or_default().into())
-}
-
-fn canonical(path: &str) -> Result<String, (String, String)> {
-    match canonical_path(path, &WIDEST) {
-        Ok(path) => Ok(path.into_owned()),
-        Err(error) => Err(wrong(&error.to_string(), "write the path as a request would have it, without query and fragment")),
-    }
-}
-
-fn wrong(what: &str, instead: &str) -> (String, String) {
+fn wrong(what: &str, instead: &str) -> Wrong {
     (what.to_owned(), instead.to_owned())
 }

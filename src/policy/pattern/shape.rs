@@ -2,53 +2,53 @@
 
 /// A pattern over segments.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::policy) struct Shape {
+pub(in crate::policy) struct Shape<'p> {
     /// One for each segment.
-    pub(in crate::policy) steps: Vec<Step>,
+    pub(in crate::policy) steps: Vec<Step<'p>>,
     /// Whether one or more segments of any kind follow.
     pub(in crate::policy) rest: bool,
 }
 
 /// What one segment must be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::policy) enum Step {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::policy) enum Step<'p> {
     /// Exactly this.
-    Literal(Box<str>),
+    Literal(&'p str),
     /// Anything that is not empty.
     Any,
     /// Something, not empty, between two texts.
-    Between(Affix),
+    Between(Affix<'p>),
 }
 
 /// How a segment begins and ends.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(in crate::policy) struct Affix {
-    pub(in crate::policy) before: Box<str>,
-    pub(in crate::policy) after: Box<str>,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::policy) struct Affix<'p> {
+    pub(in crate::policy) before: &'p str,
+    pub(in crate::policy) after: &'p str,
 }
 
-impl Step {
+impl Step<'_> {
     /// Whether a segment is like this.
-    pub(in crate::policy) fn fits(&self, segment: &str) -> bool {
+    pub(in crate::policy) fn fits(self, segment: &str) -> bool {
         match self {
-            Self::Literal(wanted) => **wanted == *segment,
+            Self::Literal(wanted) => wanted == segment,
             Self::Any => !segment.is_empty(),
             Self::Between(affix) => affix.fits(segment),
         }
     }
 }
 
-impl Affix {
+impl Affix<'_> {
     /// Whether a segment begins and ends like this, with something between.
-    pub(in crate::policy) fn fits(&self, segment: &str) -> bool {
-        let inner = segment.strip_prefix(&*self.before).and_then(|text| text.strip_suffix(&*self.after));
+    pub(in crate::policy) fn fits(self, segment: &str) -> bool {
+        let inner = segment.strip_prefix(self.before).and_then(|text| text.strip_suffix(self.after));
         inner.is_some_and(|inner| !inner.is_empty() && !cuts_escape(inner))
     }
 
     /// Whether some segment may fit both.
-    pub(in crate::policy) fn may_meet(&self, other: &Self) -> bool {
-        let begins = self.before.starts_with(&*other.before) || other.before.starts_with(&*self.before);
-        begins && (self.after.ends_with(&*other.after) || other.after.ends_with(&*self.after))
+    pub(in crate::policy) fn may_meet(self, other: Self) -> bool {
+        let begins = self.before.starts_with(other.before) || other.before.starts_with(self.before);
+        begins && (self.after.ends_with(other.after) || other.after.ends_with(self.after))
     }
 }
 

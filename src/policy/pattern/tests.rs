@@ -47,9 +47,18 @@ fn paths_match_by_segment() {
         ("/users/%40admin", "/users/@admin", true),
         ("/a%2Ab", "/a*b", true),
         ("/a%2fb", "/a%2Fb", true),
+        ("/a/%2A%2A", "/a/**", true),
+        ("/a/%2A%2A", "/a/b", false),
+        ("/{x}/%2A%2A", "/a/**", true),
+        ("/{x}/%2A%2A", "/a/b/c", false),
+        ("/%2A%2A/**", "/**/a", true),
+        ("/%2A%2A/**", "/b/a", false),
+        ("/%2A", "/*", true),
     ];
     for (pattern, path, expected) in table {
-        assert_eq!(PathPattern::parse(pattern).unwrap().matches(path), expected, "{pattern} {path}");
+        let parsed = PathPattern::parse(pattern).unwrap();
+        assert_eq!(parsed.matches(path), expected, "{pattern} {path}");
+        assert_eq!(PathPattern::of(parsed.as_str()), parsed, "{pattern}");
     }
 }
 

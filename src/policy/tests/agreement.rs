@@ -64,6 +64,7 @@ fn faults_in_it_are_found() {
         Damage::SetAstray,
         Damage::BranchLost,
         Damage::EdgesOverlooked,
+        Damage::EmptyTaken,
     ];
     let faults = faults.map(Fault::Automaton).into_iter().chain([
         Fault::MethodLost,

@@ -35,7 +35,7 @@ fn the_first_match_in_file_order_is_named() {
     assert_eq!(why(&get(&table, "/a")), (Reason::Rule, "one".into()));
     let permit = get(&table, "/b").unwrap();
     assert_eq!(permit.facts().rule.as_ref().unwrap().id, "two");
-    assert_eq!(permit.facts().template.as_deref(), Some("/{x}"));
+    assert_eq!(permit.facts().template(), Some("/{x}"));
     assert_eq!(permit.kind(), PermitKind::Policy);
     assert_eq!(permit.facts().generation, table.as_ref().unwrap().own().generation);
     assert_eq!(why(&get(&table, "/b/c")), (Reason::ImplicitDeny, "-".into()));
@@ -46,7 +46,7 @@ fn a_deny_overrides_allows_before_and_after_it() {
     let all = "paths = ['/**']";
     let table = table(&(anyone("one", "allow", all) + &anyone("no", "deny", "paths = ['/a/**']") + &anyone("two", "allow", all)));
     let denial = get(&table, "/a/b").unwrap_err();
-    assert_eq!((denial.status, denial.facts.template.as_deref()), (403, Some("/a/**")));
+    assert_eq!((denial.status, denial.facts.template()), (403, Some("/a/**")));
     assert_eq!(why(&Err(denial)), (Reason::ExplicitDeny, "no".into()));
     assert!(get(&table, "/b").is_ok());
 }
@@ -123,7 +123,7 @@ fn a_new_table_reaches_an_open_connection() {
 
 #[test]
 fn a_route_permits_by_its_own_name() {
-    let facts = Arc::new(RuleFacts { id: "upstream:b.foo".into(), templates: Vec::new(), ticket: None });
+    let facts = Arc::new(RuleFacts::route("upstream:b.foo"));
     let permit = permit_route(facts, &None);
     assert_eq!((permit.kind(), permit.facts().reason.text().into_owned()), (PermitKind::Route, "route".into()));
 }

@@ -1,5 +1,8 @@
 use super::*;
+use crate::identity::pattern::PrincipalPattern;
+use crate::policy::canonical_json::{self, Said};
 use crate::policy::parse;
+use crate::policy::rule::PrincipalSet;
 
 fn problems(text: &str) -> String {
     parse_at("t.toml", text, &here(), noon()).map(|_| String::new()).unwrap_or_else(|problems| problems.to_string())
@@ -161,6 +164,31 @@ fn the_hash_is_about_what_the_table_says() {
     for (from, to) in [("'/a'", "'/b'"), ("allow", "deny"), ("'t'", "'u'"), ("GET", "PUT"), ("id = 'r'", "id = 'r'\nwhy = 'x'")] {
         assert_ne!(hash(&plain.replace(from, to)), first, "{to}");
     }
-    let table = parse_at("t", &plain, &Listeners::default(), noon()).unwrap();
-    assert!(serde_json::from_str::<serde_json::Value>(table.canonical_json()).is_ok());
+}
+
+/// Whoever reads JSON and writes it with sorted keys writes the same.
+#[test]
+fn what_is_hashed_is_canonical_json() {
+    let text = format!("schema = 1\nname = 'a \\ \"t\"'\n[[rule]]\n{BASE}hosts = ['h']\nheaders = [{{ name = 'x-a', in = ['v'] }}]\n");
+    let table = parse_at("t", &text, &Listeners::default(), noon()).unwrap_or_else(|problems| panic!("{problems}"));
+    let set = PrincipalSet { name: "web".into(), members: [PrincipalPattern::spiffe("spiffe://a/*").unwrap()].into() };
+    let mut written = Vec::new();
+    let said = Said {
+        mode: table.mode,
+        percent: table.percent,
+        name: &table.facts.name,
+        version: "",
+        sets: &[&set],
+        rules: &table.rules,
+        egress: &[],
+        issuers: &table.issuers,
+        cases: &[],
+        connections: &[],
+    };
+    canonical_json::write(&mut written, &said).unwrap();
+    let read: serde_json::Value = serde_json::from_slice(&written).unwrap();
+    let sorted: std::collections::BTreeMap<&String, &serde_json::Value> = read.as_object().unwrap().iter().collect();
+    assert_eq!(serde_json::to_string(&sorted).unwrap(), String::from_utf8(written).unwrap());
+    assert_eq!(read["sets"]["principals"][0]["spiffe"][0], "spiffe://a/*");
+    assert_eq!(read["rule"][0]["paths"][0], "/a");
 }

@@ -121,7 +121,7 @@ fn grpc_is_post_and_path_and_content_type() {
     let get = CanonicalRequest { content_type: ContentType::Grpc, ..request("GET", "/shop.Orders/Get", "a.foo") };
     assert!(decide(&table, &caller(WEB), &get, noon()).is_err());
     let permit = post(&table, "/shop.Carts/Any", &[("content-type", "application/grpc")]).unwrap();
-    assert_eq!(permit.facts().template.as_deref(), Some("/shop.Carts/{method}"));
+    assert_eq!(permit.facts().template(), Some("/shop.Carts/{method}"));
     assert_eq!(table.as_ref().unwrap().own().grpc_rules().count(), 1);
     // A content type that a rule looks at is said once.
     let twice = [("content-type", "application/json"), ("content-type", "application/grpc")];
