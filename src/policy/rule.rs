@@ -28,6 +28,17 @@ pub(super) enum Effect {
     Audit,
 }
 
+impl Effect {
+    /// The name in a table.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::Audit => "audit",
+        }
+    }
+}
+
 /// Whether a rule or a table is enforced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -134,7 +145,8 @@ pub(super) struct Question<'r> {
 }
 
 impl From {
-    fn matches(&self, principal: &Principal) -> bool {
+    /// Whether it is about `principal`.
+    pub(super) fn matches(&self, principal: &Principal) -> bool {
         self.any_authenticated || self.patterns().any(|pattern| pattern.matches(principal))
     }
 
@@ -143,7 +155,8 @@ impl From {
         self.any_authenticated || self.patterns().any(PrincipalPattern::is_wild)
     }
 
-    fn patterns(&self) -> impl Iterator<Item = &PrincipalPattern> {
+    /// Its patterns, those of its sets among them.
+    pub(super) fn patterns(&self) -> impl Iterator<Item = &PrincipalPattern> {
         self.whom.iter().flat_map(Whom::patterns)
     }
 }
@@ -254,7 +267,8 @@ impl Rule {
         }
     }
 
-    fn host(&self, request: &CanonicalRequest) -> Truth {
+    /// Whether it is about the host of a request.
+    pub(super) fn host(&self, request: &CanonicalRequest) -> Truth {
         if self.hosts.is_empty() {
             return Truth::True;
         }

@@ -7,10 +7,12 @@ mod conditions;
 mod connections;
 mod decisions;
 mod documented;
+mod explanations;
 mod format;
 mod headers;
 mod percentages;
 mod properties;
+mod reaches;
 mod shadows;
 mod together;
 
