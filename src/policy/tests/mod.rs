@@ -9,6 +9,7 @@ mod decisions;
 mod documented;
 mod format;
 mod headers;
+mod hostile;
 mod percentages;
 mod properties;
 mod shadows;
