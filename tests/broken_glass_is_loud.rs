@@ -54,6 +54,7 @@ async fn a_use_is_recorded_before_it_ends() {
         let answer = tokio::spawn(peer.send("POST", &path, body));
         let record = sidecar.record("the use under way", |record| record["http"]["path"] == path.as_str()).await;
         assert_eq!((&record["phase"], &record["break_glass"]), (&"open".into(), &"INC-4711".into()));
+        assert!(record["total_us"].as_u64().unwrap() < 5_000_000, "whatever is open for 5 s is recorded open: {record}");
         feed.send(Ok(Bytes::from_static(b"the end"))).await.unwrap();
         drop(feed);
         assert_eq!(answer.await.unwrap().unwrap().status(), 200);

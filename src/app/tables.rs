@@ -76,8 +76,7 @@ fn key_files(tables: &Tables) -> Result<(), StartError> {
 
 /// Publishes tables and says so in log, record and metrics; the log line comes after the swap.
 pub fn put_in_force(publisher: &Publisher, tables: Tables, key_sets: &Keepers, journal: &Journal) {
-    key_sets.adopt(&tables);
-    let published = publisher.publish(tables);
+    let published = key_sets.publish(tables, |tables| publisher.publish(tables));
     let metrics = Process::handles();
     metrics.policy_ok.increment(1);
     metrics.policy_generation.set(published.tables.own().generation as f64);

@@ -98,7 +98,8 @@ pub(super) fn crl_line(list: &Value) -> String {
 
 /// Where keys of token issuers come from, how many there are, and how old.
 fn keys_line(set: &Value) -> String {
-    let keys = set["keys"].as_u64().map_or_else(|| "NOT THERE".to_owned(), |keys| format!("{keys} keys"));
+    let keys =
+        set["keys"].as_u64().map_or_else(|| "NOT THERE".to_owned(), |keys| format!("{keys} {}", if keys == 1 { "key" } else { "keys" }));
     let age = set["age_s"].as_u64().map_or_else(|| ", never read".to_owned(), |age| format!(", read {age} s ago"));
     let problem = set["problem"].as_str().map(|_| format!(", now: {}", show(&set["problem"]))).unwrap_or_default();
     format!("{}: {keys}{age}{problem}", show(&set["from"]))

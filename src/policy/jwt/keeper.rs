@@ -8,7 +8,7 @@ use crate::runtime::watch::FileWatch;
 use crate::telemetry::metrics;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 use tokio::sync::Notify;
@@ -104,8 +104,17 @@ pub(super) fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 
 /// How a source is read.
 enum Way {
-    File(Box<FileWatch>),
+    File(PathBuf, Box<FileWatch>),
     Remote(Remote),
+}
+
+impl Way {
+    fn of(source: &Source, fetcher: &Fetcher) -> Self {
+        match source {
+            Source::File(path) => Self::File(path.clone(), Box::new(FileWatch::new(vec![path.clone()]))),
+            Source::Remote(url) => Self::Remote(fetcher.at(url.clone(), MAX_BYTES)),
+        }
+    }
 }
 
 impl Keeper {
@@ -145,10 +154,7 @@ impl Keeper {
     /// # Cancel safety
     /// A set is taken whole or not at all.
     pub(super) async fn follow(&self, fetcher: &Fetcher, answered: impl Fn()) {
-        let mut way = match self.keys.source() {
-            Source::File(path) => Way::File(Box::new(FileWatch::new(vec![path.clone()]))),
-            Source::Remote(url) => Way::Remote(fetcher.at(url.clone(), MAX_BYTES)),
-        };
+        let mut way = Way::of(self.keys.source(), fetcher);
         let mut allowed = Instant::now();
         loop {
             self.keys.hear();
@@ -157,7 +163,7 @@ impl Keeper {
             let due = Instant::now() + self.pause();
             let turn = async {
                 match &mut way {
-                    Way::File(watch) => watch.changed().await,
+                    Way::File(_, watch) => watch.changed().await,
                     Way::Remote(_) => sleep_until(due).await,
                 }
             };
@@ -174,14 +180,13 @@ impl Keeper {
     }
 
     async fn once(&self, way: &Way) {
-        let taken = match (way, self.keys.source()) {
-            (Way::Remote(remote), _) => self.fetch(remote).await,
-            (Way::File(_), Source::File(path)) => {
+        let taken = match way {
+            Way::Remote(remote) => self.fetch(remote).await,
+            Way::File(path, _) => {
                 let path = path.clone();
                 let read = tokio::task::spawn_blocking(move || read_file(&path)).await.map_err(|_| KeysError::Panicked);
                 self.parse(read.and_then(|text| Ok(text?))).await
             }
-            (Way::File(_), Source::Remote(_)) => return,
         };
         self.note(taken);
     }
@@ -236,7 +241,8 @@ impl Keeper {
     fn pause(&self) -> Duration {
         let state = self.state();
         if state.failing > 0 {
-            return AGAIN.saturating_mul(1 << state.failing.saturating_sub(1).min(16)).min(FAILING);
+            let pause = AGAIN.saturating_mul(1 << state.failing.saturating_sub(1).min(16)).min(FAILING);
+            return pause.mul_f64(0.8 + fastrand::f64() / 5.0);
         }
         let good = state.known.fresh().unwrap_or(USUAL).clamp(OFTEN, SELDOM);
         good.mul_f64(0.7 + fastrand::f64() / 5.0)

@@ -25,8 +25,10 @@ struct Shared {
     runtime: Handle,
     fetcher: Fetcher,
     readiness: Readiness,
-    /// Of the tables in force, each once.
-    running: Mutex<Vec<Running>>,
+    /// Of the tables in force, each once. Held for moments: whoever says how they stand waits for it.
+    running: Mutex<Vec<Arc<Running>>>,
+    /// Held from the look at the keepers to the end of the publication: the last tables to be published are those whose keys are kept.
+    publishing: Mutex<()>,
 }
 
 /// Ends the task when it is dropped.
@@ -44,25 +46,28 @@ impl Drop for Running {
 impl Keepers {
     /// Without any yet; their tasks will run on `runtime`, which is the control runtime.
     pub fn new(runtime: Handle, fetcher: Fetcher, readiness: Readiness) -> Self {
-        Self { shared: Arc::new(Shared { runtime, fetcher, readiness, running: Mutex::default() }) }
+        Self { shared: Arc::new(Shared { runtime, fetcher, readiness, running: Mutex::default(), publishing: Mutex::default() }) }
     }
 
-    /// Gives tables that are about to be published the keys of their issuers: a source that the tables before named goes on with the keys that it has, a
-    /// new file is read at once, a new URL is asked from now on, and what no table names any more is not asked again. Blocks on files.
-    pub fn adopt(&self, tables: &Tables) {
-        let mut before = std::mem::take(&mut *self.shared.running());
-        let mut running: Vec<Running> = Vec::new();
+    /// Gives tables the keys of their issuers and has `publish` put them in force: a source that the tables before named goes on with the keys that it has,
+    /// a new file is read at once, a new URL is asked from now on, and what no table names any more is not asked again. Blocks on files.
+    pub fn publish<T>(&self, tables: Tables, publish: impl FnOnce(Tables) -> T) -> T {
+        let _turn = lock(&self.shared.publishing);
+        let before = self.shared.running().clone();
+        let mut running: Vec<Arc<Running>> = Vec::new();
         for issuer in tables.all().flat_map(|(_, table)| table.issuers().iter()) {
             let known = running.iter().chain(&before).map(|running| &running.keeper.keys).find(|keys| keys.source() == issuer.source());
             let keys = issuer.adopt(|| known.cloned().unwrap_or_else(|| Arc::new(Keys::new(issuer.source().clone()))));
-            let is_it = |running: &Running| Arc::ptr_eq(&running.keeper.keys, keys);
-            if !running.iter().any(is_it) {
-                let going = before.iter().position(is_it).map(|at| before.swap_remove(at));
-                running.push(going.unwrap_or_else(|| self.start(Keeper::new(Arc::clone(keys)))));
+            let is_it = |running: &&Arc<Running>| Arc::ptr_eq(&running.keeper.keys, keys);
+            if running.iter().find(is_it).is_none() {
+                let going = before.iter().find(is_it).cloned();
+                running.push(going.unwrap_or_else(|| Arc::new(self.start(Keeper::new(Arc::clone(keys))))));
             }
         }
+        let published = publish(tables);
         *self.shared.running() = running;
         self.shared.report();
+        published
     }
 
     /// Has all of them read their keys now.
@@ -94,8 +99,8 @@ impl Keepers {
 }
 
 impl Shared {
-    fn running(&self) -> MutexGuard<'_, Vec<Running>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    fn running(&self) -> MutexGuard<'_, Vec<Arc<Running>>> {
+        lock(&self.running)
     }
 
     fn keepers(&self) -> Vec<Arc<Keeper>> {
@@ -124,4 +129,8 @@ impl Shared {
             some => self.readiness.note(CONDITION, some.join("; ")),
         }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,7 +2,7 @@
 //! everything else that is decided.
 
 use super::issuer::Issuers;
-use super::verify::{TokenError, Verified, verify};
+use super::verify::{Refusal, TokenError, Verified, verify};
 use crate::telemetry::metrics;
 use aws_lc_rs::digest::{Context, SHA256};
 use std::cell::RefCell;
@@ -33,7 +33,7 @@ pub(super) fn judge(issuers: &Issuers, token: &[u8], now: SystemTime) -> Result<
 #[derive(Default)]
 struct Memory {
     good: Shelf<Rc<Verified>>,
-    bad: Shelf<TokenError>,
+    bad: Shelf<Refusal>,
 }
 
 impl Memory {
@@ -43,19 +43,20 @@ impl Memory {
         if let Some(verified) = self.good.get(&key, stamp) {
             return verified.holds_at(now).map(|()| verified);
         }
-        if let Some(error) = self.bad.get(&key, stamp) {
-            return Err(error);
+        if let Some(refusal) = self.bad.get(&key, stamp) {
+            return Err(refusal.say());
         }
         let verified = verify(issuers, token).map(Rc::new);
-        metrics::token_verified(verified.as_ref().map_or_else(|error| error.reason(), |_| "ok"));
+        metrics::token_verified(verified.as_ref().map_or_else(|refusal| refusal.error.reason(), |_| "ok"));
         match verified {
             Ok(verified) => {
                 self.good.put(key, stamp, verified.claims.weight(), verified.clone());
                 verified.holds_at(now).map(|()| verified)
             }
-            Err(error) => {
+            Err(refusal) => {
+                let error = refusal.say();
                 tracing::debug!(%error, "a token proves nothing");
-                self.bad.put(key, stamp, 0, error);
+                self.bad.put(key, stamp, 0, refusal);
                 Err(error)
             }
         }

@@ -122,7 +122,7 @@ fn with(name: &str, value: Value) -> Value {
 }
 
 fn judged(issuers: &Issuers, token: &str) -> Result<(), TokenError> {
-    let by_hand = verify(issuers, token.as_bytes()).and_then(|verified| verified.holds_at(noon()));
+    let by_hand = verify(issuers, token.as_bytes()).map_err(|refusal| refusal.error).and_then(|verified| verified.holds_at(noon()));
     let remembered = [(); 3].map(|()| judge(issuers, token.as_bytes(), noon()).map(|_| ()));
     assert_eq!(remembered, [by_hand; 3], "{token}");
     by_hand

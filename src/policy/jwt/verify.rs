@@ -3,7 +3,10 @@
 use super::claims::{Claims, date};
 use super::compact::Compact;
 use super::issuer::Issuers;
+use super::key_set::NoSuchKey;
+use super::keys::Keys;
 use serde_json::Value;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// How far an issuer's clock may be from ours.
@@ -82,31 +85,51 @@ impl TokenError {
     }
 }
 
+/// A token that proves nothing.
+#[derive(Debug, Clone)]
+pub(super) struct Refusal {
+    pub(super) error: TokenError,
+    /// The keys of which newer ones may be another word about it.
+    stale: Option<Arc<Keys>>,
+}
+
+impl Refusal {
+    /// Gives the reason, and has newer keys asked for where they may help: each time, since the first answer may have come too early.
+    pub(super) fn say(&self) -> TokenError {
+        if let Some(keys) = &self.stale {
+            keys.want();
+        }
+        self.error
+    }
+}
+
+impl From<TokenError> for Refusal {
+    fn from(error: TokenError) -> Self {
+        Self { error, stale: None }
+    }
+}
+
 /// Checks everything but the time, which is looked at each time: the signature last, since it costs most.
-pub(super) fn verify(issuers: &Issuers, token: &[u8]) -> Result<Verified, TokenError> {
+pub(super) fn verify(issuers: &Issuers, token: &[u8]) -> Result<Verified, Refusal> {
     let token = Compact::parse(token)?;
     let iss = token.claims.get("iss").and_then(Value::as_str).ok_or(TokenError::Issuer)?;
     let issuer = issuers.named(iss).ok_or(TokenError::Issuer)?;
     if !issuer.algs.contains(&token.algorithm) {
-        return Err(TokenError::Algorithm);
+        return Err(TokenError::Algorithm.into());
     }
     if !audiences(&token.claims)?.any(|aud| issuer.aud.iter().any(|ours| **ours == *aud)) {
-        return Err(TokenError::Audience);
+        return Err(TokenError::Audience.into());
     }
     let moment = |name: &str| token.claims.get(name).map(|value| date(value).ok_or(TokenError::Claim)).transpose();
     let (expires, not_before) = (moment("exp")?.ok_or(TokenError::Claim)?, moment("nbf")?);
     moment("iat")?;
     let keys = issuer.keys().ok_or(TokenError::NoKeys)?;
     let set = keys.current().ok_or(TokenError::NoKeys)?;
-    let verified = set.verify(token.kid.as_deref(), token.algorithm, token.signed, &token.signature);
-    // A key without a name may have been replaced by another one without a name.
-    if verified.is_err() || (token.kid.is_none() && verified == Ok(false)) {
-        keys.want();
-    }
-    match verified {
+    match set.verify(token.kid.as_deref(), token.algorithm, token.signed, &token.signature) {
         Ok(true) => Ok(Verified { expires, not_before, claims: token.claims }),
-        Ok(false) => Err(TokenError::Signature),
-        Err(_) => Err(TokenError::UnknownKey),
+        // A key without a name may have been replaced by another one without a name.
+        Ok(false) => Err(Refusal { error: TokenError::Signature, stale: token.kid.is_none().then(|| Arc::clone(keys)) }),
+        Err(NoSuchKey) => Err(Refusal { error: TokenError::UnknownKey, stale: Some(Arc::clone(keys)) }),
     }
 }
 

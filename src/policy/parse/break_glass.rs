@@ -8,7 +8,13 @@ use std::time::{Duration, SystemTime};
 const LONGEST: Duration = Duration::from_secs(24 * 3_600);
 
 /// Reads the ticket, and what such a rule has to have beside it; what is wrong is noted.
-pub(super) fn read(rule: &Section<'_>, effect: Option<Effect>, expires: Option<SystemTime>, now: SystemTime) -> Option<Box<str>> {
+pub(super) fn read(
+    rule: &Section<'_>,
+    effect: Option<Effect>,
+    expires: Option<SystemTime>,
+    why: Option<&str>,
+    now: SystemTime,
+) -> Option<Box<str>> {
     const TICKET: &str = "write break_glass = { ticket = \"INC-4711\" }, what the records of its use shall name";
     let section = rule.section("break_glass")?;
     let ticket = section.str("ticket").map(|ticket| ticket.value).filter(|ticket| !ticket.trim().is_empty());
@@ -29,7 +35,7 @@ pub(super) fn read(rule: &Section<'_>, effect: Option<Effect>, expires: Option<S
             "write a time within 24 hours; it can be moved on later",
         );
     }
-    if !rule.has("why") {
+    if why.is_none() {
         rule.problem("why", "is missing in a break-glass rule", "add why = \"…\"");
     }
     ticket.map(String::into_boxed_str)

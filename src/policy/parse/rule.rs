@@ -87,9 +87,9 @@ pub(super) fn read(section: Section<'_>, context: &Context<'_>) -> ParsedRule {
     let conditions = headers.chain(when::read(&section, context)).chain(claims).collect();
     let sample = sample(&section);
     let expires = fields::time(&section, "expires");
-    let ticket = break_glass::read(&section, effect, expires, context.now);
     let excepts = excepts(&section, effect);
     let why = section.str("why").map(|why| why.value).filter(|why| !why.trim().is_empty());
+    let ticket = break_glass::read(&section, effect, expires, why.as_deref(), context.now);
     check_audit(&section, effect, mode);
     let details = Details {
         mode,

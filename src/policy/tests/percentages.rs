@@ -89,6 +89,7 @@ fn a_broken_glass_has_a_ticket_an_end_and_a_reason() {
         ("expires = '2026-11-22T12:00:00Z'\n", "", "break_glass: stands in a rule without an end"),
         ("12:00:00Z", "12:00:01Z", "expires: is more than 24 hours ahead in a break-glass rule"),
         ("why = 'x'", "", "why: is missing in a break-glass rule"),
+        ("'x'", "' '", "why: is missing in a break-glass rule"),
     ] {
         let found = problems("", &GLASS.replace(from, to));
         assert!(found.contains(expected) && found.lines().count() == 1, "{from}\n{found}");
