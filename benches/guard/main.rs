@@ -1,6 +1,8 @@
 //! Does a request still cost what it did? Instructions per request of two fixed kinds of work, as a ratio to those of a bare hyper and rustls
 //! proxy (benches/bare) under the same load in the same run, so that compilers, libraries and processors cancel out as far as they can.
 //!
+//! Beside that, S1 under a policy of 100,000 rules against S1 under one of 10.
+//!
 //! It fails when a ratio is more than 5 % above the one in baseline.toml. `make guard`; `GUARD_RENEW=1 make guard` writes the file anew. Where the
 //! processor counts instructions for us and the file has ratios of that kind, kernel instructions are in; otherwise callgrind counts user space only.
 
@@ -24,6 +26,9 @@ use std::time::Duration;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// What a request costs under 100,000 rules, as a multiple of what it costs under 10, at most.
+const LARGE: f64 = 1.05;
 
 /// The longest time that counting one proxy may take.
 const LONGEST: Duration = Duration::from_secs(240);
@@ -63,10 +68,7 @@ async fn guard() -> anyhow::Result<bool> {
     let bare = bare::program(free_address()?, app::start(None)?, &setting.certificates(), &dir.path().join("bare"))?;
     let mut holds = true;
     for work in [work::S1, work::S2] {
-        let counted = async |program: &Program| -> anyhow::Result<f64> {
-            let one = one(work, program, &callers, method, dir.path());
-            tokio::time::timeout(LONGEST, one).await.with_context(|| format!("{}: not done within {LONGEST:?}", program.name))?
-        };
+        let counted = async |program: &Program| one(work, program, &callers, method, dir.path()).await;
         let (own, floor) = (counted(&ours).await?, counted(&bare).await?);
         println!("guard: {}: {own:.0} instructions per request, the bare proxy {floor:.0}: ratio {:.3}", work.name, own / floor);
         if renew {
@@ -78,13 +80,38 @@ async fn guard() -> anyhow::Result<bool> {
     if renew {
         baseline.write()?;
     }
+    Ok(holds & large_table(method, dir.path()).await?)
+}
+
+/// Whether a request costs the same under a table of 100,000 rules, all of them about its caller, as under one of 10.
+async fn large_table(method: Method, out: &Path) -> anyhow::Result<bool> {
+    let mut costs = Vec::new();
+    for rules in [10, 100_000] {
+        let address = free_address()?;
+        let setting = Setting::with_rules(rules, address, app::start(Some(setting::CLIENT))?, Sink::File)?;
+        let callers = Callers::new(&setting.certificates())?;
+        let program = setting.program(Path::new(env!("CARGO_BIN_EXE_countersign")), address)?;
+        let program = Program { name: format!("{rules} rules"), ..program };
+        costs.push(one(work::S1, &program, &callers, method, out).await?);
+    }
+    let [small, large] = costs[..] else { anyhow::bail!("two tables") };
+    let holds = large / small <= LARGE;
+    let verdict = if holds { "pass" } else { "FAIL" };
+    println!(
+        "guard: {verdict}: S1: {small:.0} instructions per request under 10 rules, {large:.0} under 100,000: {:.3}, at most {LARGE}",
+        large / small
+    );
     Ok(holds)
 }
 
 async fn one(work: Work, program: &Program, callers: &Callers, method: Method, out: &Path) -> anyhow::Result<f64> {
-    let counted = match method {
-        Method::Perf => count::by_perf(work, program, callers).await?,
-        _ => count::by_callgrind(work, program, callers, out).await?,
+    let counted = async {
+        match method {
+            Method::Perf => count::by_perf(work, program, callers).await,
+            _ => count::by_callgrind(work, program, callers, out).await,
+        }
     };
+    let counted =
+        tokio::time::timeout(LONGEST, counted).await.with_context(|| format!("{}: not done within {LONGEST:?}", program.name))??;
     Ok(counted.user + counted.kernel.unwrap_or(0.0))
 }

@@ -18,7 +18,8 @@ pub const SERVER: &str = "spiffe://bench.example/ns/shop/sa/orders";
 /// What the client asks for: the last rule decides.
 pub const PATH: &str = "/api/v100/orders/17";
 
-const RULES: usize = 100;
+/// Rules where nothing else is said.
+pub const RULES: usize = 100;
 
 /// Where decisions are recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,8 +41,16 @@ impl Setting {
     /// # Errors
     /// A file cannot be written.
     pub fn new(listen: SocketAddr, app: SocketAddr, sink: Sink) -> anyhow::Result<Self> {
+        Self::with_rules(RULES, listen, app, sink)
+    }
+
+    /// The same with so many rules.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn with_rules(rules: usize, listen: SocketAddr, app: SocketAddr, sink: Sink) -> anyhow::Result<Self> {
         let setting = Self { dir: tempfile::tempdir().context("a directory for the sidecar")? };
-        fs::write(setting.dir.path().join("policy.toml"), policy())?;
+        fs::write(setting.dir.path().join("policy.toml"), policy(rules))?;
         fs::write(setting.configuration(), setting.text(listen, app, sink))?;
         Ok(setting)
     }
@@ -125,10 +134,10 @@ format = "json"
     }
 }
 
-/// Every rule is about the caller, so none can be left out before the path is compared.
-fn policy() -> String {
+/// Every rule is about the caller, so none can be left out before the path is compared; the last one is that of [`PATH`].
+fn policy(rules: usize) -> String {
     let mut text = String::from("schema = 1\nname = \"bench\"\n");
-    for number in 1..=RULES {
+    for number in (100..100 + rules).rev() {
         // A String takes whatever is written.
         let _ = write!(
             text,

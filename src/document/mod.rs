@@ -81,13 +81,20 @@ impl<'t> Document<'t> {
         let mut problems = self.problems.borrow_mut();
         problems.more += usize::from(problems.told.len() >= PROBLEMS);
         if problems.told.len() < PROBLEMS {
-            problems.told.push(Problem { file: self.file.clone(), place, what: what.into(), instead: instead.into() });
+            let (what, instead) = (shortened(what.into()), shortened(instead.into()));
+            let place = Position { key: shortened(place.key), ..place };
+            problems.told.push(Problem { file: self.file.clone(), place, what, instead });
         }
     }
 
     /// Line, column and dotted key of a place.
     pub fn position(&self, place: &Place) -> Position {
         position(&self.line_starts, usize::try_from(place.at).unwrap_or(usize::MAX), place.to_string())
+    }
+
+    /// Whether so many were noted that further ones are only counted.
+    pub(super) fn is_full(&self) -> bool {
+        self.problems.borrow().told.len() >= PROBLEMS
     }
 
     /// Whether any problem has been noted so far.
@@ -127,6 +134,17 @@ struct Found {
 
 /// Problems that are told of one document: who writes more of them has a program that does, and mends that.
 const PROBLEMS: usize = 1_000;
+
+/// Bytes of a text in a problem: what an author wrote may be of any length.
+const LONGEST: usize = 1_024;
+
+fn shortened(mut text: String) -> String {
+    if text.len() > LONGEST {
+        text.truncate(text.floor_char_boundary(LONGEST));
+        text.push('…');
+    }
+    text
+}
 
 fn position(line_starts: &[usize], at: usize, key: String) -> Position {
     let line = line_starts.partition_point(|start| *start <= at).max(1);

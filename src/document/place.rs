@@ -1,6 +1,5 @@
 //! Where something stands, until somebody asks for line and column: almost nobody does, and a large document has a million places.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -10,7 +9,7 @@ pub struct Place {
     /// In bytes.
     pub(super) at: u32,
     within: Path,
-    key: Option<Cow<'static, str>>,
+    key: Option<Name>,
     index: Option<usize>,
 }
 
@@ -21,8 +20,42 @@ pub(super) struct Path(Option<Arc<Part>>);
 #[derive(Debug)]
 struct Part {
     within: Path,
-    key: Cow<'static, str>,
+    key: Name,
     index: Option<usize>,
+}
+
+/// A key: one that we know, or one that an author chose, which many places share.
+#[derive(Debug, Clone)]
+pub(super) enum Name {
+    Known(&'static str),
+    Chosen(Arc<str>),
+}
+
+impl From<&'static str> for Name {
+    fn from(name: &'static str) -> Self {
+        Self::Known(name)
+    }
+}
+
+impl From<&Arc<str>> for Name {
+    fn from(name: &Arc<str>) -> Self {
+        Self::Chosen(Arc::clone(name))
+    }
+}
+
+impl From<String> for Name {
+    fn from(name: String) -> Self {
+        Self::Chosen(name.into())
+    }
+}
+
+impl Name {
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Known(name) => name,
+            Self::Chosen(name) => name,
+        }
+    }
 }
 
 impl Place {
@@ -32,12 +65,12 @@ impl Place {
     }
 
     /// Of a key in a table.
-    pub(super) fn in_table(at: u32, path: &Path, key: impl Into<Cow<'static, str>>) -> Self {
+    pub(super) fn in_table(at: u32, path: &Path, key: impl Into<Name>) -> Self {
         Self { at, within: path.clone(), key: Some(key.into()), index: None }
     }
 
     /// Of one of the values of a list.
-    pub(super) fn in_list(at: u32, path: &Path, key: impl Into<Cow<'static, str>>, index: usize) -> Self {
+    pub(super) fn in_list(at: u32, path: &Path, key: impl Into<Name>, index: usize) -> Self {
         Self { at, within: path.clone(), key: Some(key.into()), index: Some(index) }
     }
 
@@ -54,14 +87,14 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.key {
             None => self.within.fmt(f),
-            Some(key) => entry(f, &self.within, key, self.index),
+            Some(key) => entry(f, &self.within, key.as_str(), self.index),
         }
     }
 }
 
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_deref().map_or(Ok(()), |part| entry(f, &part.within, &part.key, part.index))
+        self.0.as_deref().map_or(Ok(()), |part| entry(f, &part.within, part.key.as_str(), part.index))
     }
 }
 

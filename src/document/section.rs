@@ -6,6 +6,7 @@ use super::{Document, Place};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::ops::Deref;
+use std::sync::Arc;
 
 /// A value together with where it stands.
 #[derive(Debug, Clone)]
@@ -43,13 +44,15 @@ pub struct Section<'d> {
 /// Tables and lists within each other that become JSON.
 const DEPTH: usize = 80;
 
+/// Bytes of an unknown key that is compared with known ones.
+const LONGEST: usize = 64;
+
 /// Keys that most tables know.
 const KNOWN: usize = 24;
 
 impl<'d> Section<'d> {
     pub(super) fn new(document: &'d Document<'d>, place: Place, table: Id) -> Self {
-        let known = RefCell::new(Vec::with_capacity(KNOWN));
-        Self { document, at: place.at, path: place.path(), table, known, refused: RefCell::default() }
+        Self { document, at: place.at, path: place.path(), table, known: RefCell::default(), refused: RefCell::default() }
     }
 
     /// The document that this is a part of.
@@ -169,19 +172,34 @@ impl<'d> Section<'d> {
 
     /// A list of tables under `key` (`[[key]]`); absent is an empty list.
     pub fn sections(&self, key: &'static str) -> Vec<Section<'d>> {
-        self.sections_if_present(key).unwrap_or_default()
+        self.sections_one_by_one(key).collect()
+    }
+
+    /// The same one at a time, for lists of a hundred thousand.
+    pub fn sections_one_by_one(&self, key: &'static str) -> impl Iterator<Item = Section<'d>> {
+        self.tables(key).into_iter().flatten()
+    }
+
+    /// How many values are in the list under `key`; does not mark it as known.
+    pub fn count(&self, key: &str) -> usize {
+        self.get(key).map_or(0, |list| self.document.tree.count(list))
     }
 
     /// A list of tables under `key`, which may be empty; `None` where it is absent or something else.
     pub fn sections_if_present(&self, key: &'static str) -> Option<Vec<Section<'d>>> {
+        self.tables(key).map(Iterator::collect)
+    }
+
+    fn tables(&self, key: &'static str) -> Option<impl Iterator<Item = Section<'d>>> {
         let (value, place) = self.value(key)?;
-        let tree = &self.document.tree;
+        let (document, path) = (self.document, self.path.clone());
+        let tree = &document.tree;
         if self.view(value) != View::List || tree.members(value).any(|item| self.view(item) != View::Table) {
-            self.document.report(place, "is not a list of tables", format!("write [[{}]]", self.key(key)));
+            document.report(place, "is not a list of tables", format!("write [[{}]]", self.key(key)));
             return None;
         }
-        let place = |index, item| Place::in_list(tree.at(item), &self.path, key, index);
-        Some(tree.members(value).enumerate().map(|(index, item)| Section::new(self.document, place(index, item), item)).collect())
+        let place = move |index, item| Place::in_list(tree.at(item), &path, key, index);
+        Some(tree.members(value).enumerate().map(move |(index, item)| Section::new(document, place(index, item), item)))
     }
 
     /// The tables under this one whose names the author chose, such as `[sets.principals]`' entries: each as (name, list of strings).
@@ -189,20 +207,20 @@ impl<'d> Section<'d> {
         let tree = &self.document.tree;
         let mut lists = Vec::new();
         for list in self.members() {
-            let name = tree.key(list).to_owned();
-            let place = Place::in_table(tree.key_at(list), &self.path, name.clone());
+            let name: Arc<str> = tree.key(list).into();
+            let place = Place::in_table(tree.key_at(list), &self.path, &name);
             if self.view(list) != View::List {
                 self.document.report(place, "is not a list", "write a list of strings: [\"…\"]");
                 continue;
             }
             let mut items = Vec::new();
             for (index, item) in tree.members(list).enumerate() {
-                let place = Place::in_list(tree.at(item), &self.path, name.clone(), index);
+                let place = Place::in_list(tree.at(item), &self.path, &name, index);
                 if let Some(value) = self.text(item, &place, "a string in quotes") {
                     items.push(Item { value, place });
                 }
             }
-            lists.push((Item { value: name, place }, items));
+            lists.push((Item { value: name.to_string(), place }, items));
         }
         lists
     }
@@ -282,7 +300,9 @@ impl<'d> Section<'d> {
                 continue;
             }
             let place = Place::in_table(tree.key_at(member), &self.path, name.to_owned());
-            let nearest = known.iter().map(|candidate| (distance(name, candidate), *candidate)).min().filter(|(far, _)| *far <= 2);
+            let comparable = name.len() <= LONGEST && !self.document.is_full();
+            let near = known.iter().filter(|_| comparable).map(|candidate| (distance(name, candidate), *candidate));
+            let nearest = near.min().filter(|(far, _)| *far <= 2);
             let instead = match nearest {
                 Some((_, candidate)) => format!("did you mean `{candidate}`?"),
                 None => {
@@ -297,7 +317,11 @@ impl<'d> Section<'d> {
     }
 
     fn value(&self, key: &'static str) -> Option<(Id, Place)> {
-        self.known.borrow_mut().push(key);
+        let mut known = self.known.borrow_mut();
+        if known.is_empty() {
+            known.reserve(KNOWN);
+        }
+        known.push(key);
         let value = self.get(key)?;
         Some((value, Place::in_table(self.document.tree.key_at(value), &self.path, key)))
     }

@@ -41,21 +41,21 @@ pub(super) fn hash(table: &Said<'_>) -> String {
 /// Writes the canonical text.
 pub(super) fn write(out: &mut impl Write, table: &Said<'_>) -> io::Result<()> {
     out.write_all(b"{\"case\":")?;
-    list(out, table.cases.iter().map(case).chain(table.connections.iter().map(connection)))?;
+    list(out, table.cases.iter().map(case).chain(table.connections.iter().map(connection)), value)?;
     out.write_all(b",\"egress\":")?;
-    list(out, table.egress.iter().map(outgoing))?;
+    list(out, table.egress.iter().map(outgoing), value)?;
     out.write_all(b",\"enforce_percent\":")?;
     serde_json::to_writer(&mut *out, &table.percent.get())?;
     out.write_all(b",\"jwt_issuer\":")?;
-    list(out, table.issuers.iter().map(issuer))?;
+    list(out, table.issuers.iter().map(issuer), value)?;
     out.write_all(b",\"mode\":")?;
     serde_json::to_writer(&mut *out, &mode(table.mode))?;
     out.write_all(b",\"name\":")?;
     serde_json::to_writer(&mut *out, table.name)?;
     out.write_all(b",\"rule\":")?;
-    list(out, table.rules.iter().map(|rule| self::rule(rule, table.rules)))?;
+    list(out, table.rules.iter(), |out, rule| self::rule(out, rule, table.rules))?;
     out.write_all(b",\"schema\":1,\"sets\":{\"principals\":")?;
-    list(out, table.sets.iter().map(|set| self::set(set)))?;
+    list(out, table.sets.iter().map(|set| self::set(set)), value)?;
     out.write_all(b"},\"shadow_until\":")?;
     serde_json::to_writer(&mut *out, &shadow_until(table.mode))?;
     out.write_all(b",\"version\":")?;
@@ -64,14 +64,18 @@ pub(super) fn write(out: &mut impl Write, table: &Said<'_>) -> io::Result<()> {
 }
 
 /// Writes one value after the other, so that no more than one is there at a time.
-fn list(out: &mut impl Write, values: impl Iterator<Item = Value>) -> io::Result<()> {
+fn list<W: Write, T>(out: &mut W, values: impl Iterator<Item = T>, write: impl Fn(&mut W, T) -> io::Result<()>) -> io::Result<()> {
     let mut before: &[u8] = b"[";
     for value in values {
         out.write_all(before)?;
-        serde_json::to_writer(&mut *out, &value)?;
+        write(out, value)?;
         before = b",";
     }
     out.write_all(if before == b"[" { b"[]" } else { b"]" })
+}
+
+fn value(out: &mut impl Write, value: Value) -> io::Result<()> {
+    Ok(serde_json::to_writer(out, &value)?)
 }
 
 struct Hashing(Context);
@@ -92,29 +96,32 @@ pub(super) fn sha256(text: &str) -> String {
     hex(digest::digest(&SHA256, text.as_bytes()).as_ref())
 }
 
-fn rule(rule: &Rule, all: &[Rule]) -> Value {
+fn rule(out: &mut impl Write, rule: &Rule, all: &[Rule]) -> io::Result<()> {
     let excepts = rule.excepts.iter().filter_map(|index| all.get(usize::try_from(*index).ok()?));
     let hosts = rule.hosts.iter().map(|host| json!(host.as_str()));
-    object([
-        ("id", json!(rule.facts.id)),
-        ("effect", json!(rule.effect.as_str())),
-        ("mode", mode(rule.mode)),
-        ("shadow_until", shadow_until(rule.mode)),
-        ("enforce_percent", json!(rule.percent.get())),
-        ("from", from(&rule.from)),
-        ("methods", methods(&rule.methods)),
-        ("tcp", json!(rule.tcp)),
-        ("paths", rule.facts.templates().map(Value::from).collect()),
-        ("hosts", hosts.collect()),
-        ("ports", json!(&*rule.ports)),
-        ("grpc", rule.grpc.iter().map(|method| json!(&**method)).collect()),
-        ("conditions", rule.conditions.iter().map(|condition| condition.json()).collect()),
-        ("break_glass", rule.facts.ticket.as_ref().map_or(Value::Null, |ticket| object([("ticket", json!(**ticket))]))),
-        ("why", json!(rule.why.as_deref())),
-        ("sample", json!(shortest(rule.sample))),
-        ("expires", json!(rule.expires.map(moment::format))),
-        ("except_rules", excepts.map(|rule| json!(rule.facts.id)).collect()),
-    ])
+    members(
+        out,
+        [
+            ("id", json!(rule.facts.id)),
+            ("effect", json!(rule.effect.as_str())),
+            ("mode", mode(rule.mode)),
+            ("shadow_until", shadow_until(rule.mode)),
+            ("enforce_percent", json!(rule.percent.get())),
+            ("from", from(&rule.from)),
+            ("methods", methods(&rule.methods)),
+            ("tcp", json!(rule.tcp)),
+            ("paths", rule.facts.templates().map(Value::from).collect()),
+            ("hosts", hosts.collect()),
+            ("ports", json!(&*rule.ports)),
+            ("grpc", rule.grpc.iter().map(|method| json!(&**method)).collect()),
+            ("conditions", rule.conditions.iter().map(|condition| condition.json()).collect()),
+            ("break_glass", rule.facts.ticket.as_ref().map_or(Value::Null, |ticket| object([("ticket", json!(**ticket))]))),
+            ("why", json!(rule.why.as_deref())),
+            ("sample", json!(shortest(rule.sample))),
+            ("expires", json!(rule.expires.map(moment::format))),
+            ("except_rules", excepts.map(|rule| json!(rule.facts.id)).collect()),
+        ],
+    )
 }
 
 fn issuer(issuer: &Issuer) -> Value {
@@ -125,7 +132,8 @@ fn issuer(issuer: &Issuer) -> Value {
 
 /// The number as it was written: single precision widened digit by digit, not bit by bit.
 fn shortest(share: f32) -> f64 {
-    share.to_string().parse().unwrap_or_default()
+    // Most rules say nothing about it.
+    if share.total_cmp(&1.0).is_eq() { 1.0 } else { share.to_string().parse().unwrap_or_default() }
 }
 
 /// Sets by their names: what is in them stands there once.
@@ -204,7 +212,21 @@ fn shadow_until(mode: Mode) -> Value {
 }
 
 /// Sorted here, so that the text does not hang on how a map of the JSON library orders its keys.
-pub(super) fn object<const N: usize>(entries: [(&str, Value); N]) -> Value {
-    let sorted: BTreeMap<&str, Value> = entries.into_iter().collect();
-    Value::Object(sorted.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<Map<_, _>>())
+pub(super) fn object<const N: usize>(mut entries: [(&str, Value); N]) -> Value {
+    entries.sort_unstable_by_key(|(key, _)| *key);
+    Value::Object(entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<Map<_, _>>())
+}
+
+/// The same, written at once: there are a hundred thousand rules, and a map of each takes a third of the time of loading them.
+fn members<const N: usize>(out: &mut impl Write, mut entries: [(&str, Value); N]) -> io::Result<()> {
+    entries.sort_unstable_by_key(|(key, _)| *key);
+    let mut before: &[u8] = b"{\"";
+    for (key, value) in &entries {
+        out.write_all(before)?;
+        out.write_all(key.as_bytes())?;
+        out.write_all(b"\":")?;
+        serde_json::to_writer(&mut *out, value)?;
+        before = b",\"";
+    }
+    out.write_all(b"}")
 }

@@ -1,5 +1,6 @@
 //! The rules that one identity can meet, found once per identity and table.
 
+use super::automaton;
 use super::compiled::{Compiled, Found};
 use super::evaluate::{Candidate, Findings, findings_where};
 use super::rule::Question;
@@ -16,8 +17,14 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 /// Identities that a table remembers the class of; further ones find their own for each connection.
 const MOST: usize = 1_024;
 
-/// Rules of a class that is compiled where it is found; larger ones are on a thread of their own, and looked at one by one meanwhile.
+/// Rules of a class that is compiled where it is asked; larger ones are on a thread of their own, and looked at one by one meanwhile.
 const AT_ONCE: usize = 1_024;
+
+/// What compiling a class may take where it is found: some milliseconds.
+const BRIEF: usize = 1 << 15;
+
+/// Classes that could not be compiled before a table is put in force, after which the others are left to their first requests.
+const REFUSED: usize = 4;
 
 /// The most states of all classes of a table.
 const STATES: usize = 1 << 20;
@@ -35,6 +42,8 @@ pub(super) struct Class {
     generation: u64,
     /// By index, in file order.
     rules: Arc<[u32]>,
+    /// How often something was asked that is not compiled.
+    asked: AtomicUsize,
     /// `Some(None)`: the rules are such that each is better looked at by itself.
     compiled: OnceLock<Option<(Compiled, Room)>>,
 }
@@ -50,6 +59,8 @@ struct Room {
 #[derive(Debug, Default)]
 pub(super) struct Classes {
     known: Mutex<Known>,
+    /// Whose turn it is to compile aside.
+    turn: Mutex<()>,
     states: Arc<AtomicUsize>,
 }
 
@@ -113,22 +124,20 @@ impl Classes {
         // Without the lock: a large table takes a while, and other shards look for other identities.
         let rules = table.principals.rules(&table.rules, principal, port);
         let standing = Standing::of(table, principal, &rules);
-        let (met, is_new) = self.known().share(key, rules, standing, table.generation);
-        if is_new && met.class.rules.len() <= AT_ONCE {
-            met.class.compile(table);
-        } else if is_new {
-            compile_aside(table, &met.class);
-        }
-        met
+        self.known().share(key, rules, standing, table.generation)
     }
 
     /// Finds and compiles what the callers of the table before need, so that no request waits for it once `table` is in force. Blocks meanwhile.
     pub(super) fn prepare(table: &Arc<Table>, before: &Table) {
         let in_use = |met: &Weak<Met>| met.strong_count() > 0;
         let keys: Vec<Key> = before.classes.known().by_key.iter().filter(|(_, met)| in_use(met)).map(|(key, _)| key.clone()).collect();
+        let mut refused = 0;
         for (principal, port) in keys {
             let met = table.classes.find(table, &principal, port);
-            met.class.compile(table);
+            // What cannot be compiled takes as long as what can: where there is much of it, requests find out.
+            if refused < REFUSED {
+                refused += usize::from(!met.class.compile(table));
+            }
             table.classes.known().prepared.push(met);
         }
     }
@@ -139,11 +148,10 @@ impl Classes {
 }
 
 impl Known {
-    /// What a caller with this key meets, and whether the class of these rules is a new one.
-    fn share(&mut self, key: Key, rules: Arc<[u32]>, standing: Standing, generation: u64) -> (Arc<Met>, bool) {
+    /// What a caller with this key meets.
+    fn share(&mut self, key: Key, rules: Arc<[u32]>, standing: Standing, generation: u64) -> Arc<Met> {
         let known = self.by_rules.get(&rules).and_then(Weak::upgrade);
-        let is_new = known.is_none();
-        let class = known.unwrap_or_else(|| Arc::new(Class { generation, rules: Arc::clone(&rules), compiled: OnceLock::new() }));
+        let class = known.unwrap_or_else(|| Arc::new(Class::new(generation, Arc::clone(&rules))));
         if self.by_key.len() >= MOST {
             self.by_key.retain(|_, met| met.strong_count() > 0);
             self.by_rules.retain(|_, class| class.strong_count() > 0);
@@ -153,15 +161,21 @@ impl Known {
             self.by_rules.insert(rules, Arc::downgrade(&met.class));
             self.by_key.insert(key, Arc::downgrade(&met));
         }
-        (met, is_new)
+        met
     }
 }
 
-/// Compiles a class on a thread of its own; where there is none to be had, its rules are looked at one by one.
+/// Compiles a class on a thread of its own, one class of a table at a time; where there is none to be had, its rules are looked at one by one.
 fn compile_aside(table: &Arc<Table>, class: &Arc<Class>) {
     const NAME: &str = "policy";
     let (table, class) = (Arc::clone(table), Arc::clone(class));
-    let compile = move || contained_poll(NAME, || class.compile(&table)).unwrap_or_default();
+    let compile = move || {
+        let _turn = table.classes.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody waits for it any more where this thread alone knows it.
+        if Arc::strong_count(&class) > 1 {
+            contained_poll(NAME, || class.compile(&table)).unwrap_or_default();
+        }
+    };
     if let Err(error) = std::thread::Builder::new().name(NAME.into()).spawn(compile) {
         tracing::warn!(%error, "no thread to compile a large policy on; its rules are looked at one by one");
     }
@@ -174,11 +188,11 @@ impl Met {
     }
 
     /// What the rules say of the request of a question by a caller who meets this.
-    pub(super) fn findings(&self, table: &Table, request: &CanonicalRequest, question: &Question<'_>) -> Findings {
+    pub(super) fn findings(&self, table: &Arc<Table>, request: &CanonicalRequest, question: &Question<'_>) -> Findings {
         let Self { class, standing } = self;
         let tries = |index, rule: &_| standing.tries(index, rule);
         let look = |candidates: &[Candidate]| findings_where(&table.rules, candidates, tries, |rule| rule.matches(question));
-        match class.compiled.get().and_then(Option::as_ref).map(|(compiled, _)| compiled.find(request)) {
+        match class.compiled(table).map(|compiled| compiled.find(request)) {
             Some(Found::Settled(findings)) => findings,
             Some(Found::Open(candidates)) => look(candidates),
             None => look(&class.candidates(table, request.path())),
@@ -199,6 +213,10 @@ impl Met {
 }
 
 impl Class {
+    fn new(generation: u64, rules: Arc<[u32]>) -> Self {
+        Self { generation, rules, asked: AtomicUsize::new(0), compiled: OnceLock::new() }
+    }
+
     /// The rules whose path matches, each looked at by itself.
     fn candidates(&self, table: &Table, path: &str) -> Vec<Candidate> {
         let candidate = |index: &u32| {
@@ -208,18 +226,32 @@ impl Class {
         self.rules.iter().filter_map(candidate).collect()
     }
 
-    fn compile(&self, table: &Table) {
-        self.compiled.get_or_init(|| {
-            let compiled = Compiled::new(&table.rules, &self.rules).ok()?;
-            let room = Room::take(&table.classes.states, compiled.size());
-            if room.is_none() {
-                tracing::warn!(
-                    rules = self.rules.len(),
-                    "the policy is too large to compile for one more identity; its rules are looked at one by one"
-                );
+    /// Its compiled form. Who is asked for the second time may be asked often: that is when it is made, at once where it takes next to nothing.
+    fn compiled(self: &Arc<Self>, table: &Arc<Table>) -> Option<&Compiled> {
+        if self.compiled.get().is_none() && self.asked.fetch_add(1, Ordering::Relaxed) == 1 {
+            let brief = (self.rules.len() <= AT_ONCE).then(|| Compiled::new(&table.rules, &self.rules, BRIEF).ok()).flatten();
+            match brief {
+                // Another shard may have been faster, with the same.
+                Some(compiled) => _ = self.compiled.set(self.housed(table, compiled)),
+                None => compile_aside(table, self),
             }
-            Some((compiled, room?))
-        });
+        }
+        self.compiled.get()?.as_ref().map(|(compiled, _)| compiled)
+    }
+
+    /// Whether it could be compiled.
+    fn compile(&self, table: &Table) -> bool {
+        let compile = || Compiled::new(&table.rules, &self.rules, automaton::WORK).ok().and_then(|compiled| self.housed(table, compiled));
+        self.compiled.get_or_init(compile).is_some()
+    }
+
+    fn housed(&self, table: &Table, compiled: Compiled) -> Option<(Compiled, Room)> {
+        let room = Room::take(&table.classes.states, compiled.size());
+        if room.is_none() {
+            let rules = self.rules.len();
+            tracing::warn!(rules, "the policy is too large to compile for one more identity; its rules are looked at one by one");
+        }
+        Some((compiled, room?))
     }
 }
 

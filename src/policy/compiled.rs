@@ -7,7 +7,7 @@ mod damage;
 pub(super) use damage::Fault;
 
 use super::Truth;
-use super::automaton::{Automaton, TooLarge};
+use super::automaton::{Automaton, Beginning, TooLarge};
 use super::evaluate::{Candidate, Findings, Outcome, findings, rule};
 use super::lists::index;
 use super::methods::{self, Methods};
@@ -18,13 +18,15 @@ use crate::request::CanonicalRequest;
 /// The bit of all methods that have none of their own.
 const RARE: u16 = 1 << 15;
 
-/// The most that compiling looks at, in rules that were compared with another one: what bounds its time where many match the same path.
-const WORK: usize = 1 << 28;
+/// The most rules that are compared with another one where many match the same path, for each unit of effort; and candidates kept, four of them.
+const COMPARED: usize = 4;
 
 /// Where each path leads, for the rules of one class.
 #[derive(Debug)]
 pub(super) struct Compiled {
     automaton: Automaton,
+    /// After the slash that paths begin with.
+    slash: Beginning,
     /// By the automaton's sets: where in `slots` what the rules say of the paths that match them ends.
     ends: Box<[u32]>,
     /// What the rules say of one path, by method. Methods that are not there match nothing.
@@ -68,11 +70,11 @@ pub(super) enum Found<'c> {
 }
 
 impl Compiled {
-    /// Compiles `rules`, which are those of `all` with these indexes, in file order.
+    /// Compiles `rules`, which are those of `all` with these indexes, in file order, with so much effort.
     ///
     /// # Errors
     /// [`TooLarge`]; the rules are to be looked at one by one.
-    pub(super) fn new(all: &[Rule], rules: &[u32]) -> Result<Self, TooLarge> {
+    pub(super) fn new(all: &[Rule], rules: &[u32], effort: usize) -> Result<Self, TooLarge> {
         let mut patterns: Vec<Candidate> = Vec::new();
         let mut texts = Vec::new();
         for &index in rules {
@@ -83,8 +85,8 @@ impl Compiled {
             }
         }
         let shapes: Vec<_> = texts.iter().map(PathPattern::shape).collect();
-        let (automaton, sets) = Automaton::new(&shapes)?;
-        let mut leaves = Leaves { all, ..Leaves::default() };
+        let (automaton, sets) = Automaton::new(&shapes, effort)?;
+        let mut leaves = Leaves { all, effort: effort.saturating_mul(COMPARED), ..Leaves::default() };
         for set in sets.iter() {
             let mut met: Vec<Candidate> = set.iter().filter_map(|pattern| patterns.get(index(*pattern)).copied()).collect();
             // Of several patterns of one rule the first is named.
@@ -92,12 +94,16 @@ impl Compiled {
             leaves.add(&met)?;
         }
         let Leaves { ends, slots, candidates, settled, .. } = leaves;
-        Ok(Self { automaton, ends: ends.into(), slots: slots.into(), candidates: candidates.into(), settled: settled.into() })
+        let slash = automaton.after("");
+        Ok(Self { automaton, slash, ends: ends.into(), slots: slots.into(), candidates: candidates.into(), settled: settled.into() })
     }
 
     /// What the rules say of a request.
     pub(super) fn find(&self, request: &CanonicalRequest) -> Found<'_> {
-        let set = self.automaton.find(segments(request.path()));
+        let set = match request.path().strip_prefix('/') {
+            Some(path) => self.automaton.find_after(self.slash, segments(path)),
+            None => self.automaton.find(segments(request.path())),
+        };
         let bit = match methods::bit(&request.method) {
             0 => RARE,
             bit => bit,
@@ -138,6 +144,7 @@ struct Leaves<'r> {
     slots: Vec<Slot>,
     candidates: Vec<Candidate>,
     settled: Vec<Findings>,
+    effort: usize,
     work: usize,
 }
 
@@ -171,6 +178,10 @@ impl Leaves<'_> {
     fn slot(&mut self, bit: u16, concerned: &[Candidate]) -> Result<Slot, TooLarge> {
         let all = self.all;
         let is_settled = |rule: &Rule| rule.is_unconditional() && (bit != RARE || rule.methods == Methods::Any);
+        self.work = self.work.saturating_add(concerned.len());
+        if self.work > self.effort {
+            return Err(TooLarge);
+        }
         if !concerned.iter().all(|candidate| rule(all, *candidate).is_some_and(is_settled)) {
             let from = number(self.candidates.len())?;
             self.candidates.extend(concerned);
@@ -180,7 +191,7 @@ impl Leaves<'_> {
         let sparing = |candidate: &&Candidate| rule(all, **candidate).is_some_and(|rule| !rule.excepts.is_empty());
         let compared = concerned.len().saturating_mul(1 + concerned.iter().filter(sparing).count());
         self.work = self.work.saturating_add(compared);
-        if self.work > WORK {
+        if self.work > self.effort {
             return Err(TooLarge);
         }
         let found = findings(all, concerned, |_| Truth::True);

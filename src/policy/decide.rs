@@ -236,7 +236,7 @@ fn decided(
     table: &Snapshot,
     caller: &Caller,
     now: SystemTime,
-    findings: impl Fn(&Met, &Table, &Looking) -> Findings,
+    findings: impl Fn(&Met, &Arc<Table>, &Looking) -> Findings,
 ) -> Result<Permit, Box<Denial>> {
     let deny = |reason| Err(Box::new(Denial { status: FORBIDDEN, facts: Facts::without_rule(reason, table) }));
     let principal = match authenticated(caller, now) {

@@ -1,11 +1,12 @@
 //! Which rules an identity can meet, whatever it asks for.
 
-use super::automaton::Automaton;
+use super::automaton::{self, Automaton, TooLarge};
 use super::lists::{Lists, index};
 use super::pattern::{Shape, Step};
 use super::rule::{From, PrincipalSet, Rule, Whom};
 use crate::identity::Principal;
 use crate::identity::pattern::{Part, PrincipalPattern};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -15,14 +16,28 @@ use std::sync::Arc;
 pub(super) struct Principals {
     /// The rules about everybody.
     everybody: Box<[u32]>,
-    /// Over all patterns, and what matches what; `None`: they are such that each is better looked at by itself.
-    automaton: Option<(Automaton, Lists)>,
+    patterns: Patterns,
     /// By pattern: named sets, and what `from`s list beside them.
     groups: Lists,
     /// By group.
     froms: Lists,
     /// By `from`.
     rules: Lists,
+}
+
+/// All patterns, each once.
+#[derive(Debug)]
+enum Patterns {
+    /// And what matches what.
+    Automaton(Automaton, Lists),
+    /// They are such that each is better looked at by itself.
+    OneByOne(Box<[PrincipalPattern]>),
+}
+
+impl Default for Patterns {
+    fn default() -> Self {
+        Self::OneByOne(Box::default())
+    }
 }
 
 impl Principals {
@@ -37,9 +52,13 @@ impl Principals {
             }
         }
         let shapes: Vec<Shape<'_>> = index.patterns.iter().map(|pattern| shape(pattern)).collect();
+        let patterns = match Automaton::new(&shapes, automaton::WORK) {
+            Ok((automaton, sets)) => Patterns::Automaton(automaton, sets),
+            Err(TooLarge) => Patterns::OneByOne(index.patterns.iter().map(|pattern| (*pattern).clone()).collect()),
+        };
         Self {
             everybody: everybody.into(),
-            automaton: Automaton::new(&shapes).ok(),
+            patterns,
             groups: index.groups.into_iter().collect(),
             froms: index.froms.into_iter().collect(),
             rules: index.rules.into_iter().collect(),
@@ -48,11 +67,13 @@ impl Principals {
 
     /// The rules that `principal` can meet on a local port, by index, in file order. Of `all`, which these were made of.
     pub(super) fn rules(&self, all: &[Rule], principal: &Principal, port: u16) -> Arc<[u32]> {
-        let Some((automaton, sets)) = &self.automaton else {
-            return (0..).zip(all).filter(|(_, rule)| rule.concerns(principal, port)).map(|(number, _)| number).collect();
+        let patterns: Cow<'_, [u32]> = match &self.patterns {
+            Patterns::Automaton(automaton, sets) => sets.members(automaton.find(principal.parts())).into(),
+            Patterns::OneByOne(all) => {
+                (0..).zip(all).filter(|(_, pattern)| pattern.matches(principal)).map(|(number, _)| number).collect::<Vec<u32>>().into()
+            }
         };
-        let patterns = sets.members(automaton.find(principal.parts()));
-        let rules = through(&through(&through(patterns, &self.groups), &self.froms), &self.rules);
+        let rules = through(&through(&through(&patterns, &self.groups), &self.froms), &self.rules);
         let mut rules: Vec<u32> = self.everybody.iter().copied().chain(rules).collect();
         rules.retain(|rule| all.get(index(*rule)).is_some_and(|rule| rule.is_on(port)));
         rules.sort_unstable();

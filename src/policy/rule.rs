@@ -105,6 +105,15 @@ pub(super) struct PrincipalSet {
     /// Without the `@`; no other set of the table is called so.
     pub(super) name: Box<str>,
     pub(super) members: Box<[PrincipalPattern]>,
+    /// Whether one of them has a wildcard.
+    is_wild: bool,
+}
+
+impl PrincipalSet {
+    pub(super) fn new(name: &str, members: Box<[PrincipalPattern]>) -> Self {
+        let is_wild = members.iter().any(PrincipalPattern::is_wild);
+        Self { name: name.into(), members, is_wild }
+    }
 }
 
 impl PartialEq for PrincipalSet {
@@ -121,6 +130,7 @@ impl Hash for PrincipalSet {
     }
 }
 
+#[cfg_attr(not(test), allow(dead_code, reason = "what the compiled form is compared with, and explanations are made by"))]
 impl Whom {
     /// The patterns that it stands for.
     pub(super) fn patterns(&self) -> &[PrincipalPattern] {
@@ -152,7 +162,11 @@ impl From {
 
     /// Whether it is about more identities than it lists.
     pub(super) fn is_wild(&self) -> bool {
-        self.any_authenticated || self.patterns().any(PrincipalPattern::is_wild)
+        let is_wild = |whom: &Whom| match whom {
+            Whom::Pattern(pattern) => pattern.is_wild(),
+            Whom::Set(set) => set.is_wild,
+        };
+        self.any_authenticated || self.whom.iter().any(is_wild)
     }
 
     /// Its patterns, those of its sets among them.
@@ -232,6 +246,7 @@ impl Rule {
         self.facts.templates().map(PathPattern::of)
     }
 
+    #[cfg_attr(not(test), allow(dead_code, reason = "what the compiled form is compared with, and explanations are made by"))]
     /// Whether the rule can match any request of `principal` on this local port: what does not change from one request to the next.
     pub(super) fn concerns(&self, principal: &Principal, port: u16) -> bool {
         self.is_on(port) && self.from.matches(principal)

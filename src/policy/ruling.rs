@@ -38,6 +38,10 @@ pub(super) struct Ruling<'t> {
 impl<'t> Ruling<'t> {
     /// A request passes where `table` and `boundary` let it; where both refuse, the refusal is that of `table`.
     pub(super) fn of(table: Said<'t>, boundary: Option<Said<'t>>) -> Self {
+        // Most have no boundary, and what follows is one half of the decision then.
+        if boundary.is_none() {
+            return Self::alone(table);
+        }
         let parts = || [Some(table), boundary].into_iter().flatten();
         let mut enforced = parts().filter(|said| !said.is_in_shadow).map(|said| said.by(said.findings.outcome));
         let refusal = enforced.find(|by| by.verdict() == Verdict::Deny);
@@ -49,6 +53,17 @@ impl<'t> Ruling<'t> {
             parts().map(|said| said.by(said.tried())).find(|by| by.verdict() == Verdict::Deny).unwrap_or_else(|| table.by(table.tried()));
         let would = (tried.verdict() != verdict).then_some(tried);
         Self { verdict, by, would, audited: parts().any(|said| said.findings.audited) }
+    }
+}
+
+impl<'t> Ruling<'t> {
+    /// The same without a boundary.
+    fn alone(table: Said<'t>) -> Self {
+        let Findings { outcome, audited, .. } = table.findings;
+        let verdict = if table.is_in_shadow { Verdict::Allow } else { outcome.verdict() };
+        let tried = table.tried();
+        let would = (tried.verdict() != verdict).then(|| table.by(tried));
+        Self { verdict, by: table.by(outcome), would, audited }
     }
 }
 

@@ -173,6 +173,12 @@ impl<'t> Tree<'t> {
         })
     }
 
+    /// How much is in a table or a list.
+    pub(super) fn count(&self, id: Id) -> usize {
+        let count = self.node(id.0).and_then(Node::members).map_or(0, |members| members.count);
+        usize::try_from(count).unwrap_or(usize::MAX)
+    }
+
     /// A member of a table by its name.
     pub(super) fn get(&self, table: Id, key: &str) -> Option<Id> {
         let count = self.node(table.0).and_then(Node::members)?.count;

@@ -15,8 +15,8 @@ const STATES: usize = 65_536;
 /// The most states for each step of a pattern, where there are many: literals alone take one each.
 const STATES_A_STEP: usize = 2;
 
-/// The most patterns that all of its states together hold: what bounds time and memory while it is made.
-const WORK: usize = 8 << 20;
+/// The most patterns that all of its states together hold: what bounds time and memory while it is made, about a second and 300 MiB.
+pub(in crate::policy) const WORK: usize = 8 << 20;
 
 /// The most sets of them that some segment may fit.
 const SETS: usize = 1_024;
@@ -26,13 +26,13 @@ const SETS: usize = 1_024;
 pub(in crate::policy) struct TooLarge;
 
 impl Automaton {
-    /// Makes one of `shapes`; a pattern's number is its place among them. Gives the sets of patterns that some sequence matches, the first of them empty.
+    /// Makes one of `shapes` with so much effort, [`WORK`] at most; a pattern's number is its place among them. Gives the sets of patterns that some sequence matches, the first of them empty.
     ///
     /// # Errors
     /// [`TooLarge`]: patterns of which each is looked at by itself take less.
-    pub(in crate::policy) fn new(shapes: &[Shape<'_>]) -> Result<(Self, Lists), TooLarge> {
+    pub(in crate::policy) fn new(shapes: &[Shape<'_>], effort: usize) -> Result<(Self, Lists), TooLarge> {
         let steps = shapes.iter().map(|shape| shape.steps.len() + 1).sum::<usize>();
-        let mut building = Building::new(shapes, STATES.max(steps.saturating_mul(STATES_A_STEP)));
+        let mut building = Building::new(shapes, STATES.max(steps.saturating_mul(STATES_A_STEP)), effort);
         let start = (0..).zip(shapes).map(|(pattern, _)| Item { pattern, steps: 0 }).collect();
         building.state_of(start)?;
         // States are numbered in the order in which they are found, and expanded in it.
@@ -48,6 +48,8 @@ struct Building<'p> {
     numbers: HashMap<Rc<[Item]>, u32>,
     found: Vec<Rc<[Item]>>,
     most: usize,
+    /// The most work.
+    effort: usize,
     work: usize,
     states: Vec<State>,
     edges: Vec<Edge>,
@@ -60,13 +62,14 @@ struct Building<'p> {
 
 impl<'p> Building<'p> {
     /// With the dead state, and the empty set.
-    fn new(shapes: &'p [Shape<'p>], most: usize) -> Self {
+    fn new(shapes: &'p [Shape<'p>], most: usize, effort: usize) -> Self {
         let (nothing, empty): (Rc<[Item]>, Rc<[u32]>) = ([].into(), [].into());
         Self {
             shapes,
             numbers: HashMap::from([(nothing.clone(), DEAD)]),
             found: vec![nothing],
             most,
+            effort,
             work: 0,
             states: vec![State::DEAD],
             edges: Vec::new(),
@@ -116,7 +119,7 @@ impl<'p> Building<'p> {
         if let Some(number) = self.numbers.get(&*items) {
             return Ok(*number);
         }
-        if self.found.len() >= self.most || self.work > WORK {
+        if self.found.len() >= self.most || self.work > self.effort {
             return Err(TooLarge);
         }
         let (number, items) = (number(self.found.len())?, Rc::<[Item]>::from(items));
@@ -130,7 +133,7 @@ impl<'p> Building<'p> {
         if let Some(number) = self.set_numbers.get(&*patterns) {
             return Ok(*number);
         }
-        if self.work > WORK {
+        if self.work > self.effort {
             return Err(TooLarge);
         }
         let (number, patterns) = (number(self.sets.len())?, Rc::<[u32]>::from(patterns));

@@ -10,7 +10,7 @@ mod expand;
 #[cfg(test)]
 mod tests;
 
-pub(super) use build::TooLarge;
+pub(super) use build::{TooLarge, WORK};
 #[cfg(test)]
 pub(super) use damage::Damage;
 
@@ -42,6 +42,10 @@ pub(super) struct Automaton {
     text: Box<str>,
     branches: Box<[Branch]>,
 }
+
+/// What has matched after a first segment.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Beginning(u32);
 
 /// What has matched so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,7 +93,12 @@ struct Branch {
 impl Automaton {
     /// The set of the patterns that match these segments, by its number among those that [`new`](Self::new) gave.
     pub(super) fn find<'s>(&self, segments: impl IntoIterator<Item = &'s str>) -> u32 {
-        let mut at = START;
+        self.find_after(Beginning(START), segments)
+    }
+
+    /// The same, where a first segment was read by [`after`](Self::after).
+    pub(super) fn find_after<'s>(&self, beginning: Beginning, segments: impl IntoIterator<Item = &'s str>) -> u32 {
+        let Beginning(mut at) = beginning;
         for segment in segments {
             at = self.step(at, self.state(at), segment);
             if at == DEAD {
@@ -97,6 +106,11 @@ impl Automaton {
             }
         }
         if at & END != 0 { at & !END } else { self.state(at).accepts }
+    }
+
+    /// Reads a segment that many sequences begin with, once for all of them.
+    pub(super) fn after(&self, segment: &str) -> Beginning {
+        Beginning(self.step(START, self.state(START), segment))
     }
 
     /// What it takes of memory, in units of a state or an edge: less than 64 bytes each.

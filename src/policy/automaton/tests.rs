@@ -4,7 +4,7 @@ use crate::policy::pattern::{PathPattern, segments};
 use proptest::prelude::*;
 
 fn automaton(patterns: &[PathPattern<'_>]) -> Result<(Automaton, Lists), TooLarge> {
-    Automaton::new(&patterns.iter().map(PathPattern::shape).collect::<Vec<_>>())
+    Automaton::new(&patterns.iter().map(PathPattern::shape).collect::<Vec<_>>(), WORK)
 }
 
 fn parsed(patterns: &[String]) -> Vec<PathPattern<'static>> {

@@ -1,11 +1,11 @@
 //! What is too large to be compiled.
 
 use super::{Findings, Lint, Severity};
-use crate::policy::Table;
 use crate::policy::compiled::Compiled;
 use crate::policy::pattern::Shape;
 use crate::policy::principals::shape;
 use crate::policy::space::{Budget, identity};
+use crate::policy::{Table, automaton};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ pub(super) fn look(table: &Table, findings: &mut Findings<'_>) {
         if compiled > COMPILED {
             return;
         }
-        if seen.insert(Arc::clone(&rules)) && Compiled::new(&table.rules, &rules).is_err() {
+        if seen.insert(Arc::clone(&rules)) && Compiled::new(&table.rules, &rules, automaton::WORK).is_err() {
             let what = format!(
                 "the {} rules of {} have placeholders in so many places that they are looked at one by one",
                 rules.len(),

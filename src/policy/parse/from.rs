@@ -32,7 +32,7 @@ impl Sets {
                 principals.document().report(name.place, "is an empty set", "list at least one identity, or remove the set");
             }
             let members = members.into_iter().filter_map(|member| each(&principals, member, spiffe));
-            let set = PrincipalSet { name: name.value.as_str().into(), members: members.collect() };
+            let set = PrincipalSet::new(&name.value, members.collect());
             (name.value, Arc::new(set))
         });
         Self { principals: lists.collect(), networks }

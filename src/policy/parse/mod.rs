@@ -39,6 +39,15 @@ use tags::Tagging;
 /// What to write instead of a rule about traffic that is not carried.
 const NOT_CARRIED: &str = "remove it from the table of a sidecar; `countersign policy` takes it";
 
+/// The most rules, which take some 500 bytes each while they are read.
+const RULES: usize = 500_000;
+
+/// The most cases, whatever the rules.
+const CASES: usize = 100_000;
+
+/// The most rules that all cases together may look at: half a second.
+const ASKED: usize = 50_000_000;
+
 /// What everything in the text is read against.
 struct Context<'a> {
     listeners: &'a Listeners,
@@ -154,6 +163,9 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
     if !schema_is_known(&root) {
         return None;
     }
+    if !size_is_bounded(&root) {
+        return None;
+    }
     let facts = facts(&root);
     let mode = fields::mode(&root, now);
     let percent = fields::percent(&root, mode);
@@ -187,6 +199,19 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
     Some((Arc::new(Table::new(Contents { facts, mode, percent, rules, egress, issuers, tags })), cases))
 }
 
+/// What of a table takes memory and time by its number.
+fn size_is_bounded(root: &Section<'_>) -> bool {
+    let (rules, cases) = (root.count("rule"), root.count("case"));
+    if rules > RULES {
+        root.problem("rule", format!("has {rules} entries, more than {RULES}"), "use sets, and patterns with {name} and **");
+    }
+    if cases > CASES || rules.saturating_mul(cases) > ASKED {
+        let what = format!("has {cases} entries, which are too many to be asked at each load of {rules} rules");
+        root.problem("case", what, "keep fewer with the table, and the others in a file of their own");
+    }
+    !root.document().has_problems()
+}
+
 fn schema_is_known(root: &Section<'_>) -> bool {
     match root.integer("schema") {
         Some(schema) if schema.value == 1 => return true,
@@ -207,7 +232,7 @@ fn facts(root: &Section<'_>) -> TableFacts {
 }
 
 fn rules(root: &Section<'_>, context: &Context<'_>) -> Vec<Rule> {
-    let parsed: Vec<ParsedRule> = root.sections("rule").into_iter().map(|section| rule::read(section, context)).collect();
+    let parsed: Vec<ParsedRule> = root.sections_one_by_one("rule").map(|section| rule::read(section, context)).collect();
     let mut seen: HashMap<&str, u32> = HashMap::with_capacity(parsed.len());
     for (index, rule) in (0..).zip(&parsed) {
         let Some(id) = &rule.id else { continue };

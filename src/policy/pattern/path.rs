@@ -122,8 +122,23 @@ fn halves(canonical: &str) -> (&str, bool) {
 }
 
 /// The segments of a canonical path. The first one is what stands before the first slash: nothing, or the [`ASTERISK`].
-pub(crate) fn segments(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/')
+pub(crate) fn segments(path: &str) -> Segments<'_> {
+    Segments(Some(path))
+}
+
+/// What is left of a path. Segments are short, and looking at byte after byte is twice as fast as what finds a character in a long text.
+#[derive(Debug, Clone)]
+pub(crate) struct Segments<'p>(Option<&'p str>);
+
+impl<'p> Iterator for Segments<'p> {
+    type Item = &'p str;
+
+    fn next(&mut self) -> Option<&'p str> {
+        let left = self.0?;
+        let Some(slash) = left.bytes().position(|byte| byte == b'/') else { return self.0.take() };
+        self.0 = left.get(slash + 1..);
+        left.get(..slash)
+    }
 }
 
 /// What a segment of a pattern's own text asks for.

@@ -5,7 +5,7 @@ mod model;
 use super::*;
 use crate::identity::{Channel, Group};
 use crate::policy::Table;
-use crate::policy::automaton::Damage;
+use crate::policy::automaton::{self, Damage};
 use crate::policy::compiled::{Compiled, Fault, Found};
 use crate::policy::evaluate::{Candidate, Findings, Outcome, findings_where};
 use crate::policy::jwt::{Claims, EndUser};
@@ -245,7 +245,7 @@ impl Ask {
     /// What the caller meets, as the program finds it.
     fn meets(&self, table: &Table) -> (Compiled, Standing) {
         let rules = self.rules(table);
-        (Compiled::new(&table.rules, &rules).unwrap(), Standing::of(table, &self.principal(), &rules))
+        (Compiled::new(&table.rules, &rules, automaton::WORK).unwrap(), Standing::of(table, &self.principal(), &rules))
     }
 
     pub(super) fn request(&self, table: &Arc<Table>) -> CanonicalRequest {

@@ -171,7 +171,7 @@ fn the_hash_is_about_what_the_table_says() {
 fn what_is_hashed_is_canonical_json() {
     let text = format!("schema = 1\nname = 'a \\ \"t\"'\n[[rule]]\n{BASE}hosts = ['h']\nheaders = [{{ name = 'x-a', in = ['v'] }}]\n");
     let table = parse_at("t", &text, &Listeners::default(), noon()).unwrap_or_else(|problems| panic!("{problems}"));
-    let set = PrincipalSet { name: "web".into(), members: [PrincipalPattern::spiffe("spiffe://a/*").unwrap()].into() };
+    let set = PrincipalSet::new("web", [PrincipalPattern::spiffe("spiffe://a/*").unwrap()].into());
     let mut written = Vec::new();
     let said = Said {
         mode: table.mode,

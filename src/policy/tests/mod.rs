@@ -10,6 +10,7 @@ mod documented;
 mod explanations;
 mod format;
 mod headers;
+mod hostile;
 mod percentages;
 mod properties;
 mod reaches;
