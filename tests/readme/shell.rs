@@ -4,6 +4,7 @@ use std::fs::File;
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::symlink;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
@@ -13,7 +14,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The ports of the README, in the order of [`Shell::ports`]; the last two are defaults that are not written there.
 const PORTS: [&str; 7] = ["8443", "8080", "15001", "9910", "9911", "9900", "9901"];
 
+/// One page at a time: `dev` takes the usual ports where they are free, and two that look at once find them so.
+static TURN: Mutex<()> = Mutex::new(());
+
 pub struct Shell {
+    _turn: MutexGuard<'static, ()>,
     dir: TempDir,
     ports: Vec<u16>,
     environment: Vec<(String, String)>,
@@ -29,7 +34,8 @@ impl Shell {
         let held: Vec<TcpListener> = (0..64).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
         let ports = held.iter().map(|listener| listener.local_addr().unwrap().port());
         let ports = ports.filter(|port| !PORTS.iter().any(|written| port.to_string().contains(written))).take(PORTS.len()).collect();
-        Self { dir, ports, environment: Vec::new(), children: Vec::new() }
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        Self { _turn: turn, dir, ports, environment: Vec::new(), children: Vec::new() }
     }
 
     pub fn write(&self, name: &str, text: &str) {
@@ -77,7 +83,8 @@ impl Shell {
                 _ => TcpStream::connect(("127.0.0.1", self.port("8080"))).is_ok(),
             }
         });
-        if let Ok(text) = std::fs::read_to_string(self.dir.path().join("certs-dev/dev-inbound.toml")) {
+        if command.starts_with("countersign dev") {
+            let text = std::fs::read_to_string(self.dir.path().join("certs-dev/dev-inbound.toml")).unwrap();
             let listen = text.lines().find_map(|line| line.strip_prefix("listen = '[::]:"));
             self.ports[0] = listen.and_then(|rest| rest.trim_end_matches('\'').parse().ok()).unwrap();
         }
