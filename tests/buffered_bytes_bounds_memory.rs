@@ -119,7 +119,7 @@ async fn start() -> (App, Setup, Sidecar) {
     let (app, mut setup) = (App::serve(answer).await, Setup::new());
     setup.write_policy(&policy(&[("alice", ALICE, "/**"), ("bob", BOB, "/**")]));
     // Not what this is about, and the machine may be busy.
-    setup.set("timeouts.handshake", "'30s'");
+    setup.set("timeouts.handshake", "'30s'").set("timeouts.connect", "'30s'");
     setup.set("limits.buffered_bytes", "'16MiB'").set("limits.in_flight_per_identity", "0.9");
     let sidecar = setup.start(&app).await;
     (app, setup, sidecar)

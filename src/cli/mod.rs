@@ -10,6 +10,7 @@ mod health;
 mod policy;
 mod referenced;
 pub mod run;
+mod schema;
 mod status;
 mod trust;
 
@@ -43,6 +44,8 @@ enum Command {
     /// Works on policy tables
     #[command(subcommand)]
     Policy(policy::Command),
+    /// Prints the JSON Schema of one of the two files, for editors
+    Schema(schema::Args),
     /// Shows what a running sidecar says of itself
     Status(control::Document),
     /// Shows whom a running sidecar believes, and what depends on it
@@ -95,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Aws(command) => aws::run(&command),
         Command::Certs(command) => certs::run(command),
         Command::Policy(command) => policy::run(&command),
+        Command::Schema(args) => schema::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Trust(command) => trust::run(&command),
         Command::Health(args) => Ok(health::run(&args)),

@@ -6,7 +6,7 @@ use super::jwt::{Claims, Issuer, Issuers};
 use super::methods::Methods;
 use super::moment;
 use super::parse::{Case, Connection, ConnectionCase};
-use super::rule::{Effect, From, Mode, PrincipalSet, Rule, Whom};
+use super::rule::{From, Mode, PrincipalSet, Rule, Whom};
 use super::standing::Percent;
 use crate::document;
 use crate::identity::x509::hex;
@@ -97,18 +97,13 @@ pub(super) fn sha256(text: &str) -> String {
 }
 
 fn rule(out: &mut impl Write, rule: &Rule, all: &[Rule]) -> io::Result<()> {
-    let effect = match rule.effect {
-        Effect::Allow => "allow",
-        Effect::Deny => "deny",
-        Effect::Audit => "audit",
-    };
     let excepts = rule.excepts.iter().filter_map(|index| all.get(usize::try_from(*index).ok()?));
     let hosts = rule.hosts.iter().map(|host| json!(host.as_str()));
     members(
         out,
         [
             ("id", json!(rule.facts.id)),
-            ("effect", json!(effect)),
+            ("effect", json!(rule.effect.as_str())),
             ("mode", mode(rule.mode)),
             ("shadow_until", shadow_until(rule.mode)),
             ("enforce_percent", json!(rule.percent.get())),

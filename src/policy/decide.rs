@@ -284,7 +284,7 @@ fn authenticated(caller: &Caller, now: SystemTime) -> Result<&Principal, &'stati
 }
 
 /// Steps 4 to 6, as the record says them.
-fn facts(ruling: &Ruling<'_>, tables: &Snapshot) -> Facts {
+pub(super) fn facts(ruling: &Ruling<'_>, tables: &Snapshot) -> Facts {
     let By { part, table, outcome } = ruling.by;
     let reason = match (ruling.verdict, part, outcome) {
         (Verdict::Allow, _, Outcome::Allow(_)) => Reason::Rule,

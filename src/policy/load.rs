@@ -60,6 +60,15 @@ pub fn load_all(settings: &Settings, listeners: &Listeners) -> Result<Tables, Lo
 /// # Errors
 /// [`LoadError`]; the caller keeps the last good table.
 pub fn load(source: &Source, listeners: &Listeners) -> Result<Arc<Table>, LoadError> {
+    let (name, text) = read(source)?;
+    parse(&name, &text, listeners).map_err(LoadError::Malformed)
+}
+
+/// Reads the text of a table, and what problems call it. Blocks on the file.
+///
+/// # Errors
+/// [`LoadError`].
+pub fn read(source: &Source) -> Result<(String, String), LoadError> {
     let (name, bytes) = match source {
         Source::File(path) => {
             let name = path.display().to_string();
@@ -77,7 +86,7 @@ pub fn load(source: &Source, listeners: &Listeners) -> Result<Arc<Table>, LoadEr
         return Err(malformed(&name, "is larger than 64 MiB", "use sets and patterns"));
     }
     let text = String::from_utf8(bytes).map_err(|_| malformed(&name, "is not UTF-8", "write TOML, in a variable plain or as base64"))?;
-    parse(&name, &text, listeners).map_err(LoadError::Malformed)
+    Ok((name, text))
 }
 
 fn read_capped(file: File) -> io::Result<Vec<u8>> {

@@ -162,7 +162,8 @@ fn number(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-fn shape(pattern: &PrincipalPattern) -> Shape<'_> {
+/// The parts of a pattern as the automaton reads them.
+pub(super) fn shape(pattern: &PrincipalPattern) -> Shape<'_> {
     let mut rest = false;
     let steps = pattern.parts().filter_map(|part| match part {
         Part::Literal(text) => Some(Step::Literal(text)),

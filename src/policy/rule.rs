@@ -28,6 +28,17 @@ pub(super) enum Effect {
     Audit,
 }
 
+impl Effect {
+    /// The name in a table.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::Audit => "audit",
+        }
+    }
+}
+
 /// Whether a rule or a table is enforced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -119,7 +130,6 @@ impl Hash for PrincipalSet {
     }
 }
 
-#[cfg_attr(not(test), allow(dead_code, reason = "what the compiled form is compared with, and explanations are made by"))]
 impl Whom {
     /// The patterns that it stands for.
     pub(super) fn patterns(&self) -> &[PrincipalPattern] {
@@ -144,7 +154,7 @@ pub(super) struct Question<'r> {
 }
 
 impl From {
-    #[cfg_attr(not(test), allow(dead_code, reason = "what the compiled form is compared with, and explanations are made by"))]
+    /// Whether it is about `principal`.
     pub(super) fn matches(&self, principal: &Principal) -> bool {
         self.any_authenticated || self.patterns().any(|pattern| pattern.matches(principal))
     }
@@ -158,7 +168,7 @@ impl From {
         self.any_authenticated || self.whom.iter().any(is_wild)
     }
 
-    #[cfg_attr(not(test), allow(dead_code, reason = "what the compiled form is compared with, and explanations are made by"))]
+    /// Its patterns, those of its sets among them.
     pub(super) fn patterns(&self) -> impl Iterator<Item = &PrincipalPattern> {
         self.whom.iter().flat_map(Whom::patterns)
     }
@@ -235,7 +245,6 @@ impl Rule {
         self.facts.templates().map(PathPattern::of)
     }
 
-    #[cfg_attr(not(test), allow(dead_code, reason = "what the compiled form is compared with, and explanations are made by"))]
     /// Whether the rule can match any request of `principal` on this local port: what does not change from one request to the next.
     pub(super) fn concerns(&self, principal: &Principal, port: u16) -> bool {
         self.is_on(port) && self.from.matches(principal)
@@ -271,7 +280,8 @@ impl Rule {
         }
     }
 
-    fn host(&self, request: &CanonicalRequest) -> Truth {
+    /// Whether it is about the host of a request.
+    pub(super) fn host(&self, request: &CanonicalRequest) -> Truth {
         if self.hosts.is_empty() {
             return Truth::True;
         }

@@ -152,6 +152,11 @@ impl Table {
         self.mode
     }
 
+    /// The share of identities that it is enforced for, from 1 to 100.
+    pub fn percent(&self) -> u8 {
+        self.percent.get()
+    }
+
     /// The rules in file order.
     pub fn rules(&self) -> impl ExactSizeIterator<Item = &Arc<RuleFacts>> {
         self.rules.iter().map(|rule| &rule.facts)

@@ -15,7 +15,7 @@ pub struct Tables {
 }
 
 /// The part that a table plays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
     /// The service's own table.
     Own,

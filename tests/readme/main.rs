@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod blocks;
+mod policy;
 mod shell;
 
 use blocks::{Block, blocks};
@@ -59,7 +60,7 @@ fn a_proxy_is_never_shown_without_its_exceptions() {
 
 #[test]
 fn links_lead_somewhere() {
-    for name in ["README.md", "docs/security.md", "docs/requests.md", "docs/performance.md", "CONTRIBUTING.md"] {
+    for name in ["README.md", "docs/security.md", "docs/requests.md", "docs/performance.md", "docs/policy.md", "CONTRIBUTING.md"] {
         let text = read(name);
         // As whoever reads the file there follows them.
         let folder = home().join(name).parent().map(Path::to_path_buf).unwrap_or_default();

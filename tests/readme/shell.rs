@@ -54,6 +54,11 @@ impl Shell {
         assert!(output.status.success(), "{command}\n{}", text(&output));
     }
 
+    /// Runs a command until it succeeds.
+    pub fn eventually(&self, command: &str) {
+        until(command, || self.run(command).status.success());
+    }
+
     /// Starts a command, and waits until it serves.
     pub fn start(&mut self, command: &str) {
         let log = File::create(self.dir.path().join("background.log")).unwrap();
@@ -65,11 +70,17 @@ impl Shell {
                 let log = std::fs::read_to_string(self.dir.path().join("background.log")).unwrap();
                 panic!("{command}: ended with {status}\n{log}");
             }
-            match command.starts_with("countersign run") {
-                true => self.run(&format!("countersign health --ready --config {config}")).status.success(),
-                false => TcpStream::connect(("127.0.0.1", self.port("8080"))).is_ok(),
+            match command.split(' ').nth(1).filter(|_| command.starts_with("countersign ")) {
+                Some("run") => self.run(&format!("countersign health --ready --config {config}")).status.success(),
+                // Its configuration says which ports it found.
+                Some("dev") => self.run("countersign health --ready --config certs-dev/dev-inbound.toml").status.success(),
+                _ => TcpStream::connect(("127.0.0.1", self.port("8080"))).is_ok(),
             }
         });
+        if let Ok(text) = std::fs::read_to_string(self.dir.path().join("certs-dev/dev-inbound.toml")) {
+            let listen = text.lines().find_map(|line| line.strip_prefix("listen = '[::]:"));
+            self.ports[0] = listen.and_then(|rest| rest.trim_end_matches('\'').parse().ok()).unwrap();
+        }
     }
 
     /// Runs a command and compares what it prints: `…` stands for anything within a line, alone for the rest.

@@ -73,6 +73,11 @@ impl Renewing {
         self.sidecar.metric("countersign_rotations_total", &[&labelled("result", "ok")]).await
     }
 
+    /// How many more certificates were issued than came into force.
+    pub async fn ahead(&self) -> f64 {
+        self.aws.issued().await as f64 - self.rotations().await
+    }
+
     /// How many renewals failed for this reason.
     pub async fn failures(&self, reason: &str) -> f64 {
         self.sidecar.metric("countersign_rotation_failures_total", &[&labelled("reason", reason)]).await

@@ -182,8 +182,21 @@ pub async fn run_for(setup: &Setup, arguments: &[&str]) -> (i32, String) {
 /// As [`run`], with environment variables.
 pub async fn run_with(arguments: &[&str], dir: &Path, environment: &[(&str, &str)]) -> (i32, String) {
     let mut command = command(&[]);
-    command.args(arguments).current_dir(dir).envs(environment.iter().copied());
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(arguments).current_dir(dir).envs(environment.iter().copied()).stdin(Stdio::null());
+    end_of(command, arguments).await
+}
+
+/// As [`run`], with a text on standard input.
+pub async fn run_with_input(arguments: &[&str], dir: &Path, input: &str) -> (i32, String) {
+    let file = dir.join("stdin");
+    std::fs::write(&file, input).unwrap();
+    let mut command = command(&[]);
+    command.args(arguments).current_dir(dir).stdin(File::open(&file).unwrap());
+    end_of(command, arguments).await
+}
+
+async fn end_of(mut command: Command, arguments: &[&str]) -> (i32, String) {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().unwrap();
     let pid = Pid::from_child(&child);
     let Ok(output) = timeout(PATIENCE, blocking(move || child.wait_with_output().unwrap())).await else {

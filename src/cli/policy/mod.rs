@@ -1,6 +1,12 @@
-//! `countersign policy …`: what is done with policy tables.
+//! `countersign policy …`: what is asked of policy tables, and what is done with them.
 
+mod check;
+mod explain;
+mod given;
+mod lookup;
 mod promote;
+mod sarif;
+mod test;
 
 use super::Outcome;
 use clap::Subcommand;
@@ -8,8 +14,23 @@ use clap::Subcommand;
 /// The sub-commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Reads tables as a sidecar would, and looks for what is probably not meant
+    Check(check::Args),
+    /// Says why a request is decided as it is, and what would have let it pass
+    Explain(Box<explain::Args>),
+    /// Runs the cases of a table, and says which rules they reach
+    Test(test::Args),
     /// Puts the candidate of a running sidecar in the place of its policy table
     Promote(promote::Args),
+}
+
+/// How an answer is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For programs
+    Json,
 }
 
 /// Runs one.
@@ -18,6 +39,14 @@ pub enum Command {
 /// It could not do its work.
 pub fn run(command: &Command) -> anyhow::Result<Outcome> {
     match command {
+        Command::Check(args) => check::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Test(args) => test::run(args),
         Command::Promote(args) => promote::run(args),
     }
+}
+
+/// What a caller chose does not steer the terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

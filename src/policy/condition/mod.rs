@@ -2,6 +2,7 @@
 
 mod cert_age;
 mod claim;
+mod found;
 mod header;
 mod source;
 mod tag;
@@ -77,6 +78,11 @@ impl Conditional {
         };
         question.looking.note(&self.condition, result);
         result
+    }
+
+    /// What records say about it.
+    pub(super) fn facts(&self) -> &Condition {
+        &self.condition
     }
 
     /// Its canonical form, which records and the table's hash are about.

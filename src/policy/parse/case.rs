@@ -114,8 +114,7 @@ impl Case {
     }
 
     fn decide(&self, table: &Snapshot, at: SystemTime) -> (Verdict, Facts) {
-        let source = self.source_ip.unwrap_or(Ipv4Addr::LOCALHOST.into());
-        let caller = caller(self.from.clone(), self.cert_age, source, self.port.unwrap_or(self.default_port), at);
+        let caller = self.caller(at);
         let decision = match self.request(&mentioned(table)) {
             Ok(request) => decide_given(table, &caller, &request, at, self.claims.as_ref()),
             Err(malformed) => Err(Box::new(Denial::malformed(malformed, table))),
@@ -126,8 +125,14 @@ impl Case {
         }
     }
 
+    /// Who asks, on a connection that is fine.
+    pub(crate) fn caller(&self, at: SystemTime) -> Caller {
+        let source = self.source_ip.unwrap_or(Ipv4Addr::LOCALHOST.into());
+        caller(self.from.clone(), self.cert_age, source, self.port.unwrap_or(self.default_port), at)
+    }
+
     /// The request through the same canonical function; without `host` it is an HTTP/1.0 request that has none.
-    fn request(&self, mentioned: &Mentioned) -> Result<CanonicalRequest, Malformed> {
+    pub(crate) fn request(&self, mentioned: &Mentioned) -> Result<CanonicalRequest, Malformed> {
         let uri = Uri::try_from(self.path.as_str()).map_err(|_| Malformed::Target)?;
         let mut headers = HeaderMap::new();
         let version = match &self.host {

@@ -58,7 +58,8 @@ impl ConnectionCase {
         }
     }
 
-    fn decide(&self, table: &Arc<Table>, now: SystemTime) -> (Verdict, Option<String>, String) {
+    /// The verdict, the rule that decides, and the reason where none does.
+    pub(crate) fn decide(&self, table: &Arc<Table>, now: SystemTime) -> (Verdict, Option<String>, String) {
         let tables = Tables::from(Arc::clone(table));
         match &self.connection {
             Connection::From(to) => match decide_destination(&tables, to) {

@@ -27,7 +27,7 @@ use super::jwt::Issuers;
 use super::rule::{Details, Rule};
 use super::table::Contents;
 use super::{Listeners, Table, TableFacts};
-use crate::document::{Document, Item, Problems, Section};
+use crate::document::{Document, Item, Problem, Problems, Section};
 use from::Sets;
 use rule::ParsedRule;
 use shared::Shared;
@@ -57,7 +57,21 @@ struct Context<'a> {
     windows: Windows,
     shared: Shared,
     tags: Tagging,
-    issuers: Issuers,
+    issuers: &'a Issuers,
+}
+
+/// Tests of a table.
+pub(super) struct Cases {
+    pub(super) requests: Vec<Case>,
+    pub(super) connections: Vec<ConnectionCase>,
+}
+
+/// A table whose cases were run.
+pub(super) struct Tested {
+    pub(super) table: Arc<Table>,
+    pub(super) cases: Cases,
+    /// The cases that do not hold.
+    pub(super) failed: Vec<Problem>,
 }
 
 /// Reads a table for these listeners; `file` is only what problems call it.
@@ -71,11 +85,79 @@ pub fn parse(file: &str, text: &str, listeners: &Listeners) -> Result<Arc<Table>
 /// As [`parse`], at a given time.
 pub(super) fn parse_at(file: &str, text: &str, listeners: &Listeners, now: SystemTime) -> Result<Arc<Table>, Problems> {
     let document = Document::parse(file, text)?;
-    let table = read(&document, listeners, now);
+    let table = read(&document, listeners, now).map(|(table, cases)| {
+        cases.check(&table, now, &document);
+        table
+    });
     document.finish(table)
 }
 
-fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Option<Arc<Table>> {
+/// As [`parse`], where cases may fail.
+pub(super) fn tested(file: &str, text: &str, listeners: &Listeners, now: SystemTime) -> Result<Tested, Problems> {
+    let document = Document::parse(file, text)?;
+    let Some((table, cases)) = read(&document, listeners, now) else {
+        return document.finish(None);
+    };
+    cases.check(&table, now, &document);
+    let failed = document.finish(Some(())).err().map(Problems::into_vec).unwrap_or_default();
+    Ok(Tested { table, cases, failed })
+}
+
+/// Reads a text with cases alone, and runs them on `table`; gives them, and those that do not hold.
+pub(super) fn cases(
+    file: &str,
+    text: &str,
+    table: &Arc<Table>,
+    listeners: &Listeners,
+    now: SystemTime,
+) -> Result<(Cases, Vec<Problem>), Problems> {
+    let document = Document::parse(file, text)?;
+    let root = document.root();
+    let context = Context::without_rules(&table.issuers, listeners, now, Tagging::read(&root));
+    let cases = Cases::read(&root, &context);
+    root.close();
+    if document.has_problems() {
+        return document.finish(None);
+    }
+    cases.check(table, now, &document);
+    let failed = document.finish(Some(())).err().map(Problems::into_vec).unwrap_or_default();
+    Ok((cases, failed))
+}
+
+impl Cases {
+    fn read(root: &Section<'_>, context: &Context<'_>) -> Self {
+        let (connections, requests): (Vec<_>, Vec<_>) = root.sections("case").into_iter().partition(ConnectionCase::is);
+        Self {
+            requests: requests.into_iter().filter_map(|section| Case::read(section, context)).collect(),
+            connections: connections.into_iter().filter_map(|section| ConnectionCase::read(section, context)).collect(),
+        }
+    }
+
+    fn check(&self, table: &Arc<Table>, now: SystemTime, document: &Document<'_>) {
+        self.requests.iter().for_each(|case| case.check(table, now, document));
+        self.connections.iter().for_each(|case| case.check(table, now, document));
+    }
+}
+
+impl<'a> Context<'a> {
+    /// For what is no part of a table.
+    fn without_rules(issuers: &'a Issuers, listeners: &'a Listeners, now: SystemTime, tags: Tagging) -> Self {
+        let (sets, conditions, windows, shared) = (Sets::default(), Conditions::default(), Windows::default(), Shared::default());
+        Self { listeners, now, sets, conditions, windows, shared, tags, issuers }
+    }
+}
+
+/// Reads one request that is written as a `[[case]]` is, for a table of these issuers and listeners.
+pub(super) fn case(file: &str, text: &str, issuers: &Issuers, listeners: &Listeners, now: SystemTime) -> Result<Case, Problems> {
+    let document = Document::parse(file, text)?;
+    let root = document.root();
+    let tags = Tagging::read(&root);
+    let case = Case::read(root, &Context::without_rules(issuers, listeners, now, tags));
+    document.finish(case)
+}
+
+/// The table, and the cases that travel with it; what is wrong is noted.
+fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Option<(Arc<Table>, Cases)> {
     let root = document.root();
     // Another schema may mean something else by every other key.
     if !schema_is_known(&root) {
@@ -89,15 +171,13 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
     let percent = fields::percent(&root, mode);
     let (sets, issuers, tags) = (Sets::read(&root), issuer::read(&root), Tagging::read(&root));
     let (conditions, windows, shared) = (Conditions::default(), Windows::default(), Shared::default());
-    let context = Context { listeners, now, sets, conditions, windows, issuers, tags, shared };
+    let context = Context { listeners, now, sets, conditions, windows, issuers: &issuers, tags, shared };
     let rules = rules(&root, &context);
     let egress = egress::read(&root);
     if context.listeners.http_only && !egress.is_empty() {
         root.problem("egress", "is decided, and no connection of the service goes this way yet", NOT_CARRIED);
     }
-    let (connections, requests): (Vec<_>, Vec<_>) = root.sections("case").into_iter().partition(ConnectionCase::is);
-    let cases: Vec<Case> = requests.into_iter().filter_map(|section| Case::read(section, &context)).collect();
-    let connections: Vec<ConnectionCase> = connections.into_iter().filter_map(|section| ConnectionCase::read(section, &context)).collect();
+    let cases = Cases::read(&root, &context);
     root.close();
     if document.has_problems() {
         return None;
@@ -110,16 +190,13 @@ fn read(document: &Document<'_>, listeners: &Listeners, now: SystemTime) -> Opti
         sets: &context.sets.principals().collect::<Vec<_>>(),
         rules: &rules,
         egress: &egress,
-        issuers: &context.issuers,
-        cases: &cases,
-        connections: &connections,
+        issuers: &issuers,
+        cases: &cases.requests,
+        connections: &cases.connections,
     };
     let facts = TableFacts { sha256: canonical_json::hash(&said), ..facts };
-    let (issuers, tags) = (context.issuers, context.tags.finish());
-    let table = Arc::new(Table::new(Contents { facts, mode, percent, rules, egress, issuers, tags }));
-    cases.iter().for_each(|case| case.check(&table, now, document));
-    connections.iter().for_each(|case| case.check(&table, now, document));
-    Some(table)
+    let tags = context.tags.finish();
+    Some((Arc::new(Table::new(Contents { facts, mode, percent, rules, egress, issuers, tags })), cases))
 }
 
 /// What of a table takes memory and time by its number.

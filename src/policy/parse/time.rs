@@ -43,10 +43,7 @@ fn zone(section: &Section<'_>) -> Option<Zone> {
 
 fn days(section: &Section<'_>) -> Option<Days> {
     const INSTEAD: &str = "write \"mon-fri\", or a list of mon, tue, wed, thu, fri, sat, sun and such ranges";
-    if !section.has("days") {
-        return Some(Days::EVERY);
-    }
-    let items = section.string_or_strings("days")?;
+    let Some(items) = section.string_or_strings("days") else { return (!section.has("days")).then_some(Days::EVERY) };
     if items.is_empty() {
         section.problem("days", "is an empty list", INSTEAD);
     }
@@ -58,11 +55,8 @@ fn days(section: &Section<'_>) -> Option<Days> {
 /// `Some(None)`: the whole day.
 fn between(section: &Section<'_>) -> Option<Option<Between>> {
     const INSTEAD: &str = "write between = [\"06:00\", \"20:00\"]; the second time is not in it any more";
-    if !section.has("between") {
-        return Some(None);
-    }
+    let Some(items) = list(section, "between", INSTEAD) else { return (!section.has("between")).then_some(None) };
     let wrong = || ("is no time of the day".to_owned(), "write it as in \"06:00\", up to \"24:00\"".to_owned());
-    let items = list(section, "between", INSTEAD)?;
     let minutes = items.into_iter().map(|item| each(section, item, |text| Between::minute(text).ok_or_else(wrong)));
     let minutes: Vec<u16> = minutes.collect::<Vec<_>>().into_iter().collect::<Option<_>>()?;
     let between = match minutes.as_slice() {

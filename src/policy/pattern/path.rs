@@ -90,8 +90,7 @@ impl<'p> PathPattern<'p> {
 
     /// Its segments as the automaton reads them: those of [`segments`].
     pub(crate) fn shape(&self) -> Shape<'_> {
-        let (head, rest) = self.halves();
-        Shape { steps: segments(head).map(step).collect(), rest }
+        Shape::of_path(&self.0)
     }
 
     /// Whether it is the target of `OPTIONS *`, which no other method has.
@@ -106,8 +105,20 @@ impl<'p> PathPattern<'p> {
 
     /// What stands before a last `**`, and whether there is one.
     fn halves(&self) -> (&str, bool) {
-        self.0.strip_suffix(REST).map_or((&*self.0, false), |head| (head, true))
+        halves(&self.0)
     }
+}
+
+impl<'p> Shape<'p> {
+    /// The segments of a path pattern's own text.
+    pub(in crate::policy) fn of_path(canonical: &'p str) -> Self {
+        let (head, rest) = halves(canonical);
+        Self { steps: segments(head).map(step).collect(), rest }
+    }
+}
+
+fn halves(canonical: &str) -> (&str, bool) {
+    canonical.strip_suffix(REST).map_or((canonical, false), |head| (head, true))
 }
 
 /// The segments of a canonical path. The first one is what stands before the first slash: nothing, or the [`ASTERISK`].

@@ -27,6 +27,13 @@ pub(in crate::policy) struct Affix<'p> {
     pub(in crate::policy) after: &'p str,
 }
 
+impl Shape<'_> {
+    /// How many of these segments it goes along with before one does not fit.
+    pub(in crate::policy) fn shared<'s>(&self, segments: impl Iterator<Item = &'s str>) -> usize {
+        self.steps.iter().zip(segments).take_while(|(step, segment)| step.fits(segment)).count()
+    }
+}
+
 impl Step<'_> {
     /// Whether a segment is like this.
     pub(in crate::policy) fn fits(self, segment: &str) -> bool {

@@ -168,26 +168,26 @@ fn shows(fault: Fault, rng: &mut Rng, cases: &mut u64) -> bool {
 }
 
 #[derive(Debug, Clone)]
-struct Ask {
-    id: &'static str,
-    port: u16,
-    method: &'static str,
-    path: String,
-    host: &'static str,
-    field: Option<&'static str>,
-    source: &'static str,
-    tls: &'static str,
+pub(super) struct Ask {
+    pub(super) id: &'static str,
+    pub(super) port: u16,
+    pub(super) method: &'static str,
+    pub(super) path: String,
+    pub(super) host: &'static str,
+    pub(super) field: Option<&'static str>,
+    pub(super) source: &'static str,
+    pub(super) tls: &'static str,
     /// What the end user's token says; empty: there is none, `garbage`: it is none.
-    user: &'static str,
+    pub(super) user: &'static str,
     /// Of the certificate, in minutes; `None`: it begins in the future.
-    age: Option<u64>,
+    pub(super) age: Option<u64>,
     /// Of November 2026.
-    day: u64,
-    hour: u64,
+    pub(super) day: u64,
+    pub(super) hour: u64,
 }
 
 impl Ask {
-    fn random(rng: &mut Rng) -> Self {
+    pub(super) fn random(rng: &mut Rng) -> Self {
         let segments = ["a", "a", "b", "b", "ab", "ab", "aab", "abb", "c", "a*"];
         let mut path: String = (0..rng.usize(1..4)).map(|_| format!("/{}", of(rng, &segments))).collect();
         match rng.u8(..20) {
@@ -211,11 +211,11 @@ impl Ask {
         }
     }
 
-    fn now(&self) -> SystemTime {
+    pub(super) fn now(&self) -> SystemTime {
         noon() - Duration::from_secs(36 * 3_600) + Duration::from_secs(((self.day - 20) * 24 + self.hour) * 3_600)
     }
 
-    fn caller(&self) -> Caller {
+    pub(super) fn caller(&self) -> Caller {
         let caller = caller(self.id);
         let (version, group) = match self.tls {
             "1.2" => ("1.2", Some(Group::P256)),
@@ -230,7 +230,7 @@ impl Ask {
         Caller { identity: Some(Arc::new(identity)), source: self.source.parse().unwrap(), local_port: self.port, channel, ..caller }
     }
 
-    fn principal(&self) -> Principal {
+    pub(super) fn principal(&self) -> Principal {
         caller(self.id).identity.unwrap().principal.clone()
     }
 
@@ -248,7 +248,7 @@ impl Ask {
         (Compiled::new(&table.rules, &rules, automaton::WORK).unwrap(), Standing::of(table, &self.principal(), &rules))
     }
 
-    fn request(&self, table: &Arc<Table>) -> CanonicalRequest {
+    pub(super) fn request(&self, table: &Arc<Table>) -> CanonicalRequest {
         let mut headers = HeaderMap::from_iter([(http::header::HOST, HeaderValue::from_static(self.host))]);
         headers.extend(self.field.map(|value| (http::HeaderName::from_static("x-a"), HeaderValue::from_static(value))));
         if self.user == "garbage" {
@@ -319,15 +319,15 @@ impl Ask {
 }
 
 /// A random table, the same without what the models judge, and the models.
-struct Tables {
-    text: String,
-    table: Arc<Table>,
+pub(super) struct Tables {
+    pub(super) text: String,
+    pub(super) table: Arc<Table>,
     plain: Arc<Table>,
     models: Vec<Model>,
 }
 
 impl Tables {
-    fn random(rng: &mut Rng) -> Self {
+    pub(super) fn random(rng: &mut Rng) -> Self {
         let effects: Vec<&'static str> = (0..rng.usize(1..16)).map(|_| of(rng, &["allow", "allow", "deny", "deny", "audit"])).collect();
         let models: Vec<Model> = (0..effects.len())
             .map(|index| {

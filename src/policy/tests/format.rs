@@ -19,7 +19,7 @@ const BASE: &str = "id = 'r'\neffect = 'allow'\nmethods = ['GET']\nfrom = { spif
 fn the_annotated_table_loads() {
     let text = include_str!("../../../config/policy.toml");
     let table = parse_at("policy.toml", text, &here(), noon()).unwrap_or_else(|problems| panic!("{problems}"));
-    assert_eq!((table.facts.name.as_str(), table.facts.version.as_str(), table.rules().len()), ("orders", "2026-11-21.3", 9));
+    assert_eq!((table.facts.name.as_str(), table.facts.version.as_str(), table.rules().len()), ("orders", "2026-11-21.3", 10));
     assert!(parse("policy.toml", text, &Listeners::default()).is_ok());
 }
 

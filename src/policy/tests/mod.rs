@@ -7,11 +7,13 @@ mod conditions;
 mod connections;
 mod decisions;
 mod documented;
+mod explanations;
 mod format;
 mod headers;
 mod hostile;
 mod percentages;
 mod properties;
+mod reaches;
 mod shadows;
 mod together;
 

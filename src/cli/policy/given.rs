@@ -1,0 +1,215 @@
+//! The table that is asked, and what it is read against.
+
+use crate::audit::Sink;
+use crate::cli::{ConfigSource, check};
+use crate::config::{self, Survey};
+use crate::document::{Problem, Problems};
+use crate::policy::explain::RulePlace;
+use crate::policy::lint::Around;
+use crate::policy::{self, Listeners, LoadError, Outline, Part, Source, Table, Tables};
+use crate::proxy::Inbound;
+use crate::upstream::Protocol;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// Which table.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct TableSource {
+    #[command(flatten)]
+    config: ConfigSource,
+    /// The table itself, read without a configuration: a path, or env:NAME
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    policy: Option<String>,
+}
+
+/// The table, the one that caps it where there is one, and what is known around them.
+pub(super) struct Given {
+    pub(super) tables: Arc<Tables>,
+    outlines: Vec<(Part, Outline)>,
+    pub(super) listeners: Listeners,
+    /// Whether the listeners are those of a configuration; otherwise their ports are those that the table names.
+    pub(super) is_configured: bool,
+    /// The directory of the decision log, where the configuration has one.
+    pub(super) log: Option<PathBuf>,
+}
+
+impl TableSource {
+    /// Reads the tables; prints what is wrong with them.
+    pub(super) fn read(&self) -> Option<Given> {
+        let result = match &self.policy {
+            Some(name) => alone(name),
+            None => self.configured(),
+        };
+        result.map_err(|problems| check::unusable(&problems)).ok()
+    }
+
+    fn configured(&self) -> Result<Given, Vec<Problem>> {
+        let Survey { loaded, references, .. } = config::survey_source(&self.config.config);
+        let log = match loaded.as_ref().map(|loaded| &loaded.config.audit.sink) {
+            Ok(Sink::File(directory)) => Some(directory.clone()),
+            _ => None,
+        };
+        match (references.policy, loaded) {
+            (Some((settings, listeners)), _) => {
+                let (own, outline) = read(&settings.source, Some(&listeners))?;
+                let boundary = settings.boundary.as_ref().map(|source| read(source, Some(&listeners))).transpose()?;
+                let (boundary, capping) = boundary.unzip();
+                let outlines = [(Part::Own, Some(outline)), (Part::Boundary, capping)];
+                let outlines = outlines.into_iter().filter_map(|(part, outline)| Some((part, outline?))).collect();
+                Ok(Given { tables: Arc::new(Tables::new(own, boundary, None)), outlines, listeners, is_configured: true, log })
+            }
+            (None, Err(problems)) => Err(problems.into_vec()),
+            (None, Ok(_)) => Err(vec![problem(&self.config.config, "has no policy", "write [policy] file = \"policy.toml\"")]),
+        }
+    }
+}
+
+/// A table without a configuration.
+fn alone(name: &str) -> Result<Given, Vec<Problem>> {
+    let (own, outline) = read(&source(name), None)?;
+    let listeners = listeners_of(&outline);
+    let outlines = vec![(Part::Own, outline)];
+    Ok(Given { tables: Arc::new(own.into()), outlines, listeners, is_configured: false, log: None })
+}
+
+fn source(name: &str) -> Source {
+    match name.strip_prefix("env:") {
+        Some(variable) => Source::Env(variable.to_owned()),
+        None => Source::File(name.into()),
+    }
+}
+
+fn listeners_of(outline: &Outline) -> Listeners {
+    Listeners { ports: outline.ports().to_vec(), ..Listeners::default() }
+}
+
+fn read(source: &Source, listeners: Option<&Listeners>) -> Result<(Arc<Table>, Outline), Vec<Problem>> {
+    let (name, text) = policy::read(source).map_err(unusable)?;
+    let outline = Outline::read(&name, &text);
+    let listeners = listeners.cloned().unwrap_or_else(|| listeners_of(&outline));
+    let table = policy::parse(&name, &text, &listeners).map_err(LoadError::Malformed).map_err(unusable)?;
+    Ok((table, outline))
+}
+
+fn unusable(error: LoadError) -> Vec<Problem> {
+    match error {
+        LoadError::Malformed(problems) => problems.into_vec(),
+        LoadError::Unavailable { source_name, reason } => {
+            vec![problem(&source_name, &format!("cannot be read ({reason})"), "give the path of a table, or env:NAME")]
+        }
+    }
+}
+
+impl Given {
+    /// The places of a table.
+    pub(super) fn outline(&self, part: Part) -> Option<&Outline> {
+        self.outlines.iter().find(|(own, _)| *own == part).map(|(_, outline)| outline)
+    }
+
+    /// The service's own table.
+    pub(super) fn own(&self) -> &Table {
+        self.tables.own()
+    }
+
+    /// The id of a rule.
+    pub(super) fn id(&self, rule: RulePlace) -> String {
+        let table = self.tables.all().find(|(part, _)| *part == rule.part);
+        table.and_then(|(_, table)| table.rules().nth(rule.index).map(|rule| rule.id.clone())).unwrap_or_default()
+    }
+
+    /// The file and the line of a rule.
+    pub(super) fn place(&self, rule: RulePlace) -> String {
+        self.outline(rule.part).map(|outline| outline.rule(rule.index)).unwrap_or_default()
+    }
+
+    /// What the own table is called.
+    pub(super) fn file(&self) -> &str {
+        self.outline(Part::Own).map(Outline::file).unwrap_or_default()
+    }
+}
+
+fn problem(file: &str, what: &str, instead: &str) -> Problem {
+    Problem { file: file.to_owned(), place: crate::document::Position::default(), what: what.to_owned(), instead: instead.to_owned() }
+}
+
+/// A table that is checked.
+pub(super) struct Checked {
+    /// What problems call it.
+    pub(super) file: String,
+    /// What it is read beside.
+    pub(super) around: Around,
+    /// The table, or why it cannot be used.
+    pub(super) read: Result<(Arc<Table>, Outline), Vec<Problem>>,
+}
+
+/// Tables without a configuration.
+pub(super) fn alone_sources(names: &[String]) -> Vec<Checked> {
+    names.iter().map(|name| check_one(&source(name), None, &around(None))).collect()
+}
+
+/// Tables for the listeners of a configuration: these, or without any its own.
+///
+/// # Errors
+/// What is wrong with the configuration.
+pub(super) fn checked(config: &str, names: &[String]) -> Result<Vec<Checked>, Vec<Problem>> {
+    let Survey { loaded, references, .. } = config::survey_source(config);
+    let loaded = loaded.map_err(Problems::into_vec)?;
+    let Some((settings, listeners)) = references.policy else {
+        return Err(vec![problem(config, "has no policy", "write [policy] file = \"policy.toml\"")]);
+    };
+    let own = [Some(settings.source), settings.boundary, settings.candidate];
+    let sources =
+        if names.is_empty() { own.into_iter().flatten().collect() } else { names.iter().map(|name| source(name)).collect::<Vec<_>>() };
+    let around = around(loaded.config.inbound.as_ref());
+    Ok(sources.iter().map(|source| check_one(source, Some(&listeners), &around)).collect())
+}
+
+/// The text of a table, and what it is read for.
+pub(super) struct Text {
+    /// What problems call it.
+    pub(super) file: String,
+    pub(super) text: String,
+    pub(super) listeners: Listeners,
+}
+
+impl Text {
+    /// Reads a text that is read for no listener of a configuration.
+    pub(super) fn read(name: &str) -> Result<Self, Vec<Problem>> {
+        let (file, text) = policy::read(&source(name)).map_err(unusable)?;
+        let listeners = listeners_of(&Outline::read(&file, &text));
+        Ok(Self { file, text, listeners })
+    }
+}
+
+/// The text of a table: of this one, or that of the configuration, whose listeners it is read for where it is given.
+///
+/// # Errors
+/// What is wrong with the configuration, or keeps the text from being read.
+pub(super) fn for_listeners(config: Option<&str>, file: Option<&str>) -> Result<Text, Vec<Problem>> {
+    let config = match (config, file) {
+        (None, Some(file)) => return Text::read(file),
+        (config, _) => config.unwrap_or("countersign.toml"),
+    };
+    let Survey { loaded, references, .. } = config::survey_source(config);
+    let Some((settings, listeners)) = references.policy else {
+        let missing = || vec![problem(config, "has no policy", "write [policy] file = \"policy.toml\"")];
+        return Err(loaded.err().map_or_else(missing, Problems::into_vec));
+    };
+    let (file, text) = policy::read(&file.map_or(settings.source, source)).map_err(unusable)?;
+    Ok(Text { file, text, listeners })
+}
+
+fn check_one(source: &Source, listeners: Option<&Listeners>, around: &Around) -> Checked {
+    let around = Around { ports: listeners.map(|listeners| listeners.ports.clone()), ..around.clone() };
+    Checked { file: source.to_string(), around, read: read(source, listeners) }
+}
+
+fn around(inbound: Option<&Inbound>) -> Around {
+    Around {
+        strictness: inbound.map(|inbound| inbound.strictness).unwrap_or_default(),
+        ports: None,
+        is_http1: inbound.is_some_and(|inbound| inbound.app_protocol == Protocol::Http1),
+        now: SystemTime::now(),
+    }
+}
