@@ -83,7 +83,7 @@ async fn guard() -> anyhow::Result<bool> {
     Ok(holds & large_table(method, dir.path()).await?)
 }
 
-/// Whether a request costs the same under a table of 100,000 rules, all of them about its caller, as under one of 10.
+/// Whether a request costs the same under a table of 100,000 rules as under one of 10.
 async fn large_table(method: Method, out: &Path) -> anyhow::Result<bool> {
     let mut costs = Vec::new();
     for rules in [10, 100_000] {

@@ -134,10 +134,13 @@ format = "json"
     }
 }
 
-/// Every rule is about the caller, so none can be left out before the path is compared; the last one is that of [`PATH`].
+/// The last [`RULES`] are about the caller, so none can be left out before the path is compared, and the last one is that of [`PATH`]. What is before them
+/// is about others, a hundred rules each: a table of all callers of a service.
 fn policy(rules: usize) -> String {
     let mut text = String::from("schema = 1\nname = \"bench\"\n");
     for number in (100..100 + rules).rev() {
+        let other = (number - 100) / RULES;
+        let caller = if other == 0 { CLIENT.to_owned() } else { format!("{CLIENT}-{other}") };
         // A String takes whatever is written.
         let _ = write!(
             text,
@@ -145,7 +148,7 @@ fn policy(rules: usize) -> String {
 [[rule]]
 id = "orders-v{number}"
 effect = "allow"
-from = {{ spiffe = ["{CLIENT}"] }}
+from = {{ spiffe = ["{caller}"] }}
 methods = ["GET"]
 paths = ["/api/v{number}/orders/{{order_id}}"]
 "#

@@ -130,7 +130,6 @@ impl Hash for PrincipalSet {
     }
 }
 
-#[cfg_attr(not(test), allow(dead_code, reason = "what the compiled form is compared with, and explanations are made by"))]
 impl Whom {
     /// The patterns that it stands for.
     pub(super) fn patterns(&self) -> &[PrincipalPattern] {
@@ -246,7 +245,6 @@ impl Rule {
         self.facts.templates().map(PathPattern::of)
     }
 
-    #[cfg_attr(not(test), allow(dead_code, reason = "what the compiled form is compared with, and explanations are made by"))]
     /// Whether the rule can match any request of `principal` on this local port: what does not change from one request to the next.
     pub(super) fn concerns(&self, principal: &Principal, port: u16) -> bool {
         self.is_on(port) && self.from.matches(principal)
