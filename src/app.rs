@@ -13,6 +13,7 @@ use crate::runtime::clock::Clock;
 use crate::runtime::clock::SystemClock;
 use crate::runtime::drain::{Drain, Drained};
 use crate::runtime::listener::{self, Incoming, accept_loop};
+use crate::runtime::look::Look;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::shards::Shards;
 use crate::runtime::tasks::spawn;
@@ -26,6 +27,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
 use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
@@ -140,6 +142,7 @@ impl Sidecar {
             http_only: true,
         };
         let publisher = policy::Publisher::new();
+        let (look, looked_at) = (Look::at(&config.policy.files()), SystemTime::now());
         let first = tables::first(&config.policy, &listeners, &readiness)?;
 
         let boot = BootFacts { workload: config.credentials.id.to_string(), version: env!("CARGO_PKG_VERSION") };
@@ -188,7 +191,7 @@ impl Sidecar {
         let routing = Arc::new(Routing::new(config.upstreams.clone(), names, Arc::clone(&plan), readiness.clone()));
         let app = AppWatch::new(config.inbound.as_ref(), &addresses, &readiness);
         let log_of_decisions = journal.clone();
-        let tables = Arc::new(tables::Keeper::new(
+        let tables = tables::Keeper::new(
             config.policy.clone(),
             listeners,
             publisher,
@@ -196,7 +199,8 @@ impl Sidecar {
             readiness.clone(),
             Arc::clone(&clock),
             key_sets,
-        ));
+        );
+        let tables = Arc::new(tables.read_at(look, looked_at));
         let reloader = Arc::new(Reloader::new(
             loaded,
             options.source,

@@ -130,3 +130,44 @@ async fn cases_and_what_they_reach_are_told() {
     std::fs::write(dir.path().join("more.toml"), "schema = 1\n").unwrap();
     assert_eq!(policy(dir.path(), &["test", "slips.toml", "--cases", "more.toml"]).await.0, 2);
 }
+
+const CONFIG: &str = "
+[workload]
+id = 'spiffe://d/orders'
+[credentials]
+source = 'dev'
+[[trust]]
+domain = 'd'
+[inbound]
+[policy]
+file = 'clean.toml'
+boundary = 'platform.toml'
+";
+
+/// What a table grants is what is left under its boundary: both commands look at the pair.
+#[tokio::test]
+async fn the_boundary_of_a_configuration_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("countersign.toml"), CONFIG).unwrap();
+    std::fs::write(dir.path().join("clean.toml"), CLEAN).unwrap();
+    let boundary = |path: &str| CLEAN.replace("'web-reads'", "'platform'").replace("/orders/{id}", path).replace("/orders/17", path);
+    std::fs::write(dir.path().join("platform.toml"), boundary("/orders/17")).unwrap();
+    let (code, said) = policy(dir.path(), &["check"]).await;
+    assert_eq!((code, said.as_str()), (0, "ok: clean.toml: 1 rules, nothing found\nok: platform.toml: 1 rules, nothing found\n"));
+    let (code, said) = policy(dir.path(), &["test"]).await;
+    assert_eq!((code, said.as_str()), (0, "clean.toml: 1 of 1 cases hold, and 1 of 1 rules decide in some\n"));
+
+    std::fs::write(dir.path().join("platform.toml"), boundary("/users")).unwrap();
+    let (code, said) = policy(dir.path(), &["check"]).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.starts_with("clean.toml:4:1: warning capped-allow: allow `web-reads` lets nothing pass: the boundary allows nothing"),
+        "{said}"
+    );
+    let (code, said) = policy(dir.path(), &["test"]).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(
+        said.contains("case `web reads` expects allow, and the boundary allows nothing of it") && said.contains("0 of 1 cases hold"),
+        "{said}"
+    );
+}

@@ -6,6 +6,7 @@ use crate::document::Problems;
 use crate::policy::jwt::Keepers;
 use crate::policy::{self, Listeners, LoadError, Publisher, Settings, Tables};
 use crate::runtime::clock::Clock;
+use crate::runtime::look::Look;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::watch::FileWatch;
 use crate::telemetry::metrics::Process;
@@ -32,6 +33,8 @@ pub struct Keeper {
     complaint: Mutex<Option<String>>,
     /// A promotion that the files do not tell of.
     unwritten: Mutex<Option<Promotion>>,
+    /// How the files looked when they were read last, where another look can tell whether they have changed.
+    read: Mutex<Option<Look>>,
     changed: Notify,
 }
 
@@ -115,6 +118,7 @@ impl Keeper {
             settings: Mutex::new(settings),
             complaint: Mutex::default(),
             unwritten: Mutex::default(),
+            read: Mutex::default(),
             changed: Notify::new(),
         }
     }
@@ -122,6 +126,12 @@ impl Keeper {
     /// The keys of token issuers.
     pub fn key_sets(&self) -> &Keepers {
         &self.key_sets
+    }
+
+    /// With how the files looked at `at`, before what is in force was read.
+    pub fn read_at(self, look: Look, at: SystemTime) -> Self {
+        *lock(&self.read) = look.is_settled(at).then_some(look);
+        self
     }
 
     /// Reads what `settings` name, and takes over nothing yet.
@@ -230,9 +240,14 @@ impl Keeper {
                 if lock(&self.settings).files() != files {
                     break;
                 }
+                let (look, at) = (Look::at(&files), SystemTime::now());
+                if lock(&self.read).as_ref() == Some(&look) {
+                    continue;
+                }
                 let reading = Arc::clone(&self);
                 // Parsing a large table takes a while: not on the runtime that answers health checks.
                 let _ = tokio::task::spawn_blocking(move || reading.reload()).await;
+                *lock(&self.read) = look.is_settled(at).then_some(look);
             }
         }
     }

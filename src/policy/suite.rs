@@ -2,8 +2,8 @@
 
 use super::explain::{Ask, Bearing, explain};
 use super::parse::{Cases, Tested, cases, tested};
-use super::{Listeners, Table, Tables};
-use crate::document::{Problem, Problems};
+use super::{Listeners, Reason, Table, Tables, Verdict};
+use crate::document::{Position, Problem, Problems};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -30,23 +30,55 @@ pub struct Named<'t> {
     pub text: &'t str,
 }
 
-/// Runs the cases of a table, and more of another text where there is one.
+/// Runs the cases of a table, and more of another text where there is one. What they expect to pass must pass the table that caps it as well.
 ///
 /// # Errors
 /// One of the texts cannot be used.
-pub fn run(table: Named<'_>, more: Option<Named<'_>>, listeners: &Listeners, now: SystemTime) -> Result<Suite, Problems> {
-    let Tested { table, cases: own, mut failed } = tested(table.file, table.text, listeners, now)?;
-    let mut all = vec![own];
+pub fn run(
+    table: Named<'_>,
+    more: Option<Named<'_>>,
+    boundary: Option<Arc<Table>>,
+    listeners: &Listeners,
+    now: SystemTime,
+) -> Result<Suite, Problems> {
+    let table_file = table.file;
+    let Tested { table, cases: own, mut failed } = tested(table_file, table.text, listeners, now)?;
+    let mut all = vec![(table_file, own)];
     if let Some(Named { file, text }) = more {
         let (cases, problems) = cases(file, text, &table, listeners, now)?;
-        all.push(cases);
+        all.push((file, cases));
         failed.extend(problems);
     }
+    let pair = boundary.map(|boundary| Arc::new(Tables::new(Arc::clone(&table), Some(boundary), None)));
+    if let Some(pair) = &pair {
+        failed.extend(all.iter().flat_map(|(file, cases)| capped(file, cases, pair, now)));
+    }
     let tables = Arc::new(Tables::from(Arc::clone(&table)));
-    let covered: BTreeSet<String> = all.iter().flat_map(|cases| covered(cases, &tables, now)).collect();
+    let covered: BTreeSet<String> = all.iter().flat_map(|(_, cases)| covered(cases, &tables, now)).collect();
     let uncovered = table.rules().enumerate().filter(|(_, rule)| !covered.contains(&*rule.id)).map(|(index, _)| index);
     let count = |cases: &Cases| cases.requests.len() + cases.connections.len();
-    Ok(Suite { cases: all.iter().map(count).sum(), failed, uncovered: uncovered.collect(), rules: Table::rules(&table).len() })
+    Ok(Suite {
+        cases: all.iter().map(|(_, cases)| count(cases)).sum(),
+        failed,
+        uncovered: uncovered.collect(),
+        rules: Table::rules(&table).len(),
+    })
+}
+
+/// The cases that the table lets pass as they expect, and the one above it does not.
+fn capped(file: &str, cases: &Cases, pair: &Arc<Tables>, now: SystemTime) -> Vec<Problem> {
+    let snapshot = Some(Arc::clone(pair));
+    let refused = cases.requests.iter().filter(|case| case.expect == Verdict::Allow).filter_map(|case| {
+        let facts = case.decide(&snapshot, case.at.unwrap_or(now)).1;
+        let by = facts.rule.as_ref().map_or_else(|| "allows nothing of it".to_owned(), |rule| format!("denies it by `{}`", rule.id));
+        (facts.reason == Reason::Boundary).then(|| Problem {
+            file: file.to_owned(),
+            place: Position::default(),
+            what: format!("case `{}` expects allow, and the boundary {by}", case.name),
+            instead: "correct the case, or have the boundary allow it".to_owned(),
+        })
+    });
+    refused.collect()
 }
 
 /// The ids of the rules that decide in some of these.

@@ -8,6 +8,7 @@ pub mod files;
 pub mod key_arn;
 pub mod limits;
 pub mod listener;
+pub mod look;
 pub mod process;
 pub mod readiness;
 pub mod sealer;

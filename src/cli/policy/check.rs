@@ -72,9 +72,11 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     })
 }
 
-fn report(Checked { file, around, read }: Checked) -> Report {
+fn report(Checked { file, around, boundary, read }: Checked) -> Report {
     match read {
-        Ok((table, outline)) => Report { file, rules: table.rules().len(), result: Ok(lint(&table, &outline, &around)) },
+        Ok((table, outline)) => {
+            Report { file, rules: table.rules().len(), result: Ok(lint(&table, boundary.as_deref(), &outline, &around)) }
+        }
         Err(problems) => Report { file, rules: 0, result: Err(problems) },
     }
 }

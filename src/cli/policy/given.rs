@@ -139,13 +139,15 @@ pub(super) struct Checked {
     pub(super) file: String,
     /// What it is read beside.
     pub(super) around: Around,
+    /// The table that caps it.
+    pub(super) boundary: Option<Arc<Table>>,
     /// The table, or why it cannot be used.
     pub(super) read: Result<(Arc<Table>, Outline), Vec<Problem>>,
 }
 
 /// Tables without a configuration.
 pub(super) fn alone_sources(names: &[String]) -> Vec<Checked> {
-    names.iter().map(|name| check_one(&source(name), None, &around(None))).collect()
+    names.iter().map(|name| check_one(&source(name), None, None, &around(None))).collect()
 }
 
 /// Tables for the listeners of a configuration: these, or without any its own.
@@ -158,11 +160,17 @@ pub(super) fn checked(config: &str, names: &[String]) -> Result<Vec<Checked>, Ve
     let Some((settings, listeners)) = references.policy else {
         return Err(vec![problem(config, "has no policy", "write [policy] file = \"policy.toml\"")]);
     };
-    let own = [Some(settings.source), settings.boundary, settings.candidate];
+    // One that cannot be used is told of as a table of its own.
+    let boundary = settings.boundary.as_ref().and_then(|source| read(source, Some(&listeners)).ok()).map(|(table, _)| table);
+    let own = [Some(settings.source), settings.boundary.clone(), settings.candidate];
     let sources =
         if names.is_empty() { own.into_iter().flatten().collect() } else { names.iter().map(|name| source(name)).collect::<Vec<_>>() };
     let around = around(loaded.config.inbound.as_ref());
-    Ok(sources.iter().map(|source| check_one(source, Some(&listeners), &around)).collect())
+    let checked = sources.into_iter().map(|source| {
+        let boundary = boundary.clone().filter(|_| settings.boundary.as_ref() != Some(&source));
+        check_one(&source, Some(&listeners), boundary, &around)
+    });
+    Ok(checked.collect())
 }
 
 /// The text of a table, and what it is read for.
@@ -171,6 +179,8 @@ pub(super) struct Text {
     pub(super) file: String,
     pub(super) text: String,
     pub(super) listeners: Listeners,
+    /// The table that caps it, where a configuration names one.
+    pub(super) boundary: Option<Arc<Table>>,
 }
 
 impl Text {
@@ -178,7 +188,7 @@ impl Text {
     pub(super) fn read(name: &str) -> Result<Self, Vec<Problem>> {
         let (file, text) = policy::read(&source(name)).map_err(unusable)?;
         let listeners = listeners_of(&Outline::read(&file, &text));
-        Ok(Self { file, text, listeners })
+        Ok(Self { file, text, listeners, boundary: None })
     }
 }
 
@@ -196,13 +206,14 @@ pub(super) fn for_listeners(config: Option<&str>, file: Option<&str>) -> Result<
         let missing = || vec![problem(config, "has no policy", "write [policy] file = \"policy.toml\"")];
         return Err(loaded.err().map_or_else(missing, Problems::into_vec));
     };
+    let boundary = settings.boundary.as_ref().map(|source| read(source, Some(&listeners))).transpose()?.map(|(table, _)| table);
     let (file, text) = policy::read(&file.map_or(settings.source, source)).map_err(unusable)?;
-    Ok(Text { file, text, listeners })
+    Ok(Text { file, text, listeners, boundary })
 }
 
-fn check_one(source: &Source, listeners: Option<&Listeners>, around: &Around) -> Checked {
+fn check_one(source: &Source, listeners: Option<&Listeners>, boundary: Option<Arc<Table>>, around: &Around) -> Checked {
     let around = Around { ports: listeners.map(|listeners| listeners.ports.clone()), ..around.clone() };
-    Checked { file: source.to_string(), around, read: read(source, listeners) }
+    Checked { file: source.to_string(), around, boundary, read: read(source, listeners) }
 }
 
 fn around(inbound: Option<&Inbound>) -> Around {

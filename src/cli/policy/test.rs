@@ -42,12 +42,12 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     let given = for_listeners(args.config.as_deref(), args.file.as_deref());
     let more = args.cases.as_deref().map(Text::read).transpose();
-    let (Text { file, text, listeners }, more) = match given.and_then(|table| Ok((table, more?))) {
+    let (Text { file, text, listeners, boundary }, more) = match given.and_then(|table| Ok((table, more?))) {
         Ok(given) => given,
         Err(problems) => return Ok(crate::cli::check::unusable(&problems)),
     };
     let cases = more.as_ref().map(|more| Named { file: &more.file, text: &more.text });
-    let suite = match suite::run(Named { file: &file, text: &text }, cases, &listeners, SystemTime::now()) {
+    let suite = match suite::run(Named { file: &file, text: &text }, cases, boundary, &listeners, SystemTime::now()) {
         Ok(suite) => suite,
         Err(problems) => return Ok(crate::cli::check::unusable(&problems.into_vec())),
     };
@@ -67,7 +67,7 @@ fn said(suite: &Suite, outline: &Outline, required: bool) -> String {
     lines.push(format!(
         "{}: {} of {cases} cases hold, and {} of {rules} rules decide in some",
         outline.file(),
-        cases - failed.len(),
+        cases.saturating_sub(failed.len()),
         rules - uncovered.len()
     ));
     let named = if required { uncovered.len() } else { NAMED };

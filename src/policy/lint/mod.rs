@@ -1,10 +1,11 @@
 //! What is valid in a table and probably not meant.
 //!
 //! One file for each family: [`reach`] finds rules that never decide, exactly; `broad` what lets more pass than most want; `slips` patterns and methods
-//! that miss what stands beside them; `stale` what is past or of no use; `size` what is too large to be compiled.
+//! that miss what stands beside them; `stale` what is past or of no use; `size` what is too large to be compiled; `capped` allows that the boundary takes back whole.
 
 mod bits;
 mod broad;
+mod capped;
 mod heads;
 mod reach;
 mod size;
@@ -74,6 +75,8 @@ pub enum Lint {
     DeadRule,
     /// An allow all of whose requests are denied.
     AllowUnderDeny,
+    /// An allow of which the boundary lets nothing pass.
+    CappedAllow,
     /// An allow with a wildcard for the first segment.
     WideAllow,
     /// An allow for whoever has a certificate.
@@ -102,9 +105,10 @@ pub enum Lint {
 
 impl Lint {
     /// All of them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::DeadRule,
         Self::AllowUnderDeny,
+        Self::CappedAllow,
         Self::WideAllow,
         Self::AnyAuthenticatedAllow,
         Self::ExpiredRule,
@@ -124,6 +128,7 @@ impl Lint {
         match self {
             Self::DeadRule => "dead-rule",
             Self::AllowUnderDeny => "allow-under-deny",
+            Self::CappedAllow => "capped-allow",
             Self::WideAllow => "wide-allow",
             Self::AnyAuthenticatedAllow => "any-authenticated-allow",
             Self::ExpiredRule => "expired-rule",
@@ -144,6 +149,7 @@ impl Lint {
         match self {
             Self::DeadRule => "A rule that no request is decided by, because others always decide first.",
             Self::AllowUnderDeny => "An allow all of whose requests are denied.",
+            Self::CappedAllow => "An allow of which the boundary lets nothing pass.",
             Self::WideAllow => "An allow whose paths have a wildcard for the first segment.",
             Self::AnyAuthenticatedAllow => "An allow for everybody with a certificate.",
             Self::ExpiredRule => "A rule that has ended and matches nothing.",
@@ -160,14 +166,17 @@ impl Lint {
     }
 }
 
-/// Everything that is found in a table, in the order of its text.
-pub fn lint(table: &Table, outline: &Outline, around: &Around) -> Vec<Finding> {
+/// Everything that is found in a table, beside the one that caps it where there is one, in the order of its text.
+pub fn lint(table: &Table, boundary: Option<&Table>, outline: &Outline, around: &Around) -> Vec<Finding> {
     let mut findings = Findings { outline, all: Vec::new() };
     reach::look(table, around, &mut findings);
     broad::look(table, &mut findings);
     slips::look(table, around, &mut findings);
     stale::look(table, around, &mut findings);
     size::look(table, &mut findings);
+    if let Some(boundary) = boundary {
+        capped::look(table, boundary, around, &mut findings);
+    }
     let mut all = findings.all;
     all.sort_by_key(|finding| (finding.place.line, finding.place.column, finding.lint));
     all

@@ -152,6 +152,33 @@ impl<'t> Analysis<'t> {
         Ok(Reach::Never { by: end.by, is_denied: end.is_denied })
     }
 
+    /// Whether this table may let something pass that a rule of another one is about.
+    ///
+    /// # Errors
+    /// It would take more than the budget.
+    pub(super) fn lets_some_of(&self, rule: &Rule, budget: &mut Budget) -> Result<bool, Exhausted> {
+        let counts = |other: &Rule| is_live(other, self.now) && other.tcp == rule.tcp && !other.is_shadow();
+        let of = |effect| self.table.rules.iter().enumerate().filter(move |(_, other)| other.effect == effect && counts(other));
+        // The foreign rule is the first rival of each allow here: where it is met, both are about the same requests.
+        let denies = of(Effect::Deny).map(|(index, rule)| Rival { index, rule, is_sure: is_sure(rule) });
+        let rivals: Vec<Rival<'_>> = std::iter::once(Rival { index: usize::MAX, rule, is_sure: true }).chain(denies).collect();
+        for (index, allow) in of(Effect::Allow) {
+            let [callers, targets, hosts] =
+                [self.callers(allow, &rivals, budget)?, targets(allow, &rivals, budget)?, hosts(allow, &rivals, budget)?];
+            for both in product(&callers, &targets, budget)? {
+                for three in &hosts {
+                    budget.spend(both.work())?;
+                    let met: Vec<Rival<'_>> = both.and(three).iter().filter_map(|at| rivals.get(at).copied()).collect();
+                    let denied = |rival: &Rival<'_>| rival.rule.effect == Effect::Deny && rival.is_sure && !spares(rival.rule, index);
+                    if met.first().is_some_and(|first| first.index == usize::MAX) && !met.iter().any(denied) {
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+        Ok(false)
+    }
+
     /// Those whose paths and callers may meet the rule's, and that count where it does.
     fn rivals(&self, index: usize, rule: &Rule, budget: &mut Budget) -> Result<Vec<Rival<'t>>, Exhausted> {
         let (mut one, mut other) = (*budget, *budget);

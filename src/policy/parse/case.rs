@@ -113,7 +113,7 @@ impl Case {
         }
     }
 
-    fn decide(&self, table: &Snapshot, at: SystemTime) -> (Verdict, Facts) {
+    pub(in crate::policy) fn decide(&self, table: &Snapshot, at: SystemTime) -> (Verdict, Facts) {
         let caller = self.caller(at);
         let decision = match self.request(&mentioned(table)) {
             Ok(request) => decide_given(table, &caller, &request, at, self.claims.as_ref()),

@@ -16,7 +16,7 @@ fn around() -> Around {
 fn found(text: &str) -> Vec<Finding> {
     let listeners = Listeners { ports: vec![PORT, PORT + 1], ..Listeners::default() };
     let table = parse_at("t.toml", text, &listeners, noon()).unwrap_or_else(|problems| panic!("{problems}\n{text}"));
-    lint(&table, &Outline::read("t.toml", text), &around())
+    lint(&table, None, &Outline::read("t.toml", text), &around())
 }
 
 /// A request, by the words that rules may tell apart.
@@ -150,6 +150,49 @@ fn table_of(text: &str) -> Arc<Table> {
     parse_at("t.toml", text, &listeners, noon()).unwrap()
 }
 
+/// Whether a table may let a request pass, for some result of whatever is opaque.
+fn may_pass(table: &Table, word: &Word) -> bool {
+    let is_opaque = |rule: &Rule| !rule.conditions.is_empty() || rule.expires.is_some() || rule.percent != Percent::ALL;
+    let rules: Vec<(usize, &Rule)> = table.rules.iter().enumerate().filter(|(_, rule)| !rule.is_shadow()).collect();
+    let met: Vec<(usize, bool)> =
+        rules.iter().filter(|(_, rule)| takes(rule, word)).map(|(index, rule)| (*index, is_opaque(rule))).collect();
+    let open: Vec<usize> = met.iter().filter(|(_, opaque)| *opaque).map(|(index, _)| *index).collect();
+    (0..1_u32 << open.len()).any(|way| {
+        let holds = |index: usize| open.iter().position(|open| *open == index).is_none_or(|at| way & 1 << at != 0);
+        let matching = met.iter().map(|(index, _)| *index).filter(|index| holds(*index)).collect();
+        decides(&rules, &matching, None)[0].is_some_and(|index| table.rules[index].effect == Effect::Allow)
+    })
+}
+
+#[test]
+fn allows_that_the_boundary_takes_back_whole_are_found_and_no_others() {
+    let (mut rng, words) = (Rng::with_seed(11), words());
+    let (mut capped, mut free) = (0, 0);
+    for _ in 0..40 {
+        let (own, boundary) = (random_table(&mut rng), random_table(&mut rng));
+        let (table, above) = (table_of(&own), table_of(&boundary));
+        let findings = lint(&table, Some(&above), &Outline::read("t.toml", &own), &around());
+        let passing: Vec<&Word> = words.iter().filter(|word| may_pass(&above, word)).collect();
+        for rule in table.rules.iter().filter(|rule| rule.effect == Effect::Allow) {
+            let found = findings.iter().any(|finding| finding.lint == Lint::CappedAllow && finding.rule.as_deref() == Some(&rule.facts.id));
+            let expected = !passing.iter().any(|word| takes(rule, word));
+            assert_eq!(found, expected, "{}\n{own}\nboundary:\n{boundary}", rule.facts.id);
+            *(if expected { &mut capped } else { &mut free }) += 1;
+        }
+        assert!(findings.iter().all(|finding| finding.lint != Lint::NotAnalysed));
+    }
+    assert!(capped > 10 && free > 10, "{capped} capped, {free} free");
+}
+
+#[test]
+fn a_boundary_in_shadow_caps_nothing() {
+    let own = format!("schema = 1\nname = 't'\n{}", rule("a", "allow", &format!("{{ spiffe = ['{WEB}'] }}"), "paths = ['/a']"));
+    let found = |head: &str| lint(&table_of(&own), Some(&parsed(head, "")), &Outline::read("t.toml", &own), &around());
+    let places: Vec<_> = found("").iter().map(|finding| (finding.lint, finding.place.line)).collect();
+    assert_eq!(places, [(Lint::CappedAllow, 3)]);
+    assert_eq!(found("mode = 'shadow'\nshadow_until = '2026-11-28T00:00:00Z'"), []);
+}
+
 /// One planted for each kind, and where it is.
 #[test]
 fn each_kind_is_found_where_it_stands() {
@@ -179,6 +222,18 @@ fn each_kind_is_found_where_it_stands() {
         assert_eq!(places, [(lint, line, column)], "{findings:?}\n{rules}");
     }
     assert_eq!(found("schema = 1\nname = 't'\nmode = 'shadow'\nshadow_until = '2026-11-20T00:00:00Z'")[0].lint, Lint::OverdueShadow);
+}
+
+#[test]
+fn what_is_looked_at_one_by_one_is_said() {
+    let rule =
+        |number: usize| rule(&format!("r{number}"), "allow", &format!("{{ spiffe = ['{WEB}'] }}"), &format!("paths = ['/{{x}}.{number}']"));
+    let kinds = |count: usize| -> BTreeSet<Lint> {
+        let rules: String = (0..count).map(rule).collect();
+        found(&format!("schema = 1\nname = 't'\n{rules}")).iter().map(|finding| finding.lint).collect()
+    };
+    assert!(kinds(1_000).contains(&Lint::TooLarge));
+    assert!(!kinds(10).contains(&Lint::TooLarge));
 }
 
 /// What is meant is not found fault with.
