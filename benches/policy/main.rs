@@ -20,7 +20,7 @@ use std::time::{Duration, Instant, SystemTime};
 const ROUND: u32 = 20_000;
 
 /// Rounds; the fastest counts.
-const ROUNDS: u32 = 30;
+const ROUNDS: u32 = 500;
 
 /// Loads, of which the fastest counts as well.
 const LOADS: u32 = 5;
