@@ -168,6 +168,11 @@ impl From {
         self.any_authenticated || self.whom.iter().any(is_wild)
     }
 
+    /// How many patterns it has, those of its sets counted.
+    pub(super) fn count(&self) -> usize {
+        self.whom.iter().map(|whom| whom.patterns().len()).sum()
+    }
+
     /// Its patterns, those of its sets among them.
     pub(super) fn patterns(&self) -> impl Iterator<Item = &PrincipalPattern> {
         self.whom.iter().flat_map(Whom::patterns)

@@ -166,15 +166,28 @@ impl Lint {
     }
 }
 
+/// The most callers that the rules of a table name, those of sets counted for each rule: beyond it, they are not told apart one by one.
+const CALLERS: usize = 2_000_000;
+
 /// Everything that is found in a table, beside the one that caps it where there is one, in the order of its text.
 pub fn lint(table: &Table, boundary: Option<&Table>, outline: &Outline, around: &Around) -> Vec<Finding> {
     let mut findings = Findings { outline, all: Vec::new() };
-    reach::look(table, around, &mut findings);
+    let rules = boundary.into_iter().chain([table]).flat_map(|table| &table.rules);
+    let callers: usize = rules.map(|rule| rule.from.count()).sum();
+    let small = callers <= CALLERS;
+    if small {
+        reach::look(table, around, &mut findings);
+    } else {
+        let what = format!("whether rules ever decide was not found out: with the members of sets they name {callers} callers");
+        findings.table(Position::default(), Lint::NotAnalysed, Severity::Note, what, "let patterns stand for many callers");
+    }
     broad::look(table, &mut findings);
     slips::look(table, around, &mut findings);
     stale::look(table, around, &mut findings);
-    size::look(table, &mut findings);
-    if let Some(boundary) = boundary {
+    if small {
+        size::look(table, &mut findings);
+    }
+    if let Some(boundary) = boundary.filter(|_| small) {
         capped::look(table, boundary, around, &mut findings);
     }
     let mut all = findings.all;

@@ -13,12 +13,33 @@ use http::Method;
 /// The work for one pattern, which meets no other here.
 const WORK: u64 = 10_000;
 
+/// The most patterns that are compared with paths above others, over the whole table: about a second.
+const COMPARED: usize = 10_000_000;
+
 pub(super) fn look(table: &Table, around: &Around, findings: &mut Findings<'_>) {
+    let patterns: usize = table.rules.iter().map(|rule| rule.facts.templates().count()).sum();
+    let mut left = Some(COMPARED);
     for (index, rule) in table.rules.iter().enumerate() {
         head(index, rule, findings);
         connect(index, rule, findings);
         for (at, path) in rule.facts.templates().enumerate() {
-            root((index, rule), at, path, table, findings);
+            if let Some(above) = above(path) {
+                match left.map(|left| left.checked_sub(patterns)) {
+                    Some(Some(less)) => {
+                        left = Some(less);
+                        root((index, rule), at, (path, &above), table, findings);
+                    }
+                    Some(None) => {
+                        left = None;
+                        let what = format!(
+                            "whether something is about {above}, as about what is below it, was not found out, nor for what follows"
+                        );
+                        let said = (what, "there are too many patterns; look at them by hand");
+                        findings.rule(index, rule, path_place(at), Lint::NotAnalysed, Severity::Note, said);
+                    }
+                    None => {}
+                }
+            }
             unmatchable((index, rule), at, path, &around.strictness, findings);
         }
         if rule.is_grpc() && around.is_http1 {
@@ -65,15 +86,16 @@ fn connect(index: usize, rule: &Rule, findings: &mut Findings<'_>) {
     }
 }
 
-/// `/a/**` does not match `/a`.
-fn root((index, rule): (usize, &Rule), at: usize, path: &str, table: &Table, findings: &mut Findings<'_>) {
+/// Of `/a/**`, a path that it begins with and does not match: `/a`.
+fn above(path: &str) -> Option<String> {
     let shape = Shape::of_path(path);
-    if !shape.rest || shape.steps.len() < 2 {
-        return;
-    }
-    let Some(root) = example(&Shape { rest: false, ..shape }) else { return };
+    if shape.rest && shape.steps.len() > 1 { example(&Shape { rest: false, ..shape }) } else { None }
+}
+
+/// Notes a pattern whose path above is nobody's.
+fn root((index, rule): (usize, &Rule), at: usize, (path, above): (&str, &str), table: &Table, findings: &mut Findings<'_>) {
     let alike = |other: &&Rule| other.effect == rule.effect && (other.from == rule.from || other.from.any_authenticated);
-    if table.rules.iter().filter(alike).any(|other| other.template(&root).is_some()) {
+    if table.rules.iter().filter(alike).any(|other| other.template(above).is_some()) {
         return;
     }
     let written = path.trim_end_matches("/**");

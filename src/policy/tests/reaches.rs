@@ -236,6 +236,24 @@ fn what_is_looked_at_one_by_one_is_said() {
     assert!(!kinds(10).contains(&Lint::TooLarge));
 }
 
+/// What would be compared each with each ends, and says so: here are ten billion pairs of patterns, and a billion callers.
+#[test]
+fn what_would_take_hours_is_said_at_once() {
+    let not_analysed = |text: &str| {
+        let findings = found(&format!("schema = 1\nname = 't'\n{text}"));
+        findings.into_iter().filter(|finding| finding.lint == Lint::NotAnalysed).map(|finding| finding.what).collect::<Vec<_>>()
+    };
+    let paths: String = (0..100_000).map(|number| format!("'/s{number}/x/**', ")).collect();
+    let said = not_analysed(&anyone("r", "allow", &format!("paths = [{}]", paths.trim_end_matches(", "))));
+    assert!(said.iter().any(|what| what.starts_with("whether something is about /s100/x, ")), "{said:?}");
+    let members: String = (0..100_000).map(|number| format!("'spiffe://d/{number}', ")).collect();
+    let rules: String = (0..10_000)
+        .map(|number| rule(&format!("r{number}"), "allow", "{ spiffe = ['@big'] }", &format!("paths = ['/{number}']")))
+        .collect();
+    let said = not_analysed(&format!("[sets.principals]\nbig = [{}]\n{rules}", members.trim_end_matches(", ")));
+    assert_eq!(said, ["whether rules ever decide was not found out: with the members of sets they name 1000000000 callers"]);
+}
+
 /// What is meant is not found fault with.
 #[test]
 fn what_is_fine_is_left_alone() {
