@@ -12,6 +12,8 @@ pub struct Outline {
     /// Named sets, of principals and of addresses.
     pub(super) sets: Vec<SetOutline>,
     pub(super) mode: Position,
+    /// Of each `[[egress]]`.
+    pub(super) egress: Vec<Position>,
     ports: Vec<u16>,
 }
 
@@ -51,6 +53,7 @@ impl Outline {
             rules: rules.iter().map(|rule| RuleOutline::read(rule, &document)).collect(),
             sets: sets(&root, &used, &document),
             mode: document.position(&root.place_of("mode")),
+            egress: root.sections("egress").iter().map(|entry| document.position(&entry.place())).collect(),
             ports,
         }
     }

@@ -52,6 +52,7 @@ impl TableSource {
         };
         match (references.policy, loaded) {
             (Some((settings, listeners)), _) => {
+                let listeners = whatever(listeners);
                 let (own, outline) = read(&settings.source, Some(&listeners))?;
                 let boundary = settings.boundary.as_ref().map(|source| read(source, Some(&listeners))).transpose()?;
                 let (boundary, capping) = boundary.unzip();
@@ -63,6 +64,11 @@ impl TableSource {
             (None, Ok(_)) => Err(vec![problem(&self.config.config, "has no policy", "write [policy] file = \"policy.toml\"")]),
         }
     }
+}
+
+/// The listeners, for tables that no sidecar has to carry.
+fn whatever(listeners: Listeners) -> Listeners {
+    Listeners { http_only: false, ..listeners }
 }
 
 /// A table without a configuration.
@@ -160,6 +166,7 @@ pub(super) fn checked(config: &str, names: &[String]) -> Result<Vec<Checked>, Ve
     let Some((settings, listeners)) = references.policy else {
         return Err(vec![problem(config, "has no policy", "write [policy] file = \"policy.toml\"")]);
     };
+    let listeners = whatever(listeners);
     // One that cannot be used is told of as a table of its own.
     let boundary = settings.boundary.as_ref().and_then(|source| read(source, Some(&listeners)).ok()).map(|(table, _)| table);
     let own = [Some(settings.source), settings.boundary.clone(), settings.candidate];
@@ -206,6 +213,7 @@ pub(super) fn for_listeners(config: Option<&str>, file: Option<&str>) -> Result<
         let missing = || vec![problem(config, "has no policy", "write [policy] file = \"policy.toml\"")];
         return Err(loaded.err().map_or_else(missing, Problems::into_vec));
     };
+    let listeners = whatever(listeners);
     let boundary = settings.boundary.as_ref().map(|source| read(source, Some(&listeners))).transpose()?.map(|(table, _)| table);
     let (file, text) = policy::read(&file.map_or(settings.source, source)).map_err(unusable)?;
     Ok(Text { file, text, listeners, boundary })

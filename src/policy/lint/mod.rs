@@ -1,11 +1,13 @@
 //! What is valid in a table and probably not meant.
 //!
 //! One file for each family: [`reach`] finds rules that never decide, exactly; `broad` what lets more pass than most want; `slips` patterns and methods
-//! that miss what stands beside them; `stale` what is past or of no use; `size` what is too large to be compiled; `capped` allows that the boundary takes back whole.
+//! that miss what stands beside them; `stale` what is past or of no use; `size` what is too large to be compiled; `capped` allows that the boundary takes back
+//! whole; `egress` where the service may connect to.
 
 mod bits;
 mod broad;
 mod capped;
+mod egress;
 mod heads;
 mod reach;
 mod size;
@@ -81,6 +83,10 @@ pub enum Lint {
     WideAllow,
     /// An allow for whoever has a certificate.
     AnyAuthenticatedAllow,
+    /// An `[[egress]]` that lets go more than most want.
+    WideEgress,
+    /// What a running sidecar refuses, since nothing carries it yet.
+    NotCarried,
     /// A rule that has ended.
     ExpiredRule,
     /// A shadow that was meant to have ended.
@@ -105,12 +111,14 @@ pub enum Lint {
 
 impl Lint {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::DeadRule,
         Self::AllowUnderDeny,
         Self::CappedAllow,
         Self::WideAllow,
         Self::AnyAuthenticatedAllow,
+        Self::WideEgress,
+        Self::NotCarried,
         Self::ExpiredRule,
         Self::OverdueShadow,
         Self::TrialAllow,
@@ -131,6 +139,8 @@ impl Lint {
             Self::CappedAllow => "capped-allow",
             Self::WideAllow => "wide-allow",
             Self::AnyAuthenticatedAllow => "any-authenticated-allow",
+            Self::WideEgress => "wide-egress",
+            Self::NotCarried => "not-carried",
             Self::ExpiredRule => "expired-rule",
             Self::OverdueShadow => "overdue-shadow",
             Self::TrialAllow => "trial-allow",
@@ -152,6 +162,8 @@ impl Lint {
             Self::CappedAllow => "An allow of which the boundary lets nothing pass.",
             Self::WideAllow => "An allow whose paths have a wildcard for the first segment.",
             Self::AnyAuthenticatedAllow => "An allow for everybody with a certificate.",
+            Self::WideEgress => "A destination that lets go more than most want: any port, no TLS, or anybody's names.",
+            Self::NotCarried => "What a running sidecar refuses, since nothing carries it yet.",
             Self::ExpiredRule => "A rule that has ended and matches nothing.",
             Self::OverdueShadow => "A shadow that was meant to have ended and goes on.",
             Self::TrialAllow => "An allow in shadow, which grants nothing until it is enforced.",
@@ -183,6 +195,7 @@ pub fn lint(table: &Table, boundary: Option<&Table>, outline: &Outline, around: 
     }
     broad::look(table, &mut findings);
     slips::look(table, around, &mut findings);
+    egress::look(table, &mut findings);
     stale::look(table, around, &mut findings);
     if small {
         size::look(table, &mut findings);

@@ -254,6 +254,26 @@ fn what_would_take_hours_is_said_at_once() {
     assert_eq!(said, ["whether rules ever decide was not found out: with the members of sets they name 1000000000 callers"]);
 }
 
+#[test]
+fn destinations_that_are_wide_are_told_and_what_is_not_carried() {
+    let kinds = |text: &str| -> Vec<(Lint, usize)> {
+        let findings = found(&format!("schema = 1\nname = 't'\n{text}"));
+        findings.iter().map(|finding| (finding.lint, finding.place.line)).collect()
+    };
+    let egress = |more: &str| format!("[[egress]]\nid = 'e'\n{more}\n");
+    let fine = egress("hosts = ['api.stripe.com', '*.stripe.network']\nports = [443]\ntls = 'required'");
+    assert_eq!(kinds(&fine), [(Lint::NotCarried, 3)]);
+    for wide in [
+        "hosts = ['*.com']\nports = [443]\ntls = 'required'",
+        "hosts = ['api.stripe.com']\ntls = 'required'",
+        "hosts = ['api.stripe.com']\nports = [443]\ntls = 'optional'",
+    ] {
+        assert_eq!(kinds(&egress(wide)), [(Lint::WideEgress, 3), (Lint::NotCarried, 3)], "{wide}");
+    }
+    let tcp = rule("db", "allow", &format!("{{ spiffe = ['{WEB}'] }}"), "tcp = true");
+    assert_eq!(kinds(&tcp), [(Lint::NotCarried, 3)]);
+}
+
 /// What is meant is not found fault with.
 #[test]
 fn what_is_fine_is_left_alone() {
