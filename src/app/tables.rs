@@ -33,7 +33,9 @@ pub struct Keeper {
     complaint: Mutex<Option<String>>,
     /// A promotion that the files do not tell of.
     unwritten: Mutex<Option<Promotion>>,
-    /// How the files looked when they were read last, where another look can tell whether they have changed.
+    /// Held from reading files to publishing what they say: what was read later is never undone by what was read before.
+    turn: Mutex<()>,
+    /// How the files looked when they were read last, without a mistake, where another look can tell whether they have changed.
     read: Mutex<Option<Look>>,
     changed: Notify,
 }
@@ -118,6 +120,7 @@ impl Keeper {
             settings: Mutex::new(settings),
             complaint: Mutex::default(),
             unwritten: Mutex::default(),
+            turn: Mutex::default(),
             read: Mutex::default(),
             changed: Notify::new(),
         }
@@ -172,6 +175,7 @@ impl Keeper {
     /// # Errors
     /// What is wrong with them; the old ones stay in force.
     pub fn reload(&self) -> Result<(), String> {
+        let _turn = lock(&self.turn);
         let settings = lock(&self.settings).clone();
         self.read(&settings).map(|tables| self.put(tables)).map_err(|error| {
             let text = error.to_string();
@@ -200,6 +204,7 @@ impl Keeper {
     /// # Errors
     /// There is no candidate, or its file holds something else than what was tried; then nothing has changed.
     pub fn promote(&self) -> Result<String, String> {
+        let _turn = lock(&self.turn);
         let settings = lock(&self.settings).clone();
         let current = self.tables.snapshot().ok_or("there is no policy in force\n")?;
         let next = current.promoted().ok_or("there is no candidate: name one in [policy] candidate, and put the table there\n")?;
@@ -246,8 +251,8 @@ impl Keeper {
                 }
                 let reading = Arc::clone(&self);
                 // Parsing a large table takes a while: not on the runtime that answers health checks.
-                let _ = tokio::task::spawn_blocking(move || reading.reload()).await;
-                *lock(&self.read) = look.is_settled(at).then_some(look);
+                let good = tokio::task::spawn_blocking(move || reading.reload()).await.is_ok_and(|read| read.is_ok());
+                *lock(&self.read) = (good && look.is_settled(at)).then_some(look);
             }
         }
     }
