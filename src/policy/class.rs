@@ -10,7 +10,7 @@ use crate::identity::Principal;
 use crate::request::CanonicalRequest;
 use crate::runtime::tasks::contained_poll;
 use arc_swap::ArcSwapOption;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
@@ -59,9 +59,16 @@ struct Room {
 #[derive(Debug, Default)]
 pub(super) struct Classes {
     known: Mutex<Known>,
-    /// Whose turn it is to compile aside.
-    turn: Mutex<()>,
+    aside: Mutex<Aside>,
     states: Arc<AtomicUsize>,
+}
+
+/// The classes that wait to be compiled on a thread of its own, one after the other; who has gone meanwhile is passed over.
+#[derive(Debug, Default)]
+struct Aside {
+    waiting: VecDeque<Weak<Class>>,
+    /// Whether there is such a thread.
+    is_running: bool,
 }
 
 /// A caller as far as rules are found by it: the identity and the local port.
@@ -142,6 +149,22 @@ impl Classes {
         }
     }
 
+    /// The next class to compile; without one the thread ends.
+    fn next(&self) -> Option<Arc<Class>> {
+        let mut aside = self.aside();
+        while let Some(class) = aside.waiting.pop_front() {
+            if let Some(class) = class.upgrade() {
+                return Some(class);
+            }
+        }
+        aside.is_running = false;
+        None
+    }
+
+    fn aside(&self) -> MutexGuard<'_, Aside> {
+        self.aside.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -165,19 +188,32 @@ impl Known {
     }
 }
 
-/// Compiles a class on a thread of its own, one class of a table at a time; where there is none to be had, its rules are looked at one by one.
+/// Compiles a class on a thread of its own, of which a table has one at most; where there is none to be had, its rules are looked at one by one.
 fn compile_aside(table: &Arc<Table>, class: &Arc<Class>) {
     const NAME: &str = "policy";
-    let (table, class) = (Arc::clone(table), Arc::clone(class));
+    if !table.classes.aside().add(class) {
+        return;
+    }
+    let behind = Arc::clone(table);
     let compile = move || {
-        let _turn = table.classes.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nobody waits for it any more where this thread alone knows it.
-        if Arc::strong_count(&class) > 1 {
-            contained_poll(NAME, || class.compile(&table)).unwrap_or_default();
+        while let Some(class) = behind.classes.next() {
+            contained_poll(NAME, || class.compile(&behind)).unwrap_or_default();
         }
     };
     if let Err(error) = std::thread::Builder::new().name(NAME.into()).spawn(compile) {
         tracing::warn!(%error, "no thread to compile a large policy on; its rules are looked at one by one");
+        *table.classes.aside() = Aside::default();
+    }
+}
+
+impl Aside {
+    /// Adds a class; gives whether a thread is to be started.
+    fn add(&mut self, class: &Arc<Class>) -> bool {
+        if self.waiting.len() >= MOST {
+            self.waiting.retain(|class| class.strong_count() > 0);
+        }
+        self.waiting.push_back(Arc::downgrade(class));
+        !std::mem::replace(&mut self.is_running, true)
     }
 }
 
@@ -267,5 +303,35 @@ impl Room {
 impl Drop for Room {
     fn drop(&mut self) {
         self.all.fetch_sub(self.taken, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn class() -> Arc<Class> {
+        Arc::new(Class::new(1, Arc::default()))
+    }
+
+    #[test]
+    fn one_thread_compiles_whatever_waits() {
+        let classes = Classes::default();
+        let (first, second, gone) = (class(), class(), class());
+        assert!(classes.aside().add(&first));
+        assert!(!classes.aside().add(&gone) && !classes.aside().add(&second), "there is a thread already");
+        drop(gone);
+        assert!(Arc::ptr_eq(&classes.next().unwrap(), &first) && Arc::ptr_eq(&classes.next().unwrap(), &second));
+        assert!(classes.next().is_none());
+        assert!(classes.aside().add(&first), "the thread has ended");
+    }
+
+    #[test]
+    fn those_who_have_gone_take_no_room() {
+        let classes = Classes::default();
+        for _ in 0..10 * MOST {
+            classes.aside().add(&class());
+        }
+        assert!(classes.aside().waiting.len() <= MOST);
     }
 }
