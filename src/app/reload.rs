@@ -101,8 +101,7 @@ impl Reloader {
         let mut loaded = self.loaded();
         let changes = compare(&loaded, &new).map_err(|problems| problems.to_string())?;
         // The tables are the part that can fail: they go first, so that nothing is taken over when they do.
-        let tables = self.targets.tables.read(&new.config.policy).map_err(|error| error.to_string())?;
-        self.targets.tables.take(new.config.policy.clone(), tables);
+        self.targets.tables.take(new.config.policy.clone()).map_err(|error| error.to_string())?;
         let changed = changes.iter().map(|part| self.take(part, &new)).collect();
         *loaded = new;
         Ok(changed)

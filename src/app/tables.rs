@@ -141,7 +141,7 @@ impl Keeper {
     ///
     /// # Errors
     /// [`LoadError`].
-    pub fn read(&self, settings: &Settings) -> Result<Tables, LoadError> {
+    fn read(&self, settings: &Settings) -> Result<Tables, LoadError> {
         let read = policy::load_all(settings, &self.listeners)?;
         let mut unwritten = lock(&self.unwritten);
         if unwritten.is_some() && *unwritten == Promotion::of(&read) {
@@ -153,11 +153,17 @@ impl Keeper {
         Ok(read)
     }
 
-    /// Takes over what [`read`](Self::read) gave for `settings`.
-    pub fn take(&self, settings: Settings, tables: Tables) {
+    /// Reads what `settings` name and follows them from now on.
+    ///
+    /// # Errors
+    /// [`LoadError`]; then nothing has changed.
+    pub fn take(&self, settings: Settings) -> Result<(), LoadError> {
+        let _turn = lock(&self.turn);
+        let tables = self.read(&settings)?;
         *lock(&self.settings) = settings;
         self.put(tables);
         self.changed.notify_one();
+        Ok(())
     }
 
     fn put(&self, tables: Tables) {
