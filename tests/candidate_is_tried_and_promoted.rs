@@ -35,8 +35,8 @@ async fn differences_are_counted_and_recorded_and_nothing_is_enforced() {
     );
 
     let name = "countersign_candidate_differences_total";
-    sidecar.metric_reaches(name, &["decision=\"allow\"", "rule=\"alice\"", "candidate_rule=\"none\""], 1.0).await;
-    sidecar.metric_reaches(name, &["decision=\"deny\"", "rule=\"none\"", "candidate_rule=\"bob-all\""], 1.0).await;
+    sidecar.metric_reaches(name, &["decision=\"allow\"", "rule=\"alice\"", "candidate_rule=\"(none)\""], 1.0).await;
+    sidecar.metric_reaches(name, &["decision=\"deny\"", "rule=\"(none)\"", "candidate_rule=\"bob-all\""], 1.0).await;
 }
 
 #[tokio::test]

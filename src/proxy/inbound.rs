@@ -11,7 +11,7 @@ use super::shard::{Listener, Shard};
 use super::upgrade::{self, Asked};
 use super::{forward, headers, respond};
 use crate::audit::{Claimed, Direction, RefusedHandshake};
-use crate::policy::{self, Caller, Denial, Facts, Permit, RuleFacts, Snapshot, Trial, Verdict, Would};
+use crate::policy::{self, Caller, Denial, Facts, Permit, Snapshot, Trial, Verdict, Would};
 use crate::request::{self, CanonicalRequest, Strictness, canonicalize};
 use crate::runtime::listener::Incoming as Arrived;
 use crate::runtime::tasks::spawn_local;
@@ -254,7 +254,7 @@ fn count_allowed(shard: &Shard, facts: &Facts) {
 /// Counts a request that the candidate decides otherwise.
 fn count_difference(shard: &Shard, verdict: Verdict, facts: &Facts) {
     if let Some(Would { rule, by: Trial::Candidate(_), .. }) = facts.would.as_deref() {
-        let name = |rule: &'_ Option<Arc<RuleFacts>>| rule.as_ref().map(|rule| rule.id.clone());
-        shard.inbound_metrics.differences.count(verdict.as_str(), name(&facts.rule).as_deref(), name(rule).as_deref());
+        let [enforced, tried] = [&facts.rule, rule].map(|rule| rule.as_ref().map(|rule| rule.id.as_str()));
+        shard.inbound_metrics.differences.count(verdict.as_str(), enforced, tried);
     }
 }

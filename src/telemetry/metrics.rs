@@ -3,10 +3,10 @@
 //! Handles are resolved once ([`Process::handles`], [`DataPath::new`]); nothing looks a metric up by label on the request path.
 //! Labels are closed sets; never a path, host, address or identity.
 
+use hashbrown::{Equivalent, HashMap};
 use metrics::{Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 /// Buckets of [`DURATION`], seconds: a sidecar adds well under a millisecond, and a response head may take a minute.
@@ -50,7 +50,7 @@ names! {
     counter STRIPPED = "countersign_headers_stripped_total", (Unit::Count), "Reserved header fields that a client sent and that were removed, by direction.";
     counter TRAILERS_DROPPED = "countersign_trailers_dropped_total", (Unit::Count), "Trailer fields that were removed, by direction.";
     counter WOULD_DENY = "countersign_would_deny_total", (Unit::Count), "Requests that a shadow rule or table would have denied.";
-    counter CANDIDATE_DIFFERENCES = "countersign_candidate_differences_total", (Unit::Count), "Requests that the candidate decides otherwise, by the decision that is enforced (allow, deny), its rule and the candidate's (`none`: no rule).";
+    counter CANDIDATE_DIFFERENCES = "countersign_candidate_differences_total", (Unit::Count), "Requests that the candidate decides otherwise, by the decision that is enforced (allow, deny), its rule and the candidate's (`(none)`: no rule).";
     gauge CONNECTIONS = "countersign_connections", (Unit::Count), "Open connections by direction.";
     gauge IN_FLIGHT = "countersign_requests_in_flight", (Unit::Count), "Requests between decision and end, by direction.";
     gauge BUFFERED_BYTES = "countersign_buffered_bytes", (Unit::Bytes), "Bytes held for peers and apps that do not take them, estimated; `[limits] buffered_bytes` bounds them.";
@@ -258,7 +258,7 @@ impl DataPath {
     }
 }
 
-/// Pairs of rules that one shard counts apart; a pair of tables that differ in more is counted under `other`.
+/// Pairs of rules that one shard counts apart; a pair of tables that differ in more is counted under `(other)`.
 const DIFFERENCES: usize = 1_000;
 
 /// [`CANDIDATE_DIFFERENCES`] of one shard: the handles, by the rule that is enforced and the candidate's. Tables are the only source of the labels.
@@ -268,18 +268,35 @@ pub struct Differences(RefCell<HashMap<Difference, Counter>>);
 /// What is enforced, by which rule, and the candidate's rule.
 type Difference = (&'static str, Arc<str>, Arc<str>);
 
+/// A [`Difference`] to look for.
+#[derive(Hash)]
+struct Sought<'a>(&'static str, &'a str, &'a str);
+
+impl Equivalent<Difference> for Sought<'_> {
+    fn equivalent(&self, (decision, rule, candidate): &Difference) -> bool {
+        self.0 == *decision && *self.1 == **rule && *self.2 == **candidate
+    }
+}
+
 impl Differences {
-    /// Counts one request; `decision` is what is enforced.
+    /// Counts one request; `decision` is what is enforced. A pair that was counted before costs no allocation.
     pub fn count(&self, decision: &'static str, rule: Option<&str>, candidate: Option<&str>) {
-        let (rule, candidate): (Arc<str>, Arc<str>) = (rule.unwrap_or("none").into(), candidate.unwrap_or("none").into());
+        // No id of a rule has a parenthesis.
+        const NONE: &str = "(none)";
+        const OTHER: &str = "(other)";
         let mut counters = self.0.borrow_mut();
-        let is_full = counters.len() >= DIFFERENCES;
-        let key = (decision, rule, candidate);
-        let key = if is_full && !counters.contains_key(&key) { (decision, "other".into(), "other".into()) } else { key };
-        let counter = counters.entry(key).or_insert_with_key(|(decision, rule, candidate)| {
-            counter!(CANDIDATE_DIFFERENCES, "decision" => *decision, "rule" => Arc::clone(rule), "candidate_rule" => Arc::clone(candidate))
-        });
+        let mut sought = Sought(decision, rule.unwrap_or(NONE), candidate.unwrap_or(NONE));
+        if counters.len() >= DIFFERENCES && !counters.contains_key(&sought) {
+            sought = Sought(decision, OTHER, OTHER);
+        }
+        if let Some(counter) = counters.get(&sought) {
+            return counter.increment(1);
+        }
+        let Sought(decision, rule, candidate) = sought;
+        let (rule, candidate): (Arc<str>, Arc<str>) = (rule.into(), candidate.into());
+        let counter = counter!(CANDIDATE_DIFFERENCES, "decision" => decision, "rule" => Arc::clone(&rule), "candidate_rule" => Arc::clone(&candidate));
         counter.increment(1);
+        counters.insert((decision, rule, candidate), counter);
     }
 }
 
