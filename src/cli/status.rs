@@ -38,15 +38,12 @@ fn readable(status: &Value) -> String {
     );
     line("certificate", if certificate.is_null() { "none yet: every handshake is refused".into() } else { until });
     let policy = &status["policy"];
-    let version = policy["version"].as_str().filter(|version| !version.is_empty()).map(|version| format!(" {version}")).unwrap_or_default();
-    let hash = show(&policy["sha256"]);
-    let table = format!(
-        "{}{version}, sha256 {}, generation {}",
-        show(&policy["name"]),
-        hash.get(..12).unwrap_or(&hash),
-        show(&policy["generation"])
-    );
-    line("policy", if policy.is_null() { "none yet: every request is denied".into() } else { table });
+    line("policy", if policy.is_null() { "none yet: every request is denied".into() } else { table_line(policy) });
+    for (name, key) in [("boundary", "policy_boundary"), ("candidate", "policy_candidate")] {
+        if !status[key].is_null() {
+            line(name, table_line(&status[key]));
+        }
+    }
     for direction in ["inbound", "outbound"] {
         if !status[direction].is_null() {
             let (connections, requests) = (&status["connections"][direction], &status["in_flight"][direction]);
@@ -106,6 +103,13 @@ fn keys_line(set: &Value) -> String {
 }
 
 /// Its first host, its endpoints (the first few), and what DNS said last.
+fn table_line(table: &Value) -> String {
+    let version = table["version"].as_str().filter(|version| !version.is_empty()).map(|version| format!(" {version}")).unwrap_or_default();
+    let hash = show(&table["sha256"]);
+    let hash = hash.get(..12).unwrap_or(&hash);
+    format!("{}{version}, sha256 {hash}, generation {}", show(&table["name"]), show(&table["generation"]))
+}
+
 fn upstream_line(upstream: &Value) -> String {
     const SHOWN: usize = 4;
     let endpoints = upstream["endpoints"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -143,6 +147,7 @@ mod tests {
             "inbound": "[::]:8443", "outbound": null, "health": "[::]:9900",
             "certificate": { "serial": "0a", "sha256": "ff", "not_after": "2026-11-21T10:00:00Z", "generation": 3 },
             "policy": { "name": "orders", "version": "7", "sha256": "0123456789abcdef", "generation": 2 },
+            "policy_candidate": { "name": "orders", "version": "", "sha256": "fedcba9876543210", "generation": 3 },
             "connections": { "inbound": 4, "outbound": 0 }, "in_flight": { "inbound": 1, "outbound": 0 }, "shards": 2,
         });
         assert_eq!(
@@ -151,6 +156,7 @@ mod tests {
              ready        yes\n\
              certificate  until 2026-11-21T10:00:00Z, serial 0a, generation 3\n\
              policy       orders 7, sha256 0123456789ab, generation 2\n\
+             candidate    orders, sha256 fedcba987654, generation 3\n\
              inbound      [::]:8443, 4 connections, 1 requests under way\n\
              health       [::]:9900\n\
              crypto       AWS-LC FIPS 4, version 5.0.0\n\

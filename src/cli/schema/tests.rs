@@ -41,19 +41,16 @@ fn table_problems(text: &str) -> String {
 
 #[test]
 fn every_example_fits() {
-    let config = validator(File::Config);
-    let files = std::fs::read_dir(home().join("examples")).unwrap().map(|entry| entry.unwrap().path());
-    for path in files.chain([home().join("countersign.toml")]) {
-        let errors: Vec<String> =
-            config.iter_errors(&json(&std::fs::read_to_string(&path).unwrap())).map(|error| error.to_string()).collect();
-        assert!(errors.is_empty(), "{}: {errors:?}", path.display());
-    }
-    let policy = validator(File::Policy);
-    let documented = std::fs::read_dir(home().join("../src/policy/tests/documented")).unwrap().map(|entry| entry.unwrap().path());
-    for path in documented.chain([home().join("policy.toml")]) {
-        let errors: Vec<String> =
-            policy.iter_errors(&json(&std::fs::read_to_string(&path).unwrap())).map(|error| error.to_string()).collect();
-        assert!(errors.is_empty(), "{}: {errors:?}", path.display());
+    for (file, annotated, others) in
+        [(File::Config, "countersign.toml", "examples"), (File::Policy, "policy.toml", "../src/policy/tests/documented")]
+    {
+        let validator = validator(file);
+        let others = std::fs::read_dir(home().join(others)).unwrap().map(|entry| entry.unwrap().path());
+        for path in others.chain([home().join(annotated)]) {
+            let value = json(&std::fs::read_to_string(&path).unwrap());
+            let errors: Vec<String> = validator.iter_errors(&value).map(|error| error.to_string()).collect();
+            assert!(errors.is_empty(), "{}: {errors:?}", path.display());
+        }
     }
 }
 
