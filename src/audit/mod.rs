@@ -12,6 +12,7 @@ mod halt;
 mod id;
 mod json;
 mod lines;
+mod pairs;
 mod press;
 mod record;
 mod render;
