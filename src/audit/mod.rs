@@ -5,6 +5,7 @@
 //! A sink that refuses keeps its lines waiting in the writer, so the rings fill and `on_full` acts; nothing that was rendered is dropped while the
 //! process lives.
 
+mod chain;
 mod entry;
 mod file;
 mod fold;
