@@ -1,8 +1,9 @@
 //! The writer thread's work: collect, render, write.
 
-use super::entry::{Cause, Entry, Gap, Span};
+use super::entry::{Cause, Entry, Gap, Span, What};
 use super::id::Ids;
 use super::lines::Lines;
+use super::pairs::Pairs;
 use super::ring::{Lane, Shared};
 use super::sink::Output;
 use crate::telemetry::metrics::AuditWriter;
@@ -39,15 +40,16 @@ pub(super) struct Press {
     ids: Ids,
     lines: Lines,
     output: Output,
+    pairs: Pairs,
     shared: Arc<Shared>,
     metrics: AuditWriter,
     trouble: Option<Trouble>,
 }
 
 impl Press {
-    pub(super) fn new(lanes: Vec<Lane>, ids: Ids, lines: Lines, output: Output, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(lanes: Vec<Lane>, ids: Ids, lines: Lines, output: Output, pairs: Pairs, shared: Arc<Shared>) -> Self {
         let quota = (ROUND / lanes.len().max(1)).max(LEAST);
-        Self { lanes, quota, ids, lines, output, shared, metrics: AuditWriter::new(), trouble: None }
+        Self { lanes, quota, ids, lines, output, pairs, shared, metrics: AuditWriter::new(), trouble: None }
     }
 
     pub(super) fn run(mut self) {
@@ -71,9 +73,11 @@ impl Press {
             if !self.write_out() {
                 continue;
             }
-            if let Err(error) = self.output.tick(Instant::now()) {
+            let now = Instant::now();
+            if let Err(error) = self.output.tick(now) {
                 self.refused(&error);
             }
+            self.pairs.tick(now);
             if stopping && collected.records == 0 {
                 break;
             }
@@ -97,12 +101,18 @@ impl Press {
             collected.records += 1;
             self.lines.line(|renderer, out, seq| renderer.event(out, seq, at, &event));
         }
-        let Self { lanes, lines, quota, .. } = self;
+        let Self { lanes, lines, pairs, quota, .. } = self;
         for (lane, shard) in lanes.iter_mut().zip(0..) {
-            collected.add(drain(&mut lane.denials, *quota, shard, lines), *quota);
+            collected.add(drain(&mut lane.denials, *quota, |entry| lines.entry(shard, entry)), *quota);
         }
         for (lane, shard) in lanes.iter_mut().zip(0..) {
-            collected.add(drain(&mut lane.allows, *quota, shard, lines), *quota);
+            let take = |entry: &Entry| {
+                lines.entry(shard, entry);
+                if let What::Decision(decision) = &entry.what {
+                    pairs.note(decision);
+                }
+            };
+            collected.add(drain(&mut lane.allows, *quota, take), *quota);
         }
         collected
     }
@@ -168,6 +178,7 @@ impl Press {
             self.metrics.lost.increment(missing);
             tracing::error!(records = missing, "the decision log's last records are lost: its sink refuses them");
         }
+        self.pairs.save(Instant::now());
         if let Err(error) = self.output.finish() {
             self.metrics.sink_errors.increment(1);
             tracing::error!(%error, "the decision log's last file may not be complete on the disk");
@@ -190,11 +201,11 @@ impl Collected {
     }
 }
 
-/// Renders at most `quota` entries where they lie in the ring.
-fn drain(ring: &mut Consumer<Entry>, quota: usize, shard: u16, lines: &mut Lines) -> usize {
+/// Takes at most `quota` entries where they lie in the ring.
+fn drain(ring: &mut Consumer<Entry>, quota: usize, take: impl FnMut(&Entry)) -> usize {
     let Ok(chunk) = ring.read_chunk(quota.min(ring.slots())) else { return 0 };
     let (first, second) = chunk.as_slices();
-    first.iter().chain(second).for_each(|entry| lines.entry(shard, entry));
+    first.iter().chain(second).for_each(take);
     let collected = chunk.len();
     chunk.commit_all();
     collected

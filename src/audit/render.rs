@@ -416,7 +416,7 @@ fn rule(rule: Option<&RuleFacts>) -> Option<&str> {
     rule.map(|rule| rule.id.as_str())
 }
 
-fn direction(direction: Direction) -> &'static str {
+pub(super) fn direction(direction: Direction) -> &'static str {
     match direction {
         Direction::Inbound => "inbound",
         Direction::Outbound => "outbound",

@@ -3,7 +3,8 @@
 use super::entry::{Cause, Entry, Event, Gap, Key, Span, What};
 use super::fold::Fold;
 use super::id::Ids;
-use super::sampling::{Keep, Seen, Share};
+use super::pairs::{Known, Seen};
+use super::sampling::{Keep, Share, keep};
 use super::{Decision, DecisionId, OnFull, RefusedHandshake, trim};
 use crate::policy::Verdict;
 use crate::telemetry::metrics::AuditShard;
@@ -97,7 +98,7 @@ pub(super) struct Lane {
 pub struct Unavailable;
 
 impl Recorder {
-    pub(super) fn new(ids: Ids, on_full: OnFull, shared: Arc<Shared>) -> (Self, Lane) {
+    pub(super) fn new(ids: Ids, on_full: OnFull, known: Known, shared: Arc<Shared>) -> (Self, Lane) {
         let (allows, allows_out) = RingBuffer::new(ALLOWS);
         let (denials, denials_out) = RingBuffer::new(DENIALS);
         let rest = Arc::new(Rest::default());
@@ -109,7 +110,7 @@ impl Recorder {
             shard_seq: Cell::new(0),
             gap: Cell::new(None),
             fold: RefCell::default(),
-            seen: Seen::default(),
+            seen: Seen::new(known),
             shared,
             rest: Arc::clone(&rest),
             metrics: AuditShard::new(),
@@ -154,7 +155,7 @@ impl Recorder {
         if decision.verdict == Verdict::Deny {
             return self.deny(decision);
         }
-        let keep = self.seen.keep(&decision, &self.shared.share);
+        let keep = keep(&decision, &self.shared.share, &self.seen);
         if keep == Keep::Not {
             self.metrics.sampled_out.increment(1);
             return;

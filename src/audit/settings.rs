@@ -1,7 +1,7 @@
 //! `[audit]` and `[workload] labels`.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How decisions are logged.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +34,16 @@ pub enum Sink {
     File(PathBuf),
     /// Nowhere; said loudly at start.
     None,
+}
+
+impl Sink {
+    /// Where it keeps its files, if it has any.
+    pub fn directory(&self) -> Option<&Path> {
+        match self {
+            Self::File(directory) => Some(directory),
+            Self::Stdout | Self::None => None,
+        }
+    }
 }
 
 /// What happens to allows when their ring is full.

@@ -381,6 +381,27 @@ fn sampling_spares_what_must_be_recorded() {
     assert_eq!(of_kind(&values, "decision").len(), 5 + 51);
 }
 
+#[test]
+fn a_pair_that_was_recorded_before_a_restart_is_sampled_after_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = Settings { sink: Sink::File(directory.path().to_owned()), sample: 0.0, ..settings() };
+    let allows = |callers: &[&str]| {
+        let (recorders, _journal, writer) = start(&settings, boot(), 1).unwrap();
+        for id in callers {
+            let mut allowed = decision(recorders[0].id(at(1)), Verdict::Allow, "/orders/1");
+            allowed.caller = caller(id);
+            recorders[0].allow(allowed);
+        }
+        drop(recorders);
+        writer.finish();
+        let files = std::fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
+        let bytes: Vec<u8> = files.flat_map(|path| std::fs::read(path).unwrap()).collect();
+        of_kind(&values(&bytes), "decision").len()
+    };
+    assert_eq!(allows(&["spiffe://a/b", "spiffe://a/b", "spiffe://a/c"]), 2);
+    assert_eq!(allows(&["spiffe://a/b", "spiffe://a/c", "spiffe://a/d"]), 3);
+}
+
 #[tokio::test]
 async fn block_waits_for_room_and_then_refuses() {
     let log = Log::start(&Settings { on_full: OnFull::Block, ..settings() }, true);

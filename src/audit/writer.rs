@@ -4,6 +4,7 @@ use super::entry::Event;
 use super::file::Files;
 use super::id::Ids;
 use super::lines::Lines;
+use super::pairs::Pairs;
 use super::press::Press;
 use super::render::Renderer;
 use super::ring::Shared;
@@ -117,9 +118,10 @@ pub(super) fn start_with(
     output: Output,
 ) -> io::Result<(Vec<Recorder>, Journal, Writer)> {
     let shared = Arc::new(Shared::new(settings.sample));
+    let pairs = Pairs::open(settings.sink.directory());
     let (mut recorders, mut lanes) = (Vec::new(), Vec::new());
     for shard in 0..u16::try_from(shards).unwrap_or(u16::MAX) {
-        let (recorder, lane) = Recorder::new(Ids::new(random as u64, shard), settings.on_full, Arc::clone(&shared));
+        let (recorder, lane) = Recorder::new(Ids::new(random as u64, shard), settings.on_full, pairs.known(), Arc::clone(&shared));
         recorders.push(recorder);
         lanes.push(lane);
     }
@@ -127,7 +129,7 @@ pub(super) fn start_with(
     lines.boot(&boot);
     // The last shard number is the writer's own.
     let ids = Ids::new(random as u64, 0xfff);
-    let press = Press::new(lanes, ids, lines, output, Arc::clone(&shared));
+    let press = Press::new(lanes, ids, lines, output, pairs, Arc::clone(&shared));
     let dying = Arc::clone(&shared);
     let (end, ended) = sync_channel(1);
     let handle = thread::Builder::new().name("decision-log".to_owned()).spawn(move || {
