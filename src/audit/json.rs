@@ -6,6 +6,7 @@ use std::io::Write;
 
 /// The most bytes of one string value; a longer one is cut, ends in `…` and sets the record's `cut`.
 pub(super) const MAX_TEXT: usize = 2_048;
+const HEX: &[u8; 16] = b"0123456789abcdef";
 const ELLIPSIS: &str = "…";
 
 /// A field's name as [`Line`] takes it: ready to be appended, with the comma before it.
@@ -90,6 +91,16 @@ impl<'b> Line<'b> {
         self.name(key);
         // Writing into a Vec cannot fail.
         let _ = write!(self.out, "\"{value}\"");
+    }
+
+    /// Bytes as lower-case hex.
+    pub(super) fn hex(&mut self, key: &'static str, bytes: &[u8]) {
+        self.name(key);
+        self.out.push(b'"');
+        for byte in bytes {
+            self.out.extend_from_slice(&[HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]);
+        }
+        self.out.push(b'"');
     }
 
     /// A text whose name is not ours either.
@@ -190,7 +201,6 @@ fn escaped(out: &mut Vec<u8>, text: &str) {
 }
 
 fn escape(out: &mut Vec<u8>, byte: u8) {
-    const HEX: &[u8; 16] = b"0123456789abcdef";
     match byte {
         b'"' => out.extend_from_slice(b"\\\""),
         b'\\' => out.extend_from_slice(b"\\\\"),

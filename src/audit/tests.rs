@@ -5,7 +5,7 @@ use super::writer::start_with;
 use super::*;
 use crate::identity::{Channel, PeerIdentity, Principal, SpiffeId};
 use crate::policy::{Caller, Facts, Part, Reason, RuleFacts, TableFacts, Trial, Verdict, Would};
-use crate::request::{CanonicalRequest, ContentType, Framing, Noted};
+use crate::request::{CanonicalRequest, ContentType, Framing, Noted, Trace};
 use proptest::prelude::*;
 use serde_json::Value;
 use std::io::{self, Write};
@@ -71,6 +71,7 @@ pub(super) fn decision(id: DecisionId, verdict: Verdict, path: &str) -> Decision
             content_type: ContentType::Json,
             framing: Some(Framing::TeCl),
             noted: Noted::default(),
+            trace: Trace::None,
         }),
         method: None,
         decide_ns: 61,
