@@ -1,7 +1,7 @@
 //! The writer thread: rings → JSON → sink.
 
 use super::entry::Event;
-use super::file::Files;
+use super::file::{Files, Previous};
 use super::id::Ids;
 use super::lines::Lines;
 use super::pairs::Pairs;
@@ -21,6 +21,8 @@ use std::time::{Duration, SystemTime};
 
 /// How long [`Writer::finish`] waits, a blocked standard output included.
 const FINISH: Duration = Duration::from_secs(5);
+/// Lines that are enough for one write, bytes.
+const SHARE: u64 = 2 << 20;
 /// Events of the control plane that wait for the writer. A table is published once in seconds at most; trust can be withdrawn from every peer at once,
 /// and there are no more of these than connections.
 const EVENTS: usize = 16_384;
@@ -105,8 +107,8 @@ pub fn start(settings: &Settings, boot: BootFacts, shards: usize) -> io::Result<
 pub fn start_tapped(settings: &Settings, boot: BootFacts, shards: usize, tap: Option<Tap>) -> io::Result<(Vec<Recorder>, Journal, Writer)> {
     let random = random()?;
     let boot_id = format!("{random:032x}");
-    let output = open(settings, &boot_id)?;
-    start_with(settings, boot, shards, tap, random, output)
+    let (output, previous) = open(settings, &boot_id)?;
+    start_with(settings, boot, shards, tap, random, output, previous)
 }
 
 pub(super) fn start_with(
@@ -115,7 +117,8 @@ pub(super) fn start_with(
     shards: usize,
     tap: Option<Tap>,
     random: u128,
-    output: Output,
+    mut output: Output,
+    previous: Option<Previous>,
 ) -> io::Result<(Vec<Recorder>, Journal, Writer)> {
     let shared = Arc::new(Shared::new(settings.sample));
     let pairs = Pairs::open(settings.sink.directory());
@@ -125,8 +128,11 @@ pub(super) fn start_with(
         recorders.push(recorder);
         lanes.push(lane);
     }
-    let mut lines = Lines::new(Renderer::new(&format!("{random:032x}"), &settings.labels), tap, matches!(output, Output::None));
-    lines.boot(&boot);
+    let boot_id = format!("{random:032x}");
+    let renderer = Renderer::new(&boot_id, &settings.labels);
+    let share = output.files().map_or(SHARE, |files| SHARE.min(files.share()));
+    let mut lines = Lines::new(boot_id, renderer, tap, matches!(output, Output::None), share as usize);
+    lines.boot(&boot, previous.as_ref());
     // The last shard number is the writer's own.
     let ids = Ids::new(random as u64, 0xfff);
     let press = Press::new(lanes, ids, lines, output, pairs, Arc::clone(&shared));
@@ -149,13 +155,16 @@ fn random() -> io::Result<u128> {
     Ok(u128::from_ne_bytes(bytes))
 }
 
-fn open(settings: &Settings, boot_id: &str) -> io::Result<Output> {
+fn open(settings: &Settings, boot_id: &str) -> io::Result<(Output, Option<Previous>)> {
     match &settings.sink {
-        Sink::Stdout => Output::stdout(),
-        Sink::File(directory) => Files::open(directory, boot_id.get(..8).unwrap_or(boot_id), settings.max_bytes).map(Output::Files),
+        Sink::Stdout => Ok((Output::stdout()?, None)),
+        Sink::File(directory) => {
+            let (files, previous) = Files::open(directory, boot_id.get(..8).unwrap_or(boot_id), settings.max_bytes)?;
+            Ok((Output::Files(files), previous))
+        }
         Sink::None => {
             tracing::warn!("the decision log is OFF (audit.sink = \"none\"): no decision leaves a record");
-            Ok(Output::None)
+            Ok((Output::None, None))
         }
     }
 }
