@@ -1,13 +1,18 @@
 //! From entries to numbered and chained lines.
 
+use super::boot_key::BootKey;
 use super::chain::Chain;
 use super::entry::Entry;
 use super::file::{Extent, Oldest, Previous};
-use super::render::Renderer;
+use super::render::{Point, Renderer};
 use super::{BootFacts, Tap};
 use crate::telemetry::metrics::AuditWriter;
 use metrics::Counter;
+use std::sync::Arc;
 use std::time::SystemTime;
+
+/// What stands before the signature of a checkpoint.
+pub(super) const SIGNATURE: &[u8] = b",\"signature\":\"";
 
 /// Rendered lines that are not in the sink yet.
 pub(super) struct Lines {
@@ -55,6 +60,22 @@ impl Lines {
 
     pub(super) fn entry(&mut self, shard: u16, entry: &Entry) {
         self.line(|renderer, out, seq| renderer.entry(out, seq, shard, entry));
+    }
+
+    /// Signs for all that was rendered. Signed are the bytes of the record before its signature, which stands before the chain.
+    pub(super) fn checkpoint(&mut self, key: &mut BootKey) {
+        let (last, chain) = (self.seq.saturating_sub(1), self.chain.last());
+        self.line(|renderer, out, seq| {
+            let start = out.len();
+            let (holder, certificate) = (Arc::clone(key.holder()), Arc::clone(key.certificate()));
+            let point = Point { last, chain, previous: key.previous(), holder: &holder, certificate: certificate.get() };
+            renderer.checkpoint(out, seq, SystemTime::now(), &point);
+            let signature = key.sign(out.get(start..).unwrap_or_default(), point.certificate.is_some());
+            out.extend_from_slice(SIGNATURE);
+            out.extend_from_slice(signature.as_bytes());
+            out.push(b'"');
+            "checkpoint"
+        });
     }
 
     /// Whether the file has records.

@@ -1,5 +1,6 @@
 //! The writer thread's work: collect, render, write.
 
+use super::boot_key::BootKey;
 use super::entry::{Cause, Entry, Gap, Span, What};
 use super::id::Ids;
 use super::lines::Lines;
@@ -40,6 +41,7 @@ pub(super) struct Press {
     lanes: Vec<Lane>,
     quota: usize,
     ids: Ids,
+    key: BootKey,
     lines: Lines,
     output: Output,
     pairs: Pairs,
@@ -51,9 +53,9 @@ pub(super) struct Press {
 }
 
 impl Press {
-    pub(super) fn new(lanes: Vec<Lane>, ids: Ids, lines: Lines, output: Output, pairs: Pairs, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(lanes: Vec<Lane>, ids: Ids, key: BootKey, lines: Lines, output: Output, pairs: Pairs, shared: Arc<Shared>) -> Self {
         let quota = (ROUND / lanes.len().max(1)).max(LEAST);
-        Self { lanes, quota, ids, lines, output, pairs, shared, metrics: AuditWriter::new(), trouble: None, pruning: false }
+        Self { lanes, quota, ids, key, lines, output, pairs, shared, metrics: AuditWriter::new(), trouble: None, pruning: false }
     }
 
     pub(super) fn run(mut self) {
@@ -188,6 +190,7 @@ impl Press {
             }
         }
         if self.lines.has_begun() {
+            self.lines.checkpoint(&mut self.key);
             self.lines.footer();
         }
         if !self.write_out() {

@@ -1,5 +1,7 @@
 //! A record as text: a fixed field order, absent values left out. Each is left open for its last field, the chain.
 
+use super::boot_key::{Certificate, Holder};
+use super::chain::Link;
 use super::entry::{Aggregate, Entry, Event, Gap, Key, RuleKey, Span, What};
 use super::file::{Extent, Oldest, Previous};
 use super::json::{Line, key};
@@ -28,6 +30,18 @@ pub(super) struct Renderer {
 pub(super) struct Position {
     pub(super) seq: u64,
     pub(super) shard: Option<(u16, u64)>,
+}
+
+/// What a checkpoint says.
+pub(super) struct Point<'p> {
+    /// The number of the record before it.
+    pub(super) last: u64,
+    /// That record's link.
+    pub(super) chain: Link,
+    /// The signature of the checkpoint before, in base64.
+    pub(super) previous: Option<&'p str>,
+    pub(super) holder: &'p Holder,
+    pub(super) certificate: Option<&'p Certificate>,
 }
 
 impl Renderer {
@@ -94,6 +108,25 @@ impl Renderer {
         }
         self.end(line);
         kind
+    }
+
+    /// Appends a checkpoint, all but its signature.
+    pub(super) fn checkpoint(&mut self, out: &mut Vec<u8>, seq: u64, at: SystemTime, point: &Point<'_>) {
+        let mut line = self.begin(out, Position { seq, shard: None }, "checkpoint", at);
+        line.number(key!("last_seq"), point.last);
+        line.plain(key!("last_chain"), point.chain.hex().as_str());
+        line.optional(key!("previous"), point.previous);
+        line.text(key!("key"), &point.holder.key);
+        if let Some(certificate) = point.certificate {
+            line.open(key!("certificate"));
+            line.text(key!("time"), &certificate.time);
+            line.text(key!("workload"), &point.holder.workload);
+            line.optional(key!("task"), point.holder.task.as_deref());
+            line.text(key!("signer"), &certificate.signer);
+            line.text(key!("signature"), &certificate.signature);
+            line.close();
+        }
+        self.end(line);
     }
 
     /// Appends the record that ends a file, or a stream.

@@ -127,7 +127,7 @@ struct Log {
 
 fn settings() -> Settings {
     let labels = [("task".to_owned(), "a\"1".to_owned())].into();
-    Settings { sink: Sink::None, max_bytes: 1 << 30, on_full: OnFull::Aggregate, sample: 1.0, labels }
+    Settings { sink: Sink::None, max_bytes: 1 << 30, on_full: OnFull::Aggregate, sample: 1.0, signing: None, labels }
 }
 
 fn boot() -> BootFacts {
@@ -353,7 +353,11 @@ fn a_clock_that_steps_back_disorders_nothing() {
     let values = log.finish();
     assert_no_holes(&values);
     let denied: Vec<_> = of_kind(&values, "decision").into_iter().filter(|value| value["decision"] == "deny").collect();
-    assert!(denied.windows(2).all(|pair| pair[0]["id"].as_str() < pair[1]["id"].as_str() && pair[0]["time"].as_str() > pair[1]["time"].as_str()));
+    assert!(
+        denied
+            .windows(2)
+            .all(|pair| pair[0]["id"].as_str() < pair[1]["id"].as_str() && pair[0]["time"].as_str() > pair[1]["time"].as_str())
+    );
     for aggregate in of_kind(&values, "aggregate") {
         assert!(aggregate["first"].as_str() < aggregate["last"].as_str(), "{aggregate}");
     }
@@ -506,6 +510,7 @@ fn each_file_ends_with_a_footer_and_what_was_pruned_is_named() {
         assert_eq!((&footer["first_seq"], &footer["last_seq"]), (&records[0]["seq"], &records[records.len() - 2]["seq"]));
         assert_eq!(footer["last_chain"], records[records.len() - 2]["chain"]);
         assert!(next.is_none_or(|next| records[0]["seq"] == next));
+        assert_eq!(records[records.len() - 2]["kind"], "checkpoint", "{}", path.display());
         next = Some(footer["seq"].as_u64().unwrap() + 1);
         pruned.extend(records.iter().filter(|record| record["kind"] == "pruned"));
     }
@@ -537,6 +542,56 @@ fn a_boot_names_where_the_one_before_it_ended() {
     let (last, next) = (files[0].1.last().unwrap(), &files[1].1[0]);
     assert_eq!(files[0].1[0].get("previous"), None);
     assert_eq!(next["previous"], serde_json::json!({"boot": last["boot"], "seq": last["seq"], "chain": last["chain"], "torn": false}));
+}
+
+/// Each is signed by the same key, over the bytes before its signature, and names the link before itself and the checkpoint before.
+#[tokio::test]
+async fn checkpoints_sign_for_what_stands_before_them() {
+    use base64::prelude::{BASE64_STANDARD, Engine as _};
+    struct Slow;
+    impl crate::runtime::signer::DigestSigner for Slow {
+        fn public_key(&self) -> crate::runtime::signer::Signing<'_, crate::runtime::signer::PublicKey> {
+            Box::pin(std::future::pending())
+        }
+        fn sign<'a>(
+            &'a self,
+            _: &'a crate::runtime::signer::Sha256,
+        ) -> crate::runtime::signer::Signing<'a, crate::runtime::signer::Signature> {
+            Box::pin(std::future::pending())
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let (recorders, journal, writer) = start(&file_settings(directory.path(), 2 << 20), boot(), 1).unwrap();
+    let asked = journal.certify(Arc::new(Slow), crate::runtime::readiness::Readiness::default());
+    assert!(tokio::time::timeout(Duration::from_millis(1), asked).await.is_err(), "nothing waits for a certificate");
+    for _ in 0..1_000 {
+        recorders[0].deny(decision(recorders[0].id(at(1)), Verdict::Deny, "/orders/1"));
+    }
+    while log_files_hold(directory.path()) < 1_000 {
+        std::thread::yield_now();
+    }
+    drop(recorders);
+    writer.finish();
+    let mut before = Value::Null;
+    let mut checkpoints: Vec<Value> = Vec::new();
+    let text: String = log_files(directory.path()).iter().map(|(path, _)| std::fs::read_to_string(path).unwrap()).collect();
+    for line in text.lines() {
+        let record: Value = serde_json::from_str(line).unwrap();
+        if record["kind"] == "checkpoint" {
+            assert_eq!((&record["last_seq"], &record["last_chain"]), (&before["seq"], &before["chain"]));
+            let previous = checkpoints.last().map_or(&Value::Null, |checkpoint| &checkpoint["signature"]);
+            assert_eq!(record.get("previous").unwrap_or(&Value::Null), previous);
+            assert!(checkpoints.iter().all(|other| other["key"] == record["key"]));
+            let decoded = |name: &str| BASE64_STANDARD.decode(record[name].as_str().unwrap()).unwrap();
+            let (signed, _) = line.split_at(line.find(",\"signature\":").unwrap());
+            let key = crate::runtime::signer::PublicKey::from_spki(&decoded("key")).unwrap();
+            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, signed.as_bytes());
+            key.verified(digest.as_ref().try_into().unwrap(), decoded("signature")).unwrap();
+            checkpoints.push(record.clone());
+        }
+        before = record;
+    }
+    assert!(checkpoints.len() >= 2, "{}", checkpoints.len());
 }
 
 #[tokio::test]
@@ -635,5 +690,5 @@ fn a_stream_that_fails_gets_every_line_whole_afterwards() {
         bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| serde_json::from_slice::<Value>(line).is_ok()).collect();
     let whole = values(&whole.concat());
     assert_no_holes(&whole);
-    assert_eq!(whole.len(), 102);
+    assert_eq!(whole.len(), 103);
 }

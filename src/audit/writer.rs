@@ -1,5 +1,7 @@
 //! The writer thread: rings → JSON → sink.
 
+use super::boot_key::BootKey;
+use super::certify::Certifying;
 use super::entry::Event;
 use super::file::{Files, Previous};
 use super::id::Ids;
@@ -10,6 +12,8 @@ use super::render::Renderer;
 use super::ring::Shared;
 use super::sink::Output;
 use super::{BootFacts, PolicyEvent, Recorder, Settings, Sink, TrustEvent};
+use crate::runtime::readiness::Readiness;
+use crate::runtime::signer::DigestSigner;
 use crate::runtime::tasks::count_panic;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -34,9 +38,18 @@ pub type Tap = SyncSender<Arc<str>>;
 #[derive(Clone)]
 pub struct Journal {
     shared: Arc<Shared>,
+    certifying: Certifying,
 }
 
 impl Journal {
+    /// Gets the key certified that signs the checkpoints of this boot; asks until it is.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost; the log goes on with a key that is not certified.
+    pub async fn certify(self, signer: Arc<dyn DigestSigner>, readiness: Readiness) {
+        self.certifying.run(signer, readiness).await;
+    }
+
     /// Notes a published table.
     pub fn policy(&self, event: PolicyEvent) {
         self.note(Event::Policy(event));
@@ -131,11 +144,13 @@ pub(super) fn start_with(
     let boot_id = format!("{random:032x}");
     let renderer = Renderer::new(&boot_id, &settings.labels);
     let share = output.files().map_or(SHARE, |files| SHARE.min(files.share()));
-    let mut lines = Lines::new(boot_id, renderer, tap, matches!(output, Output::None), share as usize);
+    let mut lines = Lines::new(boot_id.clone(), renderer, tap, matches!(output, Output::None), share as usize);
     lines.boot(&boot, previous.as_ref());
     // The last shard number is the writer's own.
     let ids = Ids::new(random as u64, 0xfff);
-    let press = Press::new(lanes, ids, lines, output, pairs, Arc::clone(&shared));
+    let key = BootKey::make(&boot_id, &boot.workload, settings.labels.get("task").map(String::as_str))?;
+    let certifying = Certifying { holder: Arc::clone(key.holder()), certificate: Arc::clone(key.certificate()) };
+    let press = Press::new(lanes, ids, key, lines, output, pairs, Arc::clone(&shared));
     let dying = Arc::clone(&shared);
     let (end, ended) = sync_channel(1);
     let handle = thread::Builder::new().name("decision-log".to_owned()).spawn(move || {
@@ -146,7 +161,7 @@ pub(super) fn start_with(
         }
         let _ = end.send(());
     })?;
-    Ok((recorders, Journal { shared: Arc::clone(&shared) }, Writer { shared, thread: handle.thread().clone(), ended }))
+    Ok((recorders, Journal { shared: Arc::clone(&shared), certifying }, Writer { shared, thread: handle.thread().clone(), ended }))
 }
 
 fn random() -> io::Result<u128> {

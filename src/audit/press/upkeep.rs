@@ -8,6 +8,9 @@ impl Press {
     pub(super) fn keep_house(&mut self, now: Instant, critical: bool) {
         if self.output.files().is_some_and(|files| files.is_due(now)) {
             self.rotate();
+        } else if self.key.is_due(now) {
+            self.lines.checkpoint(&mut self.key);
+            self.write_out();
         }
         self.prune();
         let synced = if critical { self.output.sync() } else { self.output.tick(now) };
@@ -17,8 +20,9 @@ impl Press {
         self.pairs.tick(now);
     }
 
-    /// Ends the file with its footer. Should the sink refuse that, then the fault has ended the file, and the next begins with it.
+    /// Ends the file with a checkpoint and its footer. Should the sink refuse that, then the fault has ended the file, and the next begins with what waits.
     fn rotate(&mut self) {
+        self.lines.checkpoint(&mut self.key);
         let holds = self.lines.footer();
         if !self.write_out() {
             return;
