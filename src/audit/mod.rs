@@ -7,8 +7,11 @@
 //!
 //! [`read`] reads the lines back.
 
+mod boot_key;
+mod certify;
 mod chain;
 mod entry;
+pub mod evidence;
 mod file;
 mod fold;
 mod halt;
@@ -24,6 +27,7 @@ mod ring;
 mod sampling;
 mod settings;
 mod sink;
+mod stamp;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -33,5 +37,5 @@ mod writer;
 pub use id::DecisionIdError;
 pub use record::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, TrustEvent};
 pub use ring::{Recorder, Unavailable};
-pub use settings::{OnFull, Settings, Sink};
+pub use settings::{OnFull, Settings, Signing, Sink};
 pub use writer::{Journal, Tap, Writer, start, start_tapped};
