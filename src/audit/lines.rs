@@ -2,7 +2,7 @@
 
 use super::entry::Entry;
 use super::render::Renderer;
-use super::{BootFacts, Tap};
+use super::{BootFacts, Format, Tap, ocsf};
 use crate::telemetry::metrics::AuditWriter;
 use metrics::Counter;
 use std::time::SystemTime;
@@ -10,6 +10,9 @@ use std::time::SystemTime;
 /// Rendered lines that are not in the sink yet.
 pub(super) struct Lines {
     renderer: Renderer,
+    format: Format,
+    /// The record that is being made an event of.
+    record: Vec<u8>,
     seq: u64,
     buffer: Vec<u8>,
     /// Bytes of `buffer` that the sink has.
@@ -21,9 +24,9 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(renderer: Renderer, tap: Option<Tap>, sinkless: bool) -> Self {
+    pub(super) fn new(renderer: Renderer, format: Format, tap: Option<Tap>, sinkless: bool) -> Self {
         let mute = sinkless && tap.is_none();
-        Self { renderer, seq: 0, buffer: Vec::new(), written: 0, kinds: Vec::new(), tap, mute }
+        Self { renderer, format, record: Vec::new(), seq: 0, buffer: Vec::new(), written: 0, kinds: Vec::new(), tap, mute }
     }
 
     pub(super) fn boot(&mut self, boot: &BootFacts) {
@@ -43,7 +46,10 @@ impl Lines {
             return;
         }
         let start = self.buffer.len();
-        let kind = render(&mut self.renderer, &mut self.buffer, self.seq);
+        let kind = match self.format {
+            Format::Countersign => render(&mut self.renderer, &mut self.buffer, self.seq),
+            Format::Ocsf => self.event(render),
+        };
         self.seq += 1;
         match self.kinds.iter_mut().find(|(known, ..)| *known == kind) {
             Some((_, count, _)) => *count += 1,
@@ -53,6 +59,17 @@ impl Lines {
             let line = self.buffer.get(start..self.buffer.len().saturating_sub(1)).unwrap_or_default();
             let _ = tap.try_send(String::from_utf8_lossy(line).into());
         }
+    }
+
+    fn event(&mut self, render: impl FnOnce(&mut Renderer, &mut Vec<u8>, u64) -> &'static str) -> &'static str {
+        self.record.clear();
+        let kind = render(&mut self.renderer, &mut self.record, self.seq);
+        match std::str::from_utf8(&self.record).map(|record| ocsf::unsealed(record, &mut self.buffer)) {
+            Ok(Ok(())) => self.buffer.extend_from_slice(ocsf::END),
+            // Our own renderer wrote it, so this is not reached; should it be, the record is worth more than its form.
+            Ok(Err(_)) | Err(_) => self.buffer.extend_from_slice(&self.record),
+        }
+        kind
     }
 
     pub(super) fn unwritten(&self) -> &[u8] {

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 pub struct Settings {
     /// Where records go.
     pub sink: Sink,
+    /// What they look like.
+    pub format: Format,
     /// The most bytes that the files of a `file` sink may take together.
     pub max_bytes: u64,
     /// What happens to allows when their ring is full.
@@ -20,7 +22,7 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { sink: Sink::Stdout, max_bytes: 1 << 30, on_full: OnFull::Aggregate, sample: 1.0, labels: BTreeMap::new() }
+        Self { sink: Sink::Stdout, format: Format::Countersign, max_bytes: 1 << 30, on_full: OnFull::Aggregate, sample: 1.0, labels: BTreeMap::new() }
     }
 }
 
@@ -56,4 +58,14 @@ pub enum OnFull {
     Block,
     /// Like `aggregate`, but thinned out before the ring is full.
     Sample,
+}
+
+/// What records look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Format {
+    /// Our own.
+    #[default]
+    Countersign,
+    /// Events of the Open Cybersecurity Schema Framework.
+    Ocsf,
 }

@@ -1,6 +1,6 @@
 //! `[audit]`.
 
-use crate::audit::{Settings, Sink};
+use crate::audit::{Format, Settings, Sink};
 use crate::config::keys::{Choice, Keys, Size};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,13 +16,8 @@ impl Choice for Kind {
     const NAMES: &'static [(&'static str, Self)] = &[("stdout", Self::Stdout), ("file", Self::File), ("none", Self::None)];
 }
 
-/// What records look like.
-#[derive(Clone, Copy, PartialEq)]
-struct Countersign;
-
-impl Choice for Countersign {
-    const NAMES: &'static [(&'static str, Self)] = &[("countersign", Self)];
-    const NOT_BUILT: &'static [&'static str] = &["ocsf"];
+impl Choice for Format {
+    const NAMES: &'static [(&'static str, Self)] = &[("countersign", Self::Countersign), ("ocsf", Self::Ocsf)];
 }
 
 pub(super) fn read(root: &Keys<'_>, labels: BTreeMap<String, String>) -> Settings {
@@ -30,7 +25,6 @@ pub(super) fn read(root: &Keys<'_>, labels: BTreeMap<String, String>) -> Setting
     keys.not_built(&["hash_user", "signing"]);
     let default = Settings::default();
     let kind = keys.or("sink", Kind::of(&default.sink));
-    keys.or("format", Countersign);
     let dir: Option<PathBuf> = keys.optional("dir");
     match kind {
         Kind::File if !keys.has("dir") => keys.problem("dir", "is missing, and sink is \"file\"", "write dir = \"/var/log/countersign\""),
@@ -39,6 +33,7 @@ pub(super) fn read(root: &Keys<'_>, labels: BTreeMap<String, String>) -> Setting
     }
     let settings = Settings {
         sink: kind.sink(dir),
+        format: keys.or("format", default.format),
         max_bytes: keys.within("max_bytes", Size(default.max_bytes), Size(1 << 20)..=Size(1 << 50)).0,
         on_full: keys.or("on_full", default.on_full),
         sample: keys.within("sample", default.sample, 0.0..=1.0),
