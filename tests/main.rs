@@ -37,6 +37,7 @@ mod denied_peers_are_cut;
 mod dev_root_refused_in_production;
 mod drain_finishes_in_flight;
 mod drain_waits_for_handshakes;
+mod events_fit_the_published_schema;
 mod exposed_app_is_reported;
 mod extended_connect;
 mod fleet_renews_without_a_herd;

@@ -130,7 +130,7 @@ fn settings() -> Settings {
 }
 
 fn boot() -> BootFacts {
-    BootFacts { workload: "spiffe://prod.example/o".to_owned(), version: "0.1.0" }
+    BootFacts { workload: "spiffe://prod.example/o".to_owned(), version: "0.1.0", policy_sha256: Some("ef".repeat(32)) }
 }
 
 impl Log {
@@ -157,7 +157,21 @@ impl Log {
 }
 
 fn values(bytes: &[u8]) -> Vec<Value> {
+    assert_chained(bytes);
     bytes.split_inclusive(|byte| *byte == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect()
+}
+
+/// Each line's chain is the hash of that of the line before it and of what stands before its own.
+fn assert_chained(lines: &[u8]) {
+    let mut last = chain::Link::GENESIS;
+    for line in std::str::from_utf8(lines).unwrap().lines() {
+        if line.contains(r#""kind":"boot""#) {
+            last = chain::Link::GENESIS;
+        }
+        let (hashed, rest) = line.split_at(line.rfind(r#","chain":""#).unwrap());
+        last = last.next(hashed.as_bytes(), &mut Vec::new());
+        assert_eq!(rest, format!(r#","chain":"{}"}}"#, last.hex().as_str()), "{line}");
+    }
 }
 
 fn of_kind<'v>(values: &'v [Value], kind: &str) -> Vec<&'v Value> {
@@ -188,11 +202,13 @@ fn every_field_stands_in_its_place() {
     drop(log.recorder);
     log.writer.finish();
     let bytes: Vec<u8> = log.lines.iter().flatten().collect();
+    assert_chained(&bytes);
     let lines: Vec<&str> = std::str::from_utf8(&bytes).unwrap().lines().collect();
+    let lines: Vec<&str> = lines.iter().map(|line| &line[..line.rfind(",\"chain\":\"").unwrap()]).collect();
     assert!(
         lines[0].starts_with(r#"{"v":"countersign.decision/1","seq":0,"boot":"00000000000000000000000000000001","kind":"boot","time":""#)
     );
-    assert!(lines[0].ends_with(r#"","version":"0.1.0","workload":"spiffe://prod.example/o","labels":{"task":"a\"1"}}"#), "{}", lines[0]);
+    assert!(lines[0].ends_with(r#"","version":"0.1.0","workload":"spiffe://prod.example/o","policy_sha256":"efefefefefefefefefefefefefefefefefefefefefefefefefefefefefefefef","labels":{"task":"a\"1"}"#), "{}", lines[0]);
     let (ab, cd) = ("ab".repeat(32), "cd".repeat(32));
     let expected = format!(
         concat!(
@@ -205,7 +221,7 @@ fn every_field_stands_in_its_place() {
             r#""dst":{{"id":"spiffe://prod.example/o","host":"orders","port":8080}},"#,
             r#""http":{{"method":"GET","path":"/orders/4%C3%A4","template":"/orders/{{id}}","version":"2","ctype":"json","status":200}},"#,
             r#""framing":"te_cl","bytes_in":1,"bytes_out":2,"decide_ns":61,"upstream_us":3,"total_us":4,"close_reason":"client_closed","#,
-            r#""phase":"end","labels":{{"task":"a\"1"}}}}"#
+            r#""phase":"end","labels":{{"task":"a\"1"}}"#
         ),
         ab = ab,
         cd = cd
@@ -228,7 +244,8 @@ proptest! {
         let mut line = Vec::new();
         let entry = entry::Entry { shard_seq: 0, what: entry::What::Decision(said) };
         render::Renderer::new("b", &[("l".to_owned(), label.clone())].into()).entry(&mut line, 0, 0, &entry);
-        prop_assert_eq!(line.iter().position(|byte| *byte == b'\n'), Some(line.len() - 1));
+        line.push(b'}');
+        prop_assert!(!line.contains(&b'\n'));
         let value: Value = serde_json::from_slice(&line).unwrap();
         prop_assert_eq!(value["src"]["id"].as_str(), Some(name.as_str()));
         prop_assert_eq!(value["tls"]["sni"].as_str(), Some(sni.as_str()));
@@ -493,7 +510,9 @@ fn a_stream_that_fails_gets_every_line_whole_afterwards() {
     drop(recorders);
     writer.finish();
     let bytes = out.lock().unwrap().clone();
-    let whole: Vec<Value> = bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let whole: Vec<&[u8]> =
+        bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| serde_json::from_slice::<Value>(line).is_ok()).collect();
+    let whole = values(&whole.concat());
     assert_no_holes(&whole);
     assert_eq!(whole.len(), 101);
 }

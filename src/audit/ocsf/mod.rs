@@ -27,9 +27,9 @@ use object::Object;
 use record::Record;
 
 /// What an event ends with: the end of `unmapped`, and its own.
-pub(super) const END: &[u8] = b"}}\n";
+pub(super) const END: &[u8] = b"}}";
 
-/// Appends the event of a record that our own renderer wrote, without its [`END`].
+/// Appends the event of a record that our own renderer wrote, without its [`END`]; the record needs none either.
 ///
 /// # Errors
 /// See [`NotARecord`]; nothing is appended then.
@@ -45,7 +45,13 @@ pub(super) fn unsealed(line: &str, out: &mut Vec<u8>) -> Result<(), NotARecord> 
 pub fn exported(line: &str, out: &mut Vec<u8>) -> Result<(), NotARecord> {
     event(Record::read(line)?, out);
     out.extend_from_slice(END);
+    out.push(b'\n');
     Ok(())
+}
+
+/// Whether a line is an event of ours already.
+pub fn is_event(line: &str) -> bool {
+    line.starts_with("{\"class_uid\":")
 }
 
 fn event(mut record: Record<'_>, out: &mut Vec<u8>) {

@@ -30,6 +30,12 @@ fn labels() -> std::collections::BTreeMap<String, String> {
 fn native(what: What) -> String {
     let mut line = Vec::new();
     Renderer::new("00000000000000000000000000000001", &labels()).entry(&mut line, 7, 2, &Entry { shard_seq: 5, what });
+    whole(line)
+}
+
+/// With the end that the chain brings.
+fn whole(mut line: Vec<u8>) -> String {
+    line.extend_from_slice(b"}\n");
     String::from_utf8(line).unwrap()
 }
 
@@ -38,6 +44,7 @@ fn events(native: &str) -> (Value, String) {
     let (mut written, mut exported) = (Vec::new(), Vec::new());
     unsealed(native, &mut written).unwrap();
     written.extend_from_slice(END);
+    written.push(b'\n');
     super::exported(native, &mut exported).unwrap();
     assert_eq!(String::from_utf8_lossy(&written), String::from_utf8_lossy(&exported));
     let text = String::from_utf8(written).unwrap();
@@ -230,13 +237,13 @@ fn counts_are_events_of_what_they_count() {
 fn what_the_control_plane_does_is_a_base_event() {
     let mut renderer = Renderer::new("b", &labels());
     let mut lines = vec![Vec::new(); 3];
-    renderer.boot(&mut lines[0], 0, at(), &BootFacts { workload: "spiffe://prod.example/o".to_owned(), version: "0.1.0" });
+    renderer.boot(&mut lines[0], 0, at(), &BootFacts { workload: "spiffe://prod.example/o".to_owned(), version: "0.1.0", policy_sha256: Some("ef".repeat(32)) });
     let table = TableFacts { name: "shop".to_owned(), version: String::new(), sha256: "cd".to_owned() };
     let policy = PolicyEvent { part: Part::Boundary, table: Arc::new(table), generation: 4 };
     renderer.event(&mut lines[1], 1, at(), &Event::Policy(policy));
     let peer = caller("spiffe://a/b").identity.clone().unwrap();
     renderer.event(&mut lines[2], 2, at(), &Event::Trust(TrustEvent { direction: Direction::Inbound, peer, reason: "denied_id", connections: 2 }));
-    let events: Vec<Value> = lines.iter().map(|line| event(std::str::from_utf8(line).unwrap())).collect();
+    let events: Vec<Value> = lines.into_iter().map(|line| event(&whole(line))).collect();
     assert!(events.iter().all(|event| event["class_uid"] == 0 && event["activity_name"] == event["unmapped"]["kind"]));
     assert_eq!(events[0]["metadata"]["product"]["version"], "0.1.0");
     assert_eq!(events[1]["policy"], json!({"name": "shop", "uid": "cd"}));
