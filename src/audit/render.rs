@@ -6,7 +6,7 @@ use super::time::{Stamps, whole_second};
 use super::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, TrustEvent};
 use crate::identity::{Channel, Group, PeerIdentity};
 use crate::policy::{Caller, Looked, Part, Rendered, RuleFacts, TableFacts, Trial};
-use crate::request::Framing;
+use crate::request::{Framing, TraceContext};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -140,6 +140,15 @@ fn render_decision(line: &mut Line<'_>, decision: &Decision, kept: &mut Option<(
     render_target(line, decision);
     render_request(line, decision);
     render_outcome(line, decision.decide_ns, &decision.outcome);
+    if let Some(context) = decision.request.as_ref().and_then(|request| request.trace.context()) {
+        render_trace(line, context);
+    }
+}
+
+/// The trace, and the span that the caller did this in.
+fn render_trace(line: &mut Line<'_>, context: &TraceContext) {
+    line.hex(key!("trace_id"), context.trace_id());
+    line.hex(key!("span_id"), context.parent_id());
 }
 
 fn render_table(line: &mut Line<'_>, facts: &Arc<TableFacts>, kept: &mut Option<(Arc<TableFacts>, Rendered)>) {
