@@ -46,7 +46,11 @@ async fn what_is_exported() {
     }
 
     // What is no record is said, and what stands around it is exported.
-    let file = std::fs::read_dir(&dir).unwrap().flatten().map(|entry| entry.path()).find(|path| path.extension().is_some_and(|end| end == "ndjson"));
+    let file = std::fs::read_dir(&dir)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|end| end == "ndjson"));
     let mut file = std::fs::OpenOptions::new().append(true).open(file.unwrap()).unwrap();
     write!(file, "{{\"_aws\":{{}}}}\nhalf a re\n{}\n{{\"v\":\"counter", records[0]).unwrap();
     let (code, said) = run(&["audit", "export", "--ocsf", dir.to_str().unwrap()], setup.dir.path()).await;

@@ -22,7 +22,14 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { sink: Sink::Stdout, format: Format::Countersign, max_bytes: 1 << 30, on_full: OnFull::Aggregate, sample: 1.0, labels: BTreeMap::new() }
+        Self {
+            sink: Sink::Stdout,
+            format: Format::Countersign,
+            max_bytes: 1 << 30,
+            on_full: OnFull::Aggregate,
+            sample: 1.0,
+            labels: BTreeMap::new(),
+        }
     }
 }
 

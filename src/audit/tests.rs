@@ -353,7 +353,11 @@ fn a_clock_that_steps_back_disorders_nothing() {
     let values = log.finish();
     assert_no_holes(&values);
     let denied: Vec<_> = of_kind(&values, "decision").into_iter().filter(|value| value["decision"] == "deny").collect();
-    assert!(denied.windows(2).all(|pair| pair[0]["id"].as_str() < pair[1]["id"].as_str() && pair[0]["time"].as_str() > pair[1]["time"].as_str()));
+    assert!(
+        denied
+            .windows(2)
+            .all(|pair| pair[0]["id"].as_str() < pair[1]["id"].as_str() && pair[0]["time"].as_str() > pair[1]["time"].as_str())
+    );
     for aggregate in of_kind(&values, "aggregate") {
         assert!(aggregate["first"].as_str() < aggregate["last"].as_str(), "{aggregate}");
     }

@@ -125,7 +125,8 @@ pub(super) fn start_with(
         recorders.push(recorder);
         lanes.push(lane);
     }
-    let mut lines = Lines::new(Renderer::new(&format!("{random:032x}"), &settings.labels), settings.format, tap, matches!(output, Output::None));
+    let mut lines =
+        Lines::new(Renderer::new(&format!("{random:032x}"), &settings.labels), settings.format, tap, matches!(output, Output::None));
     lines.boot(&boot);
     // The last shard number is the writer's own.
     let ids = Ids::new(random as u64, 0xfff);

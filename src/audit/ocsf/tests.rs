@@ -2,9 +2,7 @@ use super::*;
 use crate::audit::entry::{Aggregate, Cause, Entry, Event, Gap, Key, RuleKey, Span, What};
 use crate::audit::render::Renderer;
 use crate::audit::tests::{caller, decision, refused};
-use crate::audit::{
-    BootFacts, Claimed, Decision, DecisionId, Direction, Phase, PolicyEvent, RefusedHandshake, Target, TrustEvent,
-};
+use crate::audit::{BootFacts, Claimed, Decision, DecisionId, Direction, Phase, PolicyEvent, RefusedHandshake, Target, TrustEvent};
 use crate::identity::{PeerIdentity, Principal};
 use crate::policy::{Part, Reason, RuleFacts, TableFacts, Trial, Verdict, Would};
 use jsonschema::Validator;
@@ -237,12 +235,22 @@ fn counts_are_events_of_what_they_count() {
 fn what_the_control_plane_does_is_a_base_event() {
     let mut renderer = Renderer::new("b", &labels());
     let mut lines = vec![Vec::new(); 3];
-    renderer.boot(&mut lines[0], 0, at(), &BootFacts { workload: "spiffe://prod.example/o".to_owned(), version: "0.1.0", policy_sha256: Some("ef".repeat(32)) });
+    renderer.boot(
+        &mut lines[0],
+        0,
+        at(),
+        &BootFacts { workload: "spiffe://prod.example/o".to_owned(), version: "0.1.0", policy_sha256: Some("ef".repeat(32)) },
+    );
     let table = TableFacts { name: "shop".to_owned(), version: String::new(), sha256: "cd".to_owned() };
     let policy = PolicyEvent { part: Part::Boundary, table: Arc::new(table), generation: 4 };
     renderer.event(&mut lines[1], 1, at(), &Event::Policy(policy));
     let peer = caller("spiffe://a/b").identity.clone().unwrap();
-    renderer.event(&mut lines[2], 2, at(), &Event::Trust(TrustEvent { direction: Direction::Inbound, peer, reason: "denied_id", connections: 2 }));
+    renderer.event(
+        &mut lines[2],
+        2,
+        at(),
+        &Event::Trust(TrustEvent { direction: Direction::Inbound, peer, reason: "denied_id", connections: 2 }),
+    );
     let events: Vec<Value> = lines.into_iter().map(|line| event(&whole(line))).collect();
     assert!(events.iter().all(|event| event["class_uid"] == 0 && event["activity_name"] == event["unmapped"]["kind"]));
     assert_eq!(events[0]["metadata"]["product"]["version"], "0.1.0");
@@ -264,7 +272,8 @@ fn other_kinds_are_events_too() {
     assert_eq!(event["finding_info"]["related_events"], json!([{"uid": "A"}, {"uid": "B"}]));
     assert_eq!(event["evidences"][0]["src_endpoint"], json!({"uid": "spiffe://a/b", "ip": "10.0.0.1"}));
     assert_eq!(event["unmapped"]["source_chain"], "00");
-    let footer = format!("{HEAD}{}", r#""footer","time":"2026-07-01T00:00:00Z","first":1,"last":8,"count":8,"key":{"deep":{"er":[1]}},"none":{}}"#);
+    let footer =
+        format!("{HEAD}{}", r#""footer","time":"2026-07-01T00:00:00Z","first":1,"last":8,"count":8,"key":{"deep":{"er":[1]}},"none":{}}"#);
     let event = super::tests::event(&footer);
     assert_eq!((event.get("count"), &event["unmapped"]["count"], &event["unmapped"]["first"]), (None, &json!(8), &json!(1)));
     assert_eq!((&event["unmapped"]["key"]["deep"], &event["unmapped"]["none"]), (&json!({"er": [1]}), &json!({})));
@@ -350,8 +359,9 @@ fn faults_of_events_are_found() {
         bad.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name).unwrap();
         assert!(!SCHEMA.is_valid(&bad), "{path}");
     }
-    let endpoints = ["src_endpoint", "dst_endpoint"];
     let mut bad = event(&native(What::Handshake(refused(DecisionId(3), "spiffe://a/b"))));
-    endpoints.map(|name| bad.as_object_mut().unwrap().remove(name));
+    for name in ["src_endpoint", "dst_endpoint"] {
+        bad.as_object_mut().unwrap().remove(name);
+    }
     assert!(!SCHEMA.is_valid(&bad), "no endpoint");
 }

@@ -100,7 +100,7 @@ fn what_is_not_built_yet_is_refused_by_name() {
         assert_eq!(load(text).unwrap_err(), [format!("{key}: is not built yet; leave it out")], "{text}");
     }
     expect(&[
-        ("[audit]\nformat = 'cef'", "audit.format: \"cef\" is none of \"countersign\", \"ocsf\""),
+        ("[audit]\nformat = 'cef'", "audit.format: is \"cef\"; write \"countersign\" or \"ocsf\""),
         (
             "[policy]\nfile = 's3://b/p'",
             "policy.file: \"s3://b/p\": sources elsewhere are not built yet; write a path such as \"policy.toml\", or \"env:NAME\"",
