@@ -29,10 +29,11 @@ mod sink;
 mod tests;
 mod time;
 mod trim;
+mod users;
 mod writer;
 
 pub use id::DecisionIdError;
 pub use record::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, TrustEvent};
 pub use ring::{Recorder, Unavailable};
-pub use settings::{Format, OnFull, Settings, Sink};
+pub use settings::{Format, OnFull, Settings, Sink, Users};
 pub use writer::{Journal, Tap, Writer, start, start_tapped};

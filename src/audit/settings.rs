@@ -16,6 +16,8 @@ pub struct Settings {
     pub on_full: OnFull,
     /// The share of plain allows that are recorded, 0.0 to 1.0. Reloadable.
     pub sample: f64,
+    /// What end users are called.
+    pub users: Users,
     /// Go into every record.
     pub labels: BTreeMap<String, String>,
 }
@@ -28,6 +30,7 @@ impl Default for Settings {
             max_bytes: 1 << 30,
             on_full: OnFull::Aggregate,
             sample: 1.0,
+            users: Users::Plain,
             labels: BTreeMap::new(),
         }
     }
@@ -65,6 +68,18 @@ pub enum OnFull {
     Block,
     /// Like `aggregate`, but thinned out before the ring is full.
     Sample,
+}
+
+/// What records call the end user of a verified token.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Users {
+    /// As the token does.
+    #[default]
+    Plain,
+    /// By a hash under a key that is made at start and forgotten at the end.
+    HashedForThisBoot,
+    /// By a hash under the key in this file: 64 hexadecimal digits, for its owner alone.
+    HashedUnder(PathBuf),
 }
 
 /// What records look like.

@@ -127,7 +127,15 @@ struct Log {
 
 fn settings() -> Settings {
     let labels = [("task".to_owned(), "a\"1".to_owned())].into();
-    Settings { sink: Sink::None, format: Format::Countersign, max_bytes: 1 << 30, on_full: OnFull::Aggregate, sample: 1.0, labels }
+    Settings {
+        sink: Sink::None,
+        format: Format::Countersign,
+        max_bytes: 1 << 30,
+        on_full: OnFull::Aggregate,
+        sample: 1.0,
+        users: Users::Plain,
+        labels,
+    }
 }
 
 fn boot() -> BootFacts {

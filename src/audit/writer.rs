@@ -9,6 +9,7 @@ use super::press::Press;
 use super::render::Renderer;
 use super::ring::Shared;
 use super::sink::Output;
+use super::users::Names;
 use super::{BootFacts, PolicyEvent, Recorder, Settings, Sink, TrustEvent};
 use crate::runtime::tasks::count_panic;
 use std::io;
@@ -93,7 +94,7 @@ impl Writer {
 /// Starts the writer thread; one recorder a shard.
 ///
 /// # Errors
-/// The directory of a `file` sink cannot be made or written.
+/// The directory of a `file` sink cannot be made or written, or the key for names of end users cannot be read.
 pub fn start(settings: &Settings, boot: BootFacts, shards: usize) -> io::Result<(Vec<Recorder>, Journal, Writer)> {
     start_tapped(settings, boot, shards, None)
 }
@@ -125,8 +126,8 @@ pub(super) fn start_with(
         recorders.push(recorder);
         lanes.push(lane);
     }
-    let mut lines =
-        Lines::new(Renderer::new(&format!("{random:032x}"), &settings.labels), settings.format, tap, matches!(output, Output::None));
+    let renderer = Renderer::new(&format!("{random:032x}"), &settings.labels).naming(Names::of(&settings.users)?);
+    let mut lines = Lines::new(renderer, settings.format, tap, matches!(output, Output::None));
     lines.boot(&boot);
     // The last shard number is the writer's own.
     let ids = Ids::new(random as u64, 0xfff);

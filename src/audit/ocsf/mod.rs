@@ -58,18 +58,18 @@ fn event(mut record: Record<'_>, out: &mut Vec<u8>) {
     let class = Class::of(&record);
     let mut event = Object::begin(out);
     class.write(&mut event, &record);
-    let times = parts::times(&mut event, &mut record);
+    let at = parts::times(&mut event, &mut record);
     outcome::write(&mut event, &mut record, class);
     parts::metadata(&mut event, &mut record, class);
     match class {
         Class::Http => {
             parts::actor(&mut event, &mut record);
-            parts::trace(&mut event, &mut record, times);
+            parts::trace(&mut event, &mut record);
             parts::http(&mut event, &mut record);
             parts::network(&mut event, &mut record);
         }
         Class::Network => parts::network(&mut event, &mut record),
-        Class::Finding => finding::write(&mut event, &mut record, times.at),
+        Class::Finding => finding::write(&mut event, &mut record, at),
         Class::Base => {}
     }
     parts::policy(&mut event, &mut record);

@@ -11,15 +11,8 @@ const PRODUCT: &str = "Countersign";
 /// What OCSF calls the transport below HTTP, with its number at IANA.
 const TCP: (&str, u8) = ("tcp", 6);
 
-/// When it was, and how long it took, milliseconds.
-#[derive(Clone, Copy)]
-pub(super) struct Times {
-    pub(super) at: i64,
-    pub(super) duration: Option<i64>,
-}
-
-/// When it was, how long it took, and for what was counted how many and from when to when.
-pub(super) fn times(event: &mut Object<'_>, record: &mut Record<'_>) -> Times {
+/// When it was, which is returned too, how long it took, and for what was counted how many and from when to when; milliseconds.
+pub(super) fn times(event: &mut Object<'_>, record: &mut Record<'_>) -> i64 {
     let at = record.seen("", "time").and_then(millis).unwrap_or_default();
     event.plain("time", at);
     let first = record.time("", "first");
@@ -29,9 +22,8 @@ pub(super) fn times(event: &mut Object<'_>, record: &mut Record<'_>) -> Times {
     if first.is_some() {
         event.number("count", record.number("", "count"));
     }
-    let duration = micros(record, "total_us").map(|micros| micros / 1_000);
-    event.number("duration", duration);
-    Times { at, duration }
+    event.number("duration", micros(record, "total_us").map(|micros| micros / 1_000));
+    at
 }
 
 /// Microseconds, which stay in `unmapped` because OCSF has milliseconds.
@@ -98,20 +90,10 @@ pub(super) fn actor(event: &mut Object<'_>, record: &mut Record<'_>) {
     });
 }
 
-/// The span is the request's: it begins with the decision.
-pub(super) fn trace(event: &mut Object<'_>, record: &mut Record<'_>, Times { at, duration }: Times) {
-    event.object("trace", |trace| {
-        let Some(uid) = record.text("", "trace_id") else { return };
-        trace.json("uid", uid);
-        let span = record.text("", "span_id");
-        trace.object("span", |object| {
-            if let Some(span) = span {
-                object.json("uid", span);
-                object.plain("start_time", at);
-                object.plain("end_time", at + duration.unwrap_or(0));
-            }
-        });
-    });
+/// The record's span is the caller's, of which OCSF wants to know begin and end; it stays in `unmapped`.
+pub(super) fn trace(event: &mut Object<'_>, record: &mut Record<'_>) {
+    let uid = record.text("", "trace_id");
+    event.object("trace", |trace| trace.optional("uid", uid));
 }
 
 pub(super) fn http(event: &mut Object<'_>, record: &mut Record<'_>) {

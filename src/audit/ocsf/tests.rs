@@ -195,6 +195,20 @@ fn requests_of_every_kind_are_events() {
 }
 
 #[test]
+fn the_end_user_and_the_trace_have_their_places() {
+    let line = native(What::Decision(full())).replace(
+        ",\"labels\"",
+        r#","user":{"iss":"https://idp","sub":"b\u0001ob"},"trace_id":"0af7651916cd43dd8448eb211c80319c","span_id":"b7ad6b7169203331","labels""#,
+    );
+    let event = event(&line);
+    assert_eq!(event["actor"]["user"], json!({"uid": "b\u{1}ob", "type_id": 1, "type": "User"}));
+    assert_eq!(event["actor"]["idp"], json!({"uid": "https://idp", "issuer": "https://idp"}));
+    assert_eq!(event["trace"], json!({"uid": "0af7651916cd43dd8448eb211c80319c"}));
+    assert_eq!(event["metadata"]["profiles"], json!(["host", "security_control", "trace"]));
+    assert_eq!(event["unmapped"]["span_id"], "b7ad6b7169203331");
+}
+
+#[test]
 fn handshakes_are_refused_network_activity() {
     let empty = Claimed::default();
     let bare = RefusedHandshake { claimed: None, server_name: None, ..refused(DecisionId(3), "spiffe://a/b") };

@@ -1,6 +1,6 @@
 //! `[audit]`.
 
-use crate::audit::{Format, Settings, Sink};
+use crate::audit::{Format, Settings, Sink, Users};
 use crate::config::keys::{Choice, Keys, Size};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ impl Choice for Format {
 
 pub(super) fn read(root: &Keys<'_>, labels: BTreeMap<String, String>) -> Settings {
     let keys = root.table("audit");
-    keys.not_built(&["hash_user", "signing"]);
+    keys.not_built(&["signing"]);
     let default = Settings::default();
     let kind = keys.or("sink", Kind::of(&default.sink));
     let dir: Option<PathBuf> = keys.optional("dir");
@@ -37,10 +37,25 @@ pub(super) fn read(root: &Keys<'_>, labels: BTreeMap<String, String>) -> Setting
         max_bytes: keys.within("max_bytes", Size(default.max_bytes), Size(1 << 20)..=Size(1 << 50)).0,
         on_full: keys.or("on_full", default.on_full),
         sample: keys.within("sample", default.sample, 0.0..=1.0),
+        users: users(&keys),
         labels,
     };
     keys.close();
     settings
+}
+
+fn users(keys: &Keys<'_>) -> Users {
+    let key: Option<PathBuf> = keys.optional("hash_user_key_file");
+    match (keys.or("hash_user", false), key) {
+        (true, Some(path)) => Users::HashedUnder(path),
+        (true, None) => Users::HashedForThisBoot,
+        (false, key) => {
+            if key.is_some() {
+                keys.problem("hash_user_key_file", "is of no use", "write hash_user = true, or leave it out");
+            }
+            Users::Plain
+        }
+    }
 }
 
 impl Kind {
