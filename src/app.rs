@@ -32,6 +32,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 mod app_watch;
+mod quarantine;
 mod reload;
 mod routing;
 mod sources;
@@ -189,6 +190,7 @@ impl Sidecar {
         });
         let names = Names::new(Resolver::new(system()), control.handle().clone());
         let routing = Arc::new(Routing::new(config.upstreams.clone(), names, Arc::clone(&plan), readiness.clone()));
+        let quarantine = policy::quarantine::Quarantine::new(config.quarantine.clone(), publisher.clone());
         let app = AppWatch::new(config.inbound.as_ref(), &addresses, &readiness);
         let log_of_decisions = journal.clone();
         let tables = tables::Keeper::new(
@@ -219,7 +221,16 @@ impl Sidecar {
         let handles = admin::Handles {
             readiness: readiness.clone(),
             metrics: options.metrics,
-            status: status::reporter(&plan, &readiness, &reloader, &routing, app.clone(), trusting.remote_lists(), Arc::clone(&bound)),
+            status: status::reporter(
+                &plan,
+                &readiness,
+                &reloader,
+                &routing,
+                app.clone(),
+                trusting.remote_lists(),
+                quarantine.clone(),
+                Arc::clone(&bound),
+            ),
             trust: trust_report::reporter(&plan, trusting.remote_lists()),
             drain: Arc::new({
                 let drain = drain.clone();
@@ -233,6 +244,7 @@ impl Sidecar {
                 let tables = Arc::clone(&tables);
                 move || tables.promote()
             }),
+            quarantine: quarantine::handle(&quarantine, &config.quarantine, &log_of_decisions, &clock),
             log_level: Arc::new(move |text| match &level {
                 Some(level) => level.set(text).map_err(|error| error.to_string()),
                 None => Err("this process has no log level".into()),
@@ -266,6 +278,7 @@ impl Sidecar {
                 spawn("self-probe", probe.run(drain.stop_inbound()));
             }
             spawn("policy", tables.watch());
+            spawn("quarantine", quarantine::expire(quarantine, log_of_decisions.clone(), Arc::clone(&clock)));
             spawn("routes", routing.follow());
             app.run(&drain);
             spawn("watch", status::watch(Arc::clone(&plan), log_of_decisions, readiness.clone()));

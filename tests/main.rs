@@ -91,6 +91,7 @@ mod policy_reload_reaches_open_connections;
 mod pool_never_crosses_identity;
 mod pooled_connections_are_replaced;
 mod post_quantum_groups_can_be_required;
+mod quarantine_reaches_open_connections;
 mod rapid_reset_is_bounded;
 mod readers_that_stop_stop_nobody_else;
 mod records_are_complete;

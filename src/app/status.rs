@@ -3,6 +3,7 @@
 use super::{Addresses, AppWatch, Reloader, Routing, trust_report};
 use crate::audit::Journal;
 use crate::policy::jwt::KeysStanding;
+use crate::policy::quarantine::Quarantine;
 use crate::policy::{Part, Table};
 use crate::proxy::Plan;
 use crate::runtime::readiness::Readiness;
@@ -22,6 +23,7 @@ pub fn reporter(
     routing: &Arc<Routing>,
     app: AppWatch,
     remote_lists: RemoteLists,
+    quarantine: Quarantine,
     bound: Arc<OnceLock<Addresses>>,
 ) -> Arc<dyn Fn() -> Value + Send + Sync> {
     let (plan, readiness, reloader, routing) = (Arc::clone(plan), readiness.clone(), Arc::clone(reloader), Arc::clone(routing));
@@ -55,6 +57,7 @@ pub fn reporter(
             "policy": table(Part::Own),
             "policy_boundary": table(Part::Boundary),
             "policy_candidate": table(Part::Candidate),
+            "quarantined": quarantine.len(),
             "revocation_lists": trust_report::lists(&plan, &remote_lists),
             "key_sets": reloader.key_sets().standing().iter().map(key_set).collect::<Vec<_>>(),
             "app": app.status(),

@@ -2,6 +2,7 @@
 
 use super::{Decision, DecisionId, Direction, PolicyEvent, RefusedHandshake, TrustEvent};
 use crate::identity::Principal;
+use crate::policy::quarantine::Change;
 use crate::policy::{Reason, RuleFacts, TableFacts};
 use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
@@ -19,6 +20,7 @@ pub(super) struct Entry {
 pub(super) enum Event {
     Policy(PolicyEvent),
     Trust(TrustEvent),
+    Action(Change),
 }
 
 /// Held by value: a request's thread neither allocates nor frees for its record.

@@ -4,7 +4,8 @@ use super::entry::{Aggregate, Entry, Event, Gap, Key, RuleKey, Span, What};
 use super::json::{Line, key};
 use super::time::{Stamps, whole_second};
 use super::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, TrustEvent};
-use crate::identity::{Channel, Group, PeerIdentity};
+use crate::identity::{Channel, Group, PeerIdentity, Principal};
+use crate::policy::quarantine::{Act, Change};
 use crate::policy::{Caller, Looked, Part, Rendered, RuleFacts, TableFacts, Trial};
 use crate::request::Framing;
 use std::collections::BTreeMap;
@@ -70,6 +71,7 @@ impl Renderer {
         let kind = match event {
             Event::Policy(_) => "policy",
             Event::Trust(_) => "trust",
+            Event::Action(_) => "action",
         };
         let mut line = self.begin(out, Position { seq, shard: None }, kind, at);
         match event {
@@ -81,6 +83,7 @@ impl Renderer {
                 line.number(key!("generation"), *generation);
             }
             Event::Trust(event) => render_trust(&mut line, event),
+            Event::Action(change) => render_action(&mut line, change),
         }
         self.end(line);
         kind
@@ -185,6 +188,24 @@ fn render_trust(line: &mut Line<'_>, event: &TrustEvent) {
     }
     render_certificate(line, &event.peer);
     line.number(key!("connections"), event.connections);
+}
+
+fn render_action(line: &mut Line<'_>, change: &Change) {
+    let Change { act, held, by } = change;
+    line.label(key!("action"), act.as_str());
+    if let Act::Refuse(refused) = act {
+        line.label(key!("refused"), refused.reason());
+    }
+    line.plain(key!("by"), by);
+    source(line, held.subject.identity().or(held.holder.as_ref().map(Principal::as_str)), None);
+    line.open(key!("cert"));
+    line.optional(key!("serial"), held.subject.serial());
+    line.close();
+    second(line, key!("until"), held.until);
+    line.text(key!("cause"), &held.cause);
+    if held.by != *by {
+        line.plain(key!("made_by"), held.by);
+    }
 }
 
 fn render_channel(line: &mut Line<'_>, channel: &Channel) {

@@ -10,6 +10,7 @@ use super::render::Renderer;
 use super::ring::Shared;
 use super::sink::Output;
 use super::{BootFacts, PolicyEvent, Recorder, Settings, Sink, TrustEvent};
+use crate::policy::quarantine::Change;
 use crate::runtime::tasks::count_panic;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -45,6 +46,11 @@ impl Journal {
         self.note(Event::Trust(event));
     }
 
+    /// Notes a change of the quarantine.
+    pub fn action(&self, change: Change) {
+        self.note(Event::Action(change));
+    }
+
     fn note(&self, event: Event) {
         let mut events = self.shared.events.lock().unwrap_or_else(PoisonError::into_inner);
         if events.len() < EVENTS {
@@ -56,6 +62,9 @@ impl Journal {
             }
             Event::Trust(TrustEvent { peer, reason, .. }) => {
                 tracing::error!(id = %peer.principal, reason, "trust was withdrawn without a record: the decision log's writer stands still");
+            }
+            Event::Action(Change { act, held, .. }) => {
+                tracing::error!(subject = %held.subject, action = act.as_str(), "an action left no record: the decision log's writer stands still");
             }
         }
     }

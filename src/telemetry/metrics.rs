@@ -81,6 +81,8 @@ names! {
     counter TOKENS_VERIFIED = "countersign_tokens_verified_total", (Unit::Count), "Tokens of end users that were looked at, once each as long as they are remembered, by result (ok, signature, unknown_key, no_keys, algorithm, issuer, audience, claim, malformed, type, critical, too_long).";
     counter JWKS_READS = "countersign_jwks_reads_total", (Unit::Count), "Times that a key set of a token issuer was read, by result (ok, unchanged, unusable, unreadable, unresolved, forbidden, unreachable, tls, timeout, redirect, status, malformed, too_large).";
     gauge JWKS_READ = "countersign_jwks_read_timestamp_seconds", (Unit::Seconds), "When the key set that was read longest ago was read, in seconds since 1970; 0: one never was. Absent without issuers.";
+    gauge QUARANTINE_ENTRIES = "countersign_quarantine_entries", (Unit::Count), "Identities and certificates in quarantine.";
+    counter QUARANTINE_CHANGES = "countersign_quarantine_changes_total", (Unit::Count), "Changes of the quarantine by action (quarantine_add, quarantine_remove, quarantine_expire, quarantine_refuse).";
     counter CONFIG_RELOADS = "countersign_config_reloads_total", (Unit::Count), "Configuration reloads by result (ok, failed).";
     counter TRUST_RELOADS = "countersign_trust_reloads_total", (Unit::Count), "Trust bundle reloads by result (ok, failed).";
     counter TRUST_WITHDRAWN = "countersign_trust_withdrawn_total", (Unit::Count), "Certificates with open connections that are not trusted any more, by reason (denied_id, denied_serial, revoked, revocation_unknown, trust_revoked, expired).";
@@ -343,6 +345,25 @@ impl AuditWriter {
     /// The counter of written records of `kind`, a closed set.
     pub fn records(kind: &'static str) -> Counter {
         counter!(AUDIT_RECORDS, "kind" => kind)
+    }
+}
+
+/// Metrics of the quarantine.
+pub struct Quarantine {
+    /// [`QUARANTINE_ENTRIES`].
+    pub entries: Gauge,
+}
+
+impl Quarantine {
+    /// The handles.
+    #[expect(clippy::new_without_default, reason = "looks metrics up: not a value")]
+    pub fn new() -> Self {
+        Self { entries: gauge!(QUARANTINE_ENTRIES) }
+    }
+
+    /// Counts a change; `action` is a closed label.
+    pub fn changed(&self, action: &'static str) {
+        counter!(QUARANTINE_CHANGES, "action" => action).increment(1);
     }
 }
 
