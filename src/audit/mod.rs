@@ -4,6 +4,8 @@
 //! the lines to a sink. Denials have rings of their own and are folded into exact counts where those are full: a flood evicts nothing.
 //! A sink that refuses keeps its lines waiting in the writer, so the rings fill and `on_full` acts; nothing that was rendered is dropped while the
 //! process lives.
+//!
+//! [`read`] reads the lines back.
 
 mod entry;
 mod file;
@@ -14,6 +16,7 @@ mod json;
 mod lines;
 mod pairs;
 mod press;
+pub mod read;
 mod record;
 mod render;
 mod ring;

@@ -1,75 +1,50 @@
 //! Finds one record in a decision log.
 
-use anyhow::{Context as _, bail};
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read as _};
+use crate::audit::read::{Input, Piece, ReadError, inputs};
+use anyhow::bail;
+use memchr::memmem;
 use std::path::{Path, PathBuf};
 
-/// The most bytes of a line that is read: a record's strings are cut at 2 KiB each.
-const MAX_LINE: u64 = 1 << 20;
-
-/// What the files of a log directory end with.
-const SUFFIX: &str = "ndjson";
-
-/// The line with this decision id, from standard input (`-`), a file, or the files of a directory with the newest first.
+/// The line with this decision id, from standard input (`-`), a file, or the files of a directory with the newest first; without an id the first line that is
+/// not empty.
 ///
 /// # Errors
 /// There is none, or nothing can be read.
 pub(super) fn find(log: &Path, id: Option<&str>) -> anyhow::Result<String> {
-    let found = if log == Path::new("-") {
-        scan(io::stdin().lock(), id)?
-    } else if log.is_dir() {
-        let mut found = None;
-        for file in files(log)? {
-            found = scan(open(&file)?, id).with_context(|| file.display().to_string())?;
-            if found.is_some() {
-                break;
-            }
+    for input in inputs(&[PathBuf::from(log)])?.iter().rev() {
+        if let Some(line) = scan(input, id)? {
+            return Ok(line);
         }
-        found
-    } else {
-        scan(open(log)?, id).with_context(|| log.display().to_string())?
-    };
-    match (found, id) {
-        (Some(line), _) => Ok(line),
-        (None, Some(id)) => {
-            bail!("no record with the id {id} in {}: it may be in another log, sampled out, or rotated away", log.display())
-        }
-        (None, None) => bail!("no line in {}", log.display()),
+    }
+    match id {
+        Some(id) => bail!("no record with the id {id} in {}: it may be in another log, sampled out, or rotated away", log.display()),
+        None => bail!("no line in {}", log.display()),
     }
 }
 
-fn open(path: &Path) -> anyhow::Result<BufReader<File>> {
-    Ok(BufReader::new(File::open(path).with_context(|| path.display().to_string())?))
-}
-
-fn files(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(directory).with_context(|| directory.display().to_string())?;
-    let mut files: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    files.retain(|path| path.extension().is_some_and(|extension| extension == SUFFIX));
-    // Their names begin with the time at which they were opened.
-    files.sort_by(|one, other| other.cmp(one));
-    Ok(files)
-}
-
-/// The first line with the id; without one, the first line that is not empty.
-fn scan(mut reader: impl BufRead, id: Option<&str>) -> io::Result<Option<String>> {
+fn scan(input: &Input, id: Option<&str>) -> Result<Option<String>, ReadError> {
     let wanted = id.map(|id| format!("\"id\":\"{}\"", id.to_ascii_uppercase()));
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        if reader.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)? == 0 {
-            return Ok(None);
-        }
-        let text = String::from_utf8_lossy(&line);
-        let hit = match &wanted {
-            Some(wanted) => text.contains(wanted),
-            None => !text.trim().is_empty(),
-        };
-        if hit {
-            return Ok(Some(text.trim().to_owned()));
+    let finder = wanted.as_ref().map(memmem::Finder::new);
+    let is_hit = |line: &[u8]| match &finder {
+        Some(finder) => finder.find(line).is_some(),
+        None => !line.trim_ascii().is_empty(),
+    };
+    let found = |line: &[u8]| String::from_utf8_lossy(line).trim().to_owned();
+    let mut reader = input.open()?;
+    while let Some(piece) = reader.next()? {
+        match piece {
+            Piece::Lines(lines) if finder.as_ref().is_some_and(|finder| finder.find(lines.bytes).is_none()) => {}
+            Piece::Lines(lines) => {
+                if let Some((_, line)) = lines.iter().find(|(_, line)| is_hit(line)) {
+                    return Ok(Some(found(line)));
+                }
+            }
+            // One record without a newline is what somebody pastes.
+            Piece::Torn { bytes, .. } if is_hit(bytes) => return Ok(Some(found(bytes))),
+            Piece::Torn { .. } | Piece::TooLong { .. } => {}
         }
     }
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -80,14 +55,15 @@ mod tests {
     fn a_record_is_found_in_whichever_file_it_is() {
         let dir = tempfile::tempdir().unwrap();
         let line = |id: &str| format!("{{\"kind\":\"decision\",\"id\":\"{id}\"}}\n");
-        std::fs::write(dir.path().join("decisions-1.ndjson"), line("A") + &line("B")).unwrap();
-        std::fs::write(dir.path().join("decisions-2.ndjson"), "x".repeat(3 << 20) + "\n" + &line("C")).unwrap();
+        std::fs::write(dir.path().join("decisions-1.ndjson.zst"), zstd::encode_all((line("A") + &line("B")).as_bytes(), 3).unwrap())
+            .unwrap();
+        std::fs::write(dir.path().join("decisions-2.ndjson"), "x".repeat(3 << 20) + "\n" + &line("C") + line("E").trim()).unwrap();
         std::fs::write(dir.path().join("notes.txt"), line("D")).unwrap();
-        for id in ["A", "b", "C"] {
+        for id in ["A", "b", "C", "E"] {
             assert!(find(dir.path(), Some(id)).unwrap().contains(&id.to_ascii_uppercase()));
         }
         assert!(find(dir.path(), Some("D")).unwrap_err().to_string().contains("no record with the id D"));
-        assert!(find(&dir.path().join("decisions-1.ndjson"), None).unwrap().contains("\"A\""));
+        assert!(find(&dir.path().join("decisions-1.ndjson.zst"), None).unwrap().contains("\"A\""));
         assert!(find(&dir.path().join("nothing"), Some("A")).is_err());
     }
 }
