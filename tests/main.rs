@@ -115,6 +115,7 @@ mod support;
 #[cfg(feature = "aws")]
 mod task_credentials_reach_aws;
 mod token_keys_follow_their_issuer;
+mod traces_go_through;
 mod trailers_pass;
 mod tunnels_end;
 mod two_uri_sans_rejected;

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 /// The id of one decision, given to a denied caller; a ULID: 48 bits of milliseconds, then what makes it unique.
+// An alignment of 16 bytes would cost each place in the rings eight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(packed(8))]
 pub struct DecisionId(pub u128);
 
 /// Which way a request goes.
@@ -141,6 +143,8 @@ pub struct BootFacts {
     pub workload: String,
     /// The program's version.
     pub version: &'static str,
+    /// SHA-256 of the policy table that the process starts with, in hexadecimal digits, where it has one.
+    pub policy_sha256: Option<String>,
 }
 
 /// A table was put in force.

@@ -1,4 +1,4 @@
-//! A record as text: a fixed field order, absent values left out.
+//! A record as text: a fixed field order, absent values left out. Each is left open for its last field, the chain.
 
 use super::entry::{Aggregate, Entry, Event, Gap, Key, RuleKey, Span, What};
 use super::json::{Line, key};
@@ -7,7 +7,7 @@ use super::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase,
 use crate::identity::{Channel, Group, PeerIdentity, Principal};
 use crate::policy::quarantine::{Act, Change};
 use crate::policy::{Caller, Looked, Part, Rendered, RuleFacts, TableFacts, Trial};
-use crate::request::Framing;
+use crate::request::{Framing, TraceContext};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -63,6 +63,7 @@ impl Renderer {
         let mut line = self.begin(out, Position { seq, shard: None }, "boot", at);
         line.text(key!("version"), boot.version);
         line.text(key!("workload"), &boot.workload);
+        line.optional(key!("policy_sha256"), boot.policy_sha256.as_deref());
         self.end(line);
     }
 
@@ -142,6 +143,15 @@ fn render_decision(line: &mut Line<'_>, decision: &Decision, kept: &mut Option<(
     render_target(line, decision);
     render_request(line, decision);
     render_outcome(line, decision.decide_ns, &decision.outcome);
+    if let Some(context) = decision.request.as_ref().and_then(|request| request.trace.context()) {
+        render_trace(line, context);
+    }
+}
+
+/// The trace, and the span that the caller did this in.
+fn render_trace(line: &mut Line<'_>, context: &TraceContext) {
+    line.hex(key!("trace_id"), context.trace_id());
+    line.hex(key!("span_id"), context.parent_id());
 }
 
 fn render_table(line: &mut Line<'_>, facts: &Arc<TableFacts>, kept: &mut Option<(Arc<TableFacts>, Rendered)>) {

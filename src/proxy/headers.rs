@@ -79,6 +79,7 @@ fn fields<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item =
 /// What is removed from and set on a request that goes to the app. Returns how many reserved fields were removed.
 pub fn to_app(headers: &mut HeaderMap, request: &CanonicalRequest, reserved: &Reserved, identity: &Identity, hop: HeaderValue) -> u64 {
     let stripped = strip_request(headers, reserved);
+    request.trace.clean(headers);
     set_host(headers, request);
     for (name, value) in &identity.fields {
         headers.insert(name.clone(), value.clone());
@@ -90,6 +91,7 @@ pub fn to_app(headers: &mut HeaderMap, request: &CanonicalRequest, reserved: &Re
 /// What is removed from and set on a request that goes to a peer: an app cannot assert an identity. Returns how many reserved fields were removed.
 pub fn to_peer(headers: &mut HeaderMap, request: &CanonicalRequest, reserved: &Reserved, hop: HeaderValue) -> u64 {
     let stripped = strip_request(headers, reserved);
+    request.trace.clean(headers);
     set_host(headers, request);
     headers.insert(HOP, hop);
     stripped

@@ -1,7 +1,7 @@
 //! The canonical request: refuse, do not repair.
 
 use super::fields::Fields;
-use super::{Authority, ContentType, Listener, Malformed, Mentioned, Noted, Strictness, canonical_path};
+use super::{Authority, ContentType, Listener, Malformed, Mentioned, Noted, Strictness, Trace, canonical_path};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
 use std::borrow::Cow;
@@ -23,6 +23,8 @@ pub struct CanonicalRequest {
     pub framing: Option<Framing>,
     /// The header fields that rules mention.
     pub noted: Noted,
+    /// The trace that it belongs to.
+    pub trace: Trace,
 }
 
 /// Framing that the library repairs before anybody else sees it, and that a record names.
@@ -82,6 +84,7 @@ pub fn canonicalize(
         content_type: fields.content_type,
         framing: None,
         noted: fields.noted,
+        trace: fields.trace,
     })
 }
 

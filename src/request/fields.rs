@@ -1,7 +1,7 @@
 //! What one pass over the header fields finds.
 
 use super::mentioned::Noting;
-use super::{ContentType, Malformed, Mentioned, Noted, reserved};
+use super::{ContentType, Malformed, Mentioned, Noted, Trace, reserved};
 use http::{HeaderMap, HeaderValue};
 
 /// The facts of a request's header fields that decide its form.
@@ -10,6 +10,7 @@ pub(super) struct Fields<'h> {
     pub(super) host: Option<&'h HeaderValue>,
     pub(super) content_type: ContentType,
     pub(super) noted: Noted,
+    pub(super) trace: Trace,
 }
 
 impl<'h> Fields<'h> {
@@ -26,7 +27,7 @@ impl<'h> Fields<'h> {
                 noting.note(name, value)?;
             }
         }
-        Ok(Self { host: seen.host, content_type: seen.content_type, noted: noting.finish() })
+        Ok(Self { host: seen.host, content_type: seen.content_type, noted: noting.finish(), trace: seen.trace })
     }
 }
 
@@ -36,6 +37,7 @@ struct Seen<'h> {
     content_type: ContentType,
     authorization: bool,
     transfer_encoding: bool,
+    trace: Trace,
 }
 
 impl<'h> Seen<'h> {
@@ -56,6 +58,7 @@ impl<'h> Seen<'h> {
             }
             "connection" => note_connection(value.as_bytes(), mentioned)?,
             "expect" if !value.as_bytes().eq_ignore_ascii_case(b"100-continue") => return Err(Malformed::Expect),
+            "traceparent" => self.trace.note(value),
             _ => {}
         }
         Ok(())

@@ -10,6 +10,7 @@ mod path;
 pub mod reserved;
 #[cfg(test)]
 mod tests;
+mod trace;
 mod upgrade;
 
 pub(crate) use authority::canonical_host;
@@ -19,6 +20,7 @@ pub use content_type::ContentType;
 pub use malformed::Malformed;
 pub use mentioned::{Field, Mentioned, Noted};
 pub use path::{PathError, canonical_path};
+pub use trace::{TRACEPARENT, TRACESTATE, Trace, TraceContext};
 pub use upgrade::Offered;
 
 /// How strictly a listener reads requests (`[inbound]`: `path_params`, `escapes`; `[limits] head_fields`).

@@ -3,7 +3,7 @@
 use super::Ask;
 use crate::identity::{PeerIdentity, Principal, SpiffeId};
 use crate::policy::{Caller, Truth, moment};
-use crate::request::{Authority, CanonicalRequest, ContentType, Noted};
+use crate::request::{Authority, CanonicalRequest, ContentType, Noted, Trace};
 use http::uri::PathAndQuery;
 use http::{Method, Version};
 use serde_json::Value;
@@ -135,6 +135,7 @@ fn ask(record: &Value) -> Result<Ask, RecordError> {
         content_type: http["ctype"].as_str().and_then(ContentType::named).unwrap_or_default(),
         framing: None,
         noted: Noted::default(),
+        trace: Trace::None,
     };
     let caller = caller(record, at, port.ok_or(RecordError::Value("dst.port"))?)?;
     Ok(Ask { caller, request: Ok(request), at, claims: None, conditions: Some(conditions(&record["conds"])?) })

@@ -1,6 +1,6 @@
 //! The canonical request.
 
-use crate::request::{CanonicalRequest, Escapes, Field, Listener, Mentioned, PathParams, Strictness, canonicalize};
+use crate::request::{CanonicalRequest, Escapes, Field, Listener, Mentioned, PathParams, Strictness, TraceContext, canonicalize};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 
 const ROLE: HeaderName = HeaderName::from_static("x-role");
@@ -34,6 +34,16 @@ pub(super) fn canonical_request(data: &[u8]) {
     let forwarded = forwarded(&asked, &canonical);
     let again = canonical_as(&forwarded).unwrap_or_else(|malformed| panic!("{canonical:?} is refused when it is sent on: {malformed:?}"));
     assert_eq!((again.target.as_str(), again.authority), (canonical.target.as_str(), canonical.authority.clone()));
+}
+
+/// What is read is what stands there: written again it is the same but for the version and what follows the flags, and read again it is the same.
+pub(super) fn traceparent(data: &[u8]) {
+    let Some(context) = TraceContext::parse(data) else { return };
+    let written = context.to_string();
+    assert_eq!(data.get(2..written.len()), written.as_bytes().get(2..), "{written}");
+    assert!(context.trace_id().iter().chain(context.parent_id()).any(|byte| *byte != 0));
+    assert!(!data.starts_with(b"ff") && (data.len() == written.len() || !data.starts_with(b"00")), "{written}");
+    assert_eq!(TraceContext::parse(written.as_bytes()), Some(context));
 }
 
 /// As if some rule asked about this header.

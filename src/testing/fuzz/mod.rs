@@ -22,6 +22,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "x509", check: who::x509 },
     Target { name: "forwarded_client_cert", check: who::forwarded_client_cert },
     Target { name: "canonical_request", check: asked::canonical_request },
+    Target { name: "traceparent", check: asked::traceparent },
     Target { name: "configuration", check: text::configuration },
     Target { name: "policy", check: text::policy },
     Target { name: "token", check: tokens::token },
