@@ -1,6 +1,7 @@
 //! The only wiring: builds everything from a configuration, runs it, ends it.
 
 use crate::admin::{self, Bound};
+use crate::audit::detect::Detecting;
 use crate::audit::{self, BootFacts, Direction, TrustEvent, Writer};
 use crate::config::Loaded;
 use crate::credentials::Renewal;
@@ -148,9 +149,12 @@ impl Sidecar {
 
         let policy_sha256 = first.as_ref().map(|tables| tables.own().facts.sha256.clone());
         let boot = BootFacts { workload: config.credentials.id.to_string(), version: env!("CARGO_PKG_VERSION"), policy_sha256 };
-        let (recorders, journal, writer) =
-            audit::start_tapped(&config.audit, boot, config.runtime.shards, options.tap.clone()).map_err(StartError::Audit)?;
         let clock = clock();
+        let quarantine = policy::quarantine::Quarantine::new(config.quarantine.clone(), publisher.clone());
+        let detecting = Detecting { settings: config.detect.clone(), quarantine: quarantine.clone(), clock: Arc::clone(&clock) };
+        let (recorders, journal, writer) =
+            audit::start_tapped(&config.audit, boot, config.runtime.shards, options.tap.clone(), Some(detecting))
+                .map_err(StartError::Audit)?;
         let drain = Drain::default();
         let tls = TlsPublisher::default();
         let control = runtime("control").map_err(StartError::Threads)?;
@@ -191,7 +195,6 @@ impl Sidecar {
         });
         let names = Names::new(Resolver::new(system()), control.handle().clone());
         let routing = Arc::new(Routing::new(config.upstreams.clone(), names, Arc::clone(&plan), readiness.clone()));
-        let quarantine = policy::quarantine::Quarantine::new(config.quarantine.clone(), publisher.clone());
         let app = AppWatch::new(config.inbound.as_ref(), &addresses, &readiness);
         let log_of_decisions = journal.clone();
         let tables = tables::Keeper::new(
@@ -222,16 +225,7 @@ impl Sidecar {
         let handles = admin::Handles {
             readiness: readiness.clone(),
             metrics: options.metrics,
-            status: status::reporter(
-                &plan,
-                &readiness,
-                &reloader,
-                &routing,
-                app.clone(),
-                trusting.remote_lists(),
-                quarantine.clone(),
-                Arc::clone(&bound),
-            ),
+            status: status::reporter(&plan, &readiness, &reloader, &routing, app.clone(), trusting.remote_lists(), Arc::clone(&bound)),
             trust: trust_report::reporter(&plan, trusting.remote_lists()),
             drain: Arc::new({
                 let drain = drain.clone();

@@ -34,6 +34,7 @@ mod data_keys_of_kms_open_for_their_context_alone;
 mod declined_streams_are_tried_again;
 mod denials_are_in_the_ring_before_the_response;
 mod denied_peers_are_cut;
+mod detectors_find_and_act;
 mod dev_root_refused_in_production;
 mod drain_finishes_in_flight;
 mod drain_waits_for_handshakes;

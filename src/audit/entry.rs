@@ -1,5 +1,6 @@
 //! What the rings carry from a shard to the writer.
 
+use super::detect::Finding;
 use super::{Decision, DecisionId, Direction, PolicyEvent, RefusedHandshake, TrustEvent};
 use crate::identity::Principal;
 use crate::policy::quarantine::Change;
@@ -21,6 +22,7 @@ pub(super) enum Event {
     Policy(PolicyEvent),
     Trust(TrustEvent),
     Action(Change),
+    Finding(Finding),
 }
 
 /// Held by value: a request's thread neither allocates nor frees for its record.

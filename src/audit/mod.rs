@@ -8,6 +8,7 @@
 //! [`read`] reads the lines back.
 
 mod chain;
+pub mod detect;
 mod entry;
 mod file;
 mod fold;
@@ -31,7 +32,9 @@ mod trim;
 mod writer;
 
 pub use id::DecisionIdError;
-pub use record::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, TrustEvent};
+pub use record::{
+    BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, Trouble, TrustEvent,
+};
 pub use ring::{Recorder, Unavailable};
 pub use settings::{OnFull, Settings, Sink};
 pub use writer::{Journal, Tap, Writer, start, start_tapped};

@@ -1,6 +1,7 @@
 //! The writer thread's work: collect, render, write.
 
-use super::entry::{Cause, Entry, Gap, Span, What};
+use super::detect::Detectors;
+use super::entry::{Cause, Entry, Event, Gap, Span, What};
 use super::id::Ids;
 use super::lines::Lines;
 use super::pairs::Pairs;
@@ -41,15 +42,24 @@ pub(super) struct Press {
     lines: Lines,
     output: Output,
     pairs: Pairs,
+    detectors: Option<Detectors>,
     shared: Arc<Shared>,
     metrics: AuditWriter,
     trouble: Option<Trouble>,
 }
 
 impl Press {
-    pub(super) fn new(lanes: Vec<Lane>, ids: Ids, lines: Lines, output: Output, pairs: Pairs, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(
+        lanes: Vec<Lane>,
+        ids: Ids,
+        lines: Lines,
+        output: Output,
+        pairs: Pairs,
+        detectors: Option<Detectors>,
+        shared: Arc<Shared>,
+    ) -> Self {
         let quota = (ROUND / lanes.len().max(1)).max(LEAST);
-        Self { lanes, quota, ids, lines, output, pairs, shared, metrics: AuditWriter::new(), trouble: None }
+        Self { lanes, quota, ids, lines, output, pairs, detectors, shared, metrics: AuditWriter::new(), trouble: None }
     }
 
     pub(super) fn run(mut self) {
@@ -97,24 +107,51 @@ impl Press {
     fn collect(&mut self) -> Collected {
         let mut collected = Collected::default();
         let events = std::mem::take(&mut *self.shared.events.lock().unwrap_or_else(PoisonError::into_inner));
+        self.begin_looking();
         for (at, event) in events {
             collected.records += 1;
+            if let (Some(detectors), Event::Policy(table)) = (&mut self.detectors, &event) {
+                detectors.table(table);
+            }
             self.lines.line(|renderer, out, seq| renderer.event(out, seq, at, &event));
         }
-        let Self { lanes, lines, pairs, quota, .. } = self;
+        let Self { lanes, lines, pairs, detectors, quota, .. } = self;
         for (lane, shard) in lanes.iter_mut().zip(0..) {
-            collected.add(drain(&mut lane.denials, *quota, |entry| lines.entry(shard, entry)), *quota);
+            let take = |entry: &Entry| {
+                lines.entry(shard, entry);
+                if let Some(detectors) = detectors {
+                    detectors.entry(entry, false);
+                }
+            };
+            collected.add(drain(&mut lane.denials, *quota, take), *quota);
         }
         for (lane, shard) in lanes.iter_mut().zip(0..) {
             let take = |entry: &Entry| {
                 lines.entry(shard, entry);
-                if let What::Decision(decision) = &entry.what {
-                    pairs.note(decision);
+                let first = matches!(&entry.what, What::Decision(decision) if pairs.note(decision));
+                if let Some(detectors) = detectors {
+                    detectors.entry(entry, first);
                 }
             };
             collected.add(drain(&mut lane.allows, *quota, take), *quota);
         }
+        self.write_findings();
         collected
+    }
+
+    /// Tells the detectors the time, what they look for, and what went wrong elsewhere.
+    fn begin_looking(&mut self) {
+        let Some(detectors) = &mut self.detectors else { return };
+        detectors.begin(Instant::now(), self.shared.detect.load_full());
+        let troubles = std::mem::take(&mut *self.shared.troubles.lock().unwrap_or_else(PoisonError::into_inner));
+        troubles.into_iter().for_each(|trouble| detectors.trouble(trouble));
+    }
+
+    fn write_findings(&mut self) {
+        let Self { detectors: Some(detectors), lines, .. } = self else { return };
+        for event in detectors.take() {
+            lines.line(|renderer, out, seq| renderer.event(out, seq, SystemTime::now(), &event));
+        }
     }
 
     /// Gives the sink what it has not got; says whether it has everything now. What it refuses stays for the next try.

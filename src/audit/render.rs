@@ -1,5 +1,6 @@
 //! A record as text: a fixed field order, absent values left out. Each is left open for its last field, the chain.
 
+use super::detect::{About, Finding};
 use super::entry::{Aggregate, Entry, Event, Gap, Key, RuleKey, Span, What};
 use super::json::{Line, key};
 use super::time::{Stamps, whole_second};
@@ -73,6 +74,7 @@ impl Renderer {
             Event::Policy(_) => "policy",
             Event::Trust(_) => "trust",
             Event::Action(_) => "action",
+            Event::Finding(_) => "finding",
         };
         let mut line = self.begin(out, Position { seq, shard: None }, kind, at);
         match event {
@@ -85,6 +87,7 @@ impl Renderer {
             }
             Event::Trust(event) => render_trust(&mut line, event),
             Event::Action(change) => render_action(&mut line, change),
+            Event::Finding(finding) => render_finding(&mut line, finding),
         }
         self.end(line);
         kind
@@ -198,6 +201,44 @@ fn render_trust(line: &mut Line<'_>, event: &TrustEvent) {
     }
     render_certificate(line, &event.peer);
     line.number(key!("connections"), event.connections);
+}
+
+fn render_finding(line: &mut Line<'_>, finding: &Finding) {
+    let About { direction: way, caller, serial, address, callee, detail } = &finding.about;
+    line.name(key!("id"));
+    id(line, finding.id);
+    line.label(key!("detector"), finding.detector.as_str());
+    line.label(key!("severity"), finding.detector.severity().as_str());
+    line.label(key!("response"), finding.response.as_str());
+    if let Some(way) = way {
+        line.label(key!("dir"), direction(*way));
+    }
+    line.open(key!("src"));
+    line.optional(key!("id"), caller.as_deref());
+    if let Some(address) = address {
+        line.plain(key!("ip"), address.to_canonical());
+    }
+    line.close();
+    line.open(key!("cert"));
+    line.optional(key!("serial"), serial.as_deref());
+    line.close();
+    line.open(key!("dst"));
+    line.optional(key!("id"), callee.as_deref());
+    line.close();
+    line.text(key!("message"), detail);
+    line.number(key!("count"), finding.count);
+    if !finding.window.is_zero() {
+        line.number(key!("window_s"), finding.window.as_secs());
+    }
+    line.name(key!("evidence"));
+    for (index, decision) in finding.evidence.iter().enumerate() {
+        line.out.push(if index == 0 { b'[' } else { b',' });
+        id(line, *decision);
+    }
+    line.out.extend_from_slice(if finding.evidence.is_empty() { b"[]" } else { b"]" });
+    if finding.suppressed > 0 {
+        line.number(key!("suppressed"), finding.suppressed);
+    }
 }
 
 fn render_action(line: &mut Line<'_>, change: &Change) {

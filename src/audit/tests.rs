@@ -139,7 +139,7 @@ impl Log {
         let shut = Arc::new((Mutex::new(shut), Condvar::new()));
         let (sender, lines) = channel();
         let output = Output::Stream(Stream { out: Box::new(Gate { lines: sender, shut: Arc::clone(&shut) }), torn: false });
-        let (mut recorders, journal, writer) = start_with(settings, boot(), 1, None, 1, output).unwrap();
+        let (mut recorders, journal, writer) = start_with(settings, boot(), 1, None, None, 1, output).unwrap();
         Self { recorder: recorders.remove(0), journal, writer, lines, shut }
     }
 
@@ -353,7 +353,11 @@ fn a_clock_that_steps_back_disorders_nothing() {
     let values = log.finish();
     assert_no_holes(&values);
     let denied: Vec<_> = of_kind(&values, "decision").into_iter().filter(|value| value["decision"] == "deny").collect();
-    assert!(denied.windows(2).all(|pair| pair[0]["id"].as_str() < pair[1]["id"].as_str() && pair[0]["time"].as_str() > pair[1]["time"].as_str()));
+    assert!(
+        denied
+            .windows(2)
+            .all(|pair| pair[0]["id"].as_str() < pair[1]["id"].as_str() && pair[0]["time"].as_str() > pair[1]["time"].as_str())
+    );
     for aggregate in of_kind(&values, "aggregate") {
         assert!(aggregate["first"].as_str() < aggregate["last"].as_str(), "{aggregate}");
     }
@@ -502,7 +506,7 @@ fn a_long_path_is_cut_and_does_not_wait_whole() {
 #[test]
 fn the_tap_gets_each_line_and_never_slows_the_writer() {
     let (tap, lines) = std::sync::mpsc::sync_channel(2);
-    let (recorders, _journal, writer) = start_tapped(&settings(), boot(), 1, Some(tap)).unwrap();
+    let (recorders, _journal, writer) = start_tapped(&settings(), boot(), 1, Some(tap), None).unwrap();
     for _ in 0..10 {
         recorders[0].deny(decision(recorders[0].id(at(1)), Verdict::Deny, "/orders/1"));
     }
@@ -550,7 +554,7 @@ impl Write for Flaky {
 fn a_stream_that_fails_gets_every_line_whole_afterwards() {
     let out = Arc::new(Mutex::new(Vec::new()));
     let stream = Stream { out: Box::new(Flaky { out: Arc::clone(&out), failures: 2, half: false }), torn: false };
-    let (recorders, _journal, writer) = start_with(&settings(), boot(), 1, None, 1, Output::Stream(stream)).unwrap();
+    let (recorders, _journal, writer) = start_with(&settings(), boot(), 1, None, None, 1, Output::Stream(stream)).unwrap();
     for _ in 0..100 {
         recorders[0].deny(decision(recorders[0].id(at(1)), Verdict::Deny, "/orders/1"));
     }

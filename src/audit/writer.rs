@@ -1,5 +1,6 @@
 //! The writer thread: rings → JSON → sink.
 
+use super::detect::{Detecting, Detectors};
 use super::entry::Event;
 use super::file::Files;
 use super::id::Ids;
@@ -9,7 +10,7 @@ use super::press::Press;
 use super::render::Renderer;
 use super::ring::Shared;
 use super::sink::Output;
-use super::{BootFacts, PolicyEvent, Recorder, Settings, Sink, TrustEvent};
+use super::{BootFacts, PolicyEvent, Recorder, Settings, Sink, Trouble, TrustEvent, detect};
 use crate::policy::quarantine::Change;
 use crate::runtime::tasks::count_panic;
 use std::io;
@@ -18,13 +19,16 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError};
 use std::thread::{self, Thread};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long [`Writer::finish`] waits, a blocked standard output included.
 const FINISH: Duration = Duration::from_secs(5);
 /// Events of the control plane that wait for the writer. A table is published once in seconds at most; trust can be withdrawn from every peer at once,
 /// and there are no more of these than connections.
 const EVENTS: usize = 16_384;
+
+/// Troubles that wait for the writer.
+const TROUBLES: usize = 64;
 
 /// Gets a copy of each rendered line, newline excluded; lines are left out while it is full.
 pub type Tap = SyncSender<Arc<str>>;
@@ -51,6 +55,19 @@ impl Journal {
         self.note(Event::Action(change));
     }
 
+    /// Tells the detectors of what went wrong; of so much that they cannot be told, the process log says it all the same.
+    pub fn trouble(&self, trouble: Trouble) {
+        let mut troubles = self.shared.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        if troubles.len() < TROUBLES {
+            troubles.push(trouble);
+        }
+    }
+
+    /// Changes what the detectors look for.
+    pub fn set_detect(&self, settings: detect::Settings) {
+        self.shared.detect.store(Some(Arc::new(settings)));
+    }
+
     fn note(&self, event: Event) {
         let mut events = self.shared.events.lock().unwrap_or_else(PoisonError::into_inner);
         if events.len() < EVENTS {
@@ -63,6 +80,8 @@ impl Journal {
             Event::Trust(TrustEvent { peer, reason, .. }) => {
                 tracing::error!(id = %peer.principal, reason, "trust was withdrawn without a record: the decision log's writer stands still");
             }
+            // Made by the writer itself, which does not come this way.
+            Event::Finding(_) => {}
             Event::Action(Change { act, held, .. }) => {
                 tracing::error!(subject = %held.subject, action = act.as_str(), "an action left no record: the decision log's writer stands still");
             }
@@ -104,18 +123,24 @@ impl Writer {
 /// # Errors
 /// The directory of a `file` sink cannot be made or written.
 pub fn start(settings: &Settings, boot: BootFacts, shards: usize) -> io::Result<(Vec<Recorder>, Journal, Writer)> {
-    start_tapped(settings, boot, shards, None)
+    start_tapped(settings, boot, shards, None, None)
 }
 
-/// Like [`start`]; `tap` also gets each line. It never slows the writer.
+/// Like [`start`]; `tap` also gets each line and never slows the writer; `detecting`: the records are looked at.
 ///
 /// # Errors
 /// As [`start`].
-pub fn start_tapped(settings: &Settings, boot: BootFacts, shards: usize, tap: Option<Tap>) -> io::Result<(Vec<Recorder>, Journal, Writer)> {
+pub fn start_tapped(
+    settings: &Settings,
+    boot: BootFacts,
+    shards: usize,
+    tap: Option<Tap>,
+    detecting: Option<Detecting>,
+) -> io::Result<(Vec<Recorder>, Journal, Writer)> {
     let random = random()?;
     let boot_id = format!("{random:032x}");
     let output = open(settings, &boot_id)?;
-    start_with(settings, boot, shards, tap, random, output)
+    start_with(settings, boot, shards, tap, detecting, random, output)
 }
 
 pub(super) fn start_with(
@@ -123,6 +148,7 @@ pub(super) fn start_with(
     boot: BootFacts,
     shards: usize,
     tap: Option<Tap>,
+    detecting: Option<Detecting>,
     random: u128,
     output: Output,
 ) -> io::Result<(Vec<Recorder>, Journal, Writer)> {
@@ -136,9 +162,10 @@ pub(super) fn start_with(
     }
     let mut lines = Lines::new(Renderer::new(&format!("{random:032x}"), &settings.labels), tap, matches!(output, Output::None));
     lines.boot(&boot);
-    // The last shard number is the writer's own.
+    // The last shard numbers are the writer's own.
+    let detectors = detecting.map(|detecting| Detectors::new(detecting, Ids::new(random as u64, 0xffe), Instant::now()));
     let ids = Ids::new(random as u64, 0xfff);
-    let press = Press::new(lanes, ids, lines, output, pairs, Arc::clone(&shared));
+    let press = Press::new(lanes, ids, lines, output, pairs, detectors, Arc::clone(&shared));
     let dying = Arc::clone(&shared);
     let (end, ended) = sync_channel(1);
     let handle = thread::Builder::new().name("decision-log".to_owned()).spawn(move || {

@@ -78,6 +78,12 @@ impl Publisher {
         }
     }
 
+    /// How many identities and certificates are in quarantine.
+    pub fn quarantined(&self) -> usize {
+        let current = self.shared.quarantined.lock().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().map_or(0, |quarantined| quarantined.len())
+    }
+
     /// What is in force.
     pub fn snapshot(&self) -> Snapshot {
         self.shared.snapshot.load_full()

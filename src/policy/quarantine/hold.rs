@@ -1,7 +1,7 @@
 //! The entries, their guard rails and their end.
 
 use super::{Held, Quarantined, Settings, Subject};
-use crate::identity::{PeerIdentity, Principal, SpiffeId};
+use crate::identity::{Principal, SpiffeId};
 use crate::policy::Publisher;
 use crate::telemetry::metrics::Quarantine as Metrics;
 use std::collections::{BTreeMap, VecDeque};
@@ -35,6 +35,21 @@ impl fmt::Display for By {
             Self::Clock => f.write_str("clock"),
         }
     }
+}
+
+/// A certificate that a detector wants to put in.
+#[derive(Debug, Clone, Copy)]
+pub struct Found<'f> {
+    /// Whose it is.
+    pub holder: &'f Principal,
+    /// Its serial number, as [`crate::identity::PeerIdentity::serial`] has it.
+    pub serial: &'f str,
+    /// From now to the end of the entry.
+    pub lasting: Duration,
+    /// Why.
+    pub cause: &'f str,
+    /// Who found it.
+    pub detector: &'static str,
 }
 
 /// What was done. Each one is a record of the decision log.
@@ -147,21 +162,14 @@ impl Quarantine {
         self.done(act, held, by)
     }
 
-    /// Puts the certificate of `peer` in for `lasting` from `now`, as far as the guard rails let it; `tick` is now by a clock that nobody sets.
+    /// Puts a certificate in, as far as the guard rails let it; `now` is the wall clock's, `tick` that of a clock that nobody sets.
     /// `None`: it is in already.
-    pub fn add_automatic(
-        &self,
-        peer: &PeerIdentity,
-        lasting: Duration,
-        cause: &str,
-        detector: &'static str,
-        now: SystemTime,
-        tick: Instant,
-    ) -> Option<Change> {
+    pub fn add_automatic(&self, found: &Found<'_>, now: SystemTime, tick: Instant) -> Option<Change> {
+        let Found { holder, serial, lasting, cause, detector } = *found;
         let by = By::Detector(detector);
         let Settings { max, window, .. } = &self.shared.settings;
         let until = now.checked_add(lasting)?;
-        let held = Held { subject: Subject::certificate(peer), holder: Some(peer.principal.clone()), until, cause: shortened(cause), by };
+        let held = Held { subject: Subject::Serial(serial.into()), holder: Some(holder.clone()), until, cause: shortened(cause), by };
         let mut entries = self.lock();
         if entries.held.get(&held.subject).is_some_and(|standing| now < standing.until) {
             return None;
@@ -170,7 +178,7 @@ impl Quarantine {
             entries.automatic.pop_front();
         }
         let act = match () {
-            () if self.is_never(&peer.principal) => Act::Refuse(Refused::Never),
+            () if self.is_never(holder) => Act::Refuse(Refused::Never),
             () if entries.automatic.len() >= *max as usize => Act::Refuse(Refused::Cap),
             () if entries.held.len() >= MOST => Act::Refuse(Refused::Full),
             () => {

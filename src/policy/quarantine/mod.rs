@@ -9,7 +9,7 @@ mod set;
 #[cfg(test)]
 mod tests;
 
-pub use hold::{Act, By, Change, Quarantine, Refused};
+pub use hold::{Act, By, Change, Found, Quarantine, Refused};
 pub use set::{Held, Quarantined, Subject, SubjectError};
 
 use crate::identity::pattern::PrincipalPattern;

@@ -21,11 +21,6 @@ pub enum Subject {
 pub struct SubjectError(String);
 
 impl Subject {
-    /// The certificate of `peer`.
-    pub fn certificate(peer: &PeerIdentity) -> Self {
-        Self::Serial(peer.serial.as_str().into())
-    }
-
     /// Reads a SPIFFE id (exact, no pattern), a DNS name with at least one dot, or a serial number in hex.
     ///
     /// # Errors
@@ -103,6 +98,11 @@ impl Quarantined {
             };
         }
         (!set.identities.is_empty() || !set.serials.is_empty()).then_some(set)
+    }
+
+    /// How many entries it has.
+    pub(in crate::policy) fn len(&self) -> usize {
+        self.identities.len() + self.serials.len()
     }
 
     /// Whether `peer` is held at `now`: an entry ends at its moment, whenever it is taken out.

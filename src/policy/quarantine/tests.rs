@@ -28,6 +28,10 @@ fn holds(publisher: &Publisher, peer: &PeerIdentity, now: SystemTime) -> bool {
     publisher.snapshot().is_some_and(|tables| tables.quarantined().is_some_and(|set| set.holds(peer, now)))
 }
 
+fn found(peer: &PeerIdentity) -> Found<'_> {
+    Found { holder: &peer.principal, serial: &peer.serial, lasting: 10 * MINUTE, cause: "c", detector: "scanning" }
+}
+
 fn publish(publisher: &Publisher) {
     publisher.publish(parse("t", "schema = 1\nname = 't'", &Listeners::default()).unwrap().into());
 }
@@ -80,14 +84,14 @@ fn the_never_list_holds_against_detectors_and_against_hands_that_name_an_identit
     let (quarantine, publisher) = quarantine(Settings { never, ..Settings::default() });
     publish(&publisher);
     let (now, edge) = (SystemTime::now(), peer("spiffe://d/edge/1", "0e"));
-    let automatic = quarantine.add_automatic(&edge, MINUTE, "c", "scanning", now, Instant::now()).unwrap();
+    let automatic = quarantine.add_automatic(&found(&edge), now, Instant::now()).unwrap();
     assert_eq!(automatic.act, Act::Refuse(Refused::Never));
     for id in ["spiffe://d/edge/1", "a.internal"] {
         assert_eq!(quarantine.add(Subject::parse(id).unwrap(), now + MINUTE, "c", By::Operator(0)).act, Act::Refuse(Refused::Never));
     }
     assert!(!holds(&publisher, &edge, now) && quarantine.is_empty());
     // Somebody who names a certificate knows whose it is.
-    assert_eq!(quarantine.add(Subject::certificate(&edge), now + MINUTE, "stolen", By::Operator(0)).act, Act::Add);
+    assert_eq!(quarantine.add(Subject::parse("0e").unwrap(), now + MINUTE, "stolen", By::Operator(0)).act, Act::Add);
     assert!(holds(&publisher, &edge, now));
 }
 
@@ -98,7 +102,7 @@ fn detectors_make_no_more_entries_than_the_cap_and_hands_do() {
     let (now, tick) = (SystemTime::now(), Instant::now());
     let act = |serial: &str, tick| {
         let peer = peer("spiffe://d/alice", serial);
-        quarantine.add_automatic(&peer, 10 * MINUTE, "c", "scanning", now, tick).map(|change| change.act)
+        quarantine.add_automatic(&found(&peer), now, tick).map(|change| change.act)
     };
     assert_eq!(act("01", tick), Some(Act::Add));
     assert_eq!(act("01", tick), None, "it is in already and counts once");
