@@ -5,7 +5,7 @@
 //! A sink that refuses keeps its lines waiting in the writer, so the rings fill and `on_full` acts; nothing that was rendered is dropped while the
 //! process lives.
 //!
-//! [`read`] reads the lines back.
+//! [`read`] reads the lines back, and [`query`] asks them questions.
 
 mod chain;
 mod entry;
@@ -17,6 +17,7 @@ mod json;
 mod lines;
 mod pairs;
 mod press;
+pub mod query;
 pub mod read;
 mod record;
 mod render;

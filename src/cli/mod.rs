@@ -1,5 +1,6 @@
 //! The command line: one file for each sub-command.
 
+mod audit;
 mod aws;
 pub mod certs;
 pub mod check;
@@ -12,6 +13,7 @@ mod referenced;
 pub mod run;
 mod schema;
 mod status;
+mod terminal;
 mod trust;
 
 use clap::{Args, Parser, Subcommand};
@@ -41,6 +43,9 @@ enum Command {
     /// Makes and shows certificates for development
     #[command(subcommand)]
     Certs(certs::Command),
+    /// Asks the decision log
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Works on policy tables
     #[command(subcommand)]
     Policy(policy::Command),
@@ -97,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Aws(command) => aws::run(&command),
         Command::Certs(command) => certs::run(command),
+        Command::Audit(command) => audit::run(&command),
         Command::Policy(command) => policy::run(&command),
         Command::Schema(args) => schema::run(&args),
         Command::Status(args) => status::run(&args),

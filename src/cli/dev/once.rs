@@ -2,9 +2,10 @@
 
 use super::requests::{Expected, Request, Way};
 use super::setup::Setup;
-use super::show::{self, Reader, Style};
+use super::show::{self, Reader};
 use super::tls;
 use crate::cli::Outcome;
+use crate::cli::terminal::Style;
 use anyhow::Context as _;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
@@ -36,7 +37,7 @@ enum Ended {
 pub fn run(setup: &Setup, requests: &[Request], lines: &Receiver<Arc<str>>, style: Style) -> anyhow::Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut reader = Reader::default();
-    let mut good = 0;
+    let (mut good, mut why) = (0, None);
     println!("{}", style.bold(&format!("Countersign {}: four requests through two sidecars", env!("CARGO_PKG_VERSION"))));
     for (number, request) in (1..).zip(requests) {
         println!("\n{}  {}", style.bold(&number.to_string()), style.bold(request.title));
@@ -58,6 +59,7 @@ pub fn run(setup: &Setup, requests: &[Request], lines: &Receiver<Arc<str>>, styl
         let records = collect(lines, request.expected.records(request.way));
         for (line, _) in &records {
             println!("   {} {}", style.dim("log   "), reader.readable(line, style).unwrap_or_default());
+            why = why.or_else(|| show::why(line, setup));
         }
         let as_it_must = judge(request, &ended, &records);
         good += usize::from(as_it_must);
@@ -65,6 +67,9 @@ pub fn run(setup: &Setup, requests: &[Request], lines: &Receiver<Arc<str>>, styl
         println!("   {} {verdict}", style.dim("so    "));
     }
     println!("\n{good} of {} ended as they must.", requests.len());
+    if let Some(why) = why {
+        println!("{} {why}   (why the second one was denied)", style.dim("why: "));
+    }
     Ok(if good == requests.len() { Outcome::Fine } else { Outcome::Findings })
 }
 

@@ -2,53 +2,11 @@
 
 use super::requests::{self, Request};
 use super::setup::{ORDERS, Setup, Side, WEB};
+use crate::cli::terminal::{Style, printable};
 use serde_json::Value;
 use std::fmt::Write as _;
-use std::io::IsTerminal as _;
 use std::net::TcpStream;
 use std::time::Duration;
-
-/// Whether words have colours.
-#[derive(Debug, Clone, Copy)]
-pub struct Style {
-    colour: bool,
-}
-
-impl Style {
-    /// Colours on a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
-    pub fn of_stdout() -> Self {
-        let asked = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { colour: asked && std::io::stdout().is_terminal() }
-    }
-
-    fn paint(self, code: &str, text: &str) -> String {
-        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
-    }
-
-    /// What begins a part.
-    pub fn bold(self, text: &str) -> String {
-        self.paint("1", text)
-    }
-
-    /// What may be passed over.
-    pub fn dim(self, text: &str) -> String {
-        self.paint("2", text)
-    }
-
-    /// What is good.
-    pub fn green(self, text: &str) -> String {
-        self.paint("32", text)
-    }
-
-    /// What is not.
-    pub fn red(self, text: &str) -> String {
-        self.paint("31", text)
-    }
-
-    fn yellow(self, text: &str) -> String {
-        self.paint("33", text)
-    }
-}
 
 /// What stands at the beginning.
 pub fn banner(setup: &Setup, requests: &[Request], style: Style) -> String {
@@ -177,6 +135,14 @@ fn handshake(record: &Value, style: Style) -> String {
     columns(&clock(record), &style.yellow("refuse"), &text(&record["dir"]), &who, "(handshake)", "none", &reason)
 }
 
+/// The command that tells why a request was denied, or a handshake refused; `None` for what was allowed.
+pub fn why(line: &str, setup: &Setup) -> Option<String> {
+    let record: Value = serde_json::from_str(line).ok()?;
+    let side = if record["dir"] == "inbound" { Side::Inbound } else { Side::Outbound };
+    let asked = matches!(record["kind"].as_str(), Some("decision" | "handshake")) && record["decision"] == "deny";
+    asked.then(|| format!("{} audit why {} {}", program(), text(&record["id"]), setup.log(side).display()))
+}
+
 fn columns(time: &str, verdict: &str, side: &str, caller: &str, request: &str, status: &str, why: &str) -> String {
     // The verdict has six visible characters, and colours that padding would count.
     let verdict = if verdict.is_empty() { "      " } else { verdict };
@@ -196,17 +162,12 @@ fn text(value: &Value) -> String {
     }
 }
 
-/// What a caller chose does not steer the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use serde_json::json;
 
-    const PLAIN: Style = Style { colour: false };
+    const PLAIN: Style = Style::PLAIN;
 
     fn line(record: &Value) -> Option<String> {
         Reader::default().readable(&record.to_string(), PLAIN)
@@ -246,11 +207,5 @@ mod tests {
         assert_eq!(read(policy("b", "2")), None);
         assert!(read(policy("a", "2")).is_some());
         assert_eq!(read(policy("a", "2")), None);
-    }
-
-    #[test]
-    fn colours_can_be_off() {
-        assert_eq!(PLAIN.bold("x"), "x");
-        assert_eq!(Style { colour: true }.red("x"), "\u{1b}[31mx\u{1b}[0m");
     }
 }

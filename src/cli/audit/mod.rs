@@ -1,0 +1,45 @@
+//! `countersign audit …`: what is asked of the decision log.
+
+mod edges;
+mod query;
+mod source;
+mod top;
+mod walk;
+mod write;
+
+use super::Outcome;
+use clap::Subcommand;
+
+/// The sub-commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Shows the records that a filter lets pass
+    Query(query::Args),
+    /// Counts decisions by what they have in common
+    Top(top::Args),
+    /// Shows who calls whom
+    Edges(edges::Args),
+}
+
+/// Runs one.
+///
+/// # Errors
+/// It could not do its work.
+pub fn run(command: &Command) -> anyhow::Result<Outcome> {
+    match command {
+        Command::Query(args) => query::run(args),
+        Command::Top(args) => top::run(args),
+        Command::Edges(args) => edges::run(args),
+    }
+}
+
+/// How records are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// One JSON object a line
+    Json,
+    /// Comma-separated values (RFC 4180) with a head
+    Csv,
+    /// For people
+    Table,
+}
