@@ -1,7 +1,7 @@
 //! The only wiring: builds everything from a configuration, runs it, ends it.
 
 use crate::admin::{self, Bound};
-use crate::audit::{self, BootFacts, Direction, TrustEvent, Writer};
+use crate::audit::{self, BootFacts, Direction, KeptTables, TrustEvent, Writer};
 use crate::config::Loaded;
 use crate::credentials::Renewal;
 use crate::document::Problems;
@@ -143,7 +143,8 @@ impl Sidecar {
         };
         let publisher = policy::Publisher::new();
         let (look, looked_at) = (Look::at(&config.policy.files()), SystemTime::now());
-        let first = tables::first(&config.policy, &listeners, &readiness)?;
+        let kept = KeptTables::beside(&config.audit.sink);
+        let first = tables::first(&config.policy, &listeners, &readiness, kept.as_ref())?;
 
         let policy_sha256 = first.as_ref().map(|tables| tables.own().facts.sha256.clone());
         let boot = BootFacts { workload: config.credentials.id.to_string(), version: env!("CARGO_PKG_VERSION"), policy_sha256 };
@@ -201,7 +202,7 @@ impl Sidecar {
             Arc::clone(&clock),
             key_sets,
         );
-        let tables = Arc::new(tables.read_at(look, looked_at));
+        let tables = Arc::new(tables.keeping(kept).read_at(look, looked_at));
         let reloader = Arc::new(Reloader::new(
             loaded,
             options.source,

@@ -14,6 +14,7 @@ mod fold;
 mod halt;
 mod id;
 mod json;
+mod keep;
 mod lines;
 mod pairs;
 mod press;
@@ -32,6 +33,7 @@ mod trim;
 mod writer;
 
 pub use id::DecisionIdError;
+pub use keep::{KeptTable, KeptTables};
 pub use record::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, TrustEvent};
 pub use ring::{Recorder, Unavailable};
 pub use settings::{OnFull, Settings, Sink};

@@ -5,6 +5,7 @@ mod query;
 mod source;
 mod top;
 mod walk;
+mod why;
 mod write;
 
 use super::Outcome;
@@ -19,6 +20,8 @@ pub enum Command {
     Top(top::Args),
     /// Shows who calls whom
     Edges(edges::Args),
+    /// Says why a request was decided as it was, by the table that was in force
+    Why(why::Args),
 }
 
 /// Runs one.
@@ -30,6 +33,7 @@ pub fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Query(args) => query::run(args),
         Command::Top(args) => top::run(args),
         Command::Edges(args) => edges::run(args),
+        Command::Why(args) => why::run(args),
     }
 }
 
