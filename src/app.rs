@@ -235,6 +235,10 @@ impl Sidecar {
                 let tables = Arc::clone(&tables);
                 move || tables.promote()
             }),
+            tail: Arc::new({
+                let journal = log_of_decisions.clone();
+                move || journal.watch()
+            }),
             log_level: Arc::new(move |text| match &level {
                 Some(level) => level.set(text).map_err(|error| error.to_string()),
                 None => Err("this process has no log level".into()),

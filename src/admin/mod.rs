@@ -7,17 +7,20 @@ pub mod client;
 mod listen;
 mod routes;
 mod serve;
+mod stream;
 #[cfg(test)]
 mod tests;
 
 use crate::runtime::readiness::Readiness;
 use crate::runtime::tasks::spawn;
+use bytes::Bytes;
 use metrics_exporter_prometheus::PrometheusHandle;
 use routes::{Control, Room};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
 
 /// How often the metrics recorder tidies its histograms.
@@ -57,6 +60,9 @@ pub type Promote = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
 /// Takes `error`, `warn`, `info`, `debug` or `trace`, or says what is wrong with it.
 pub type LogLevel = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 
+/// Gives the lines of the decision log from now on, each with its newline, or says why not; must not block.
+pub type Tail = Arc<dyn Fn() -> Result<Receiver<Bytes>, String> + Send + Sync>;
+
 /// What the rooms of the house answer with, and what a command sets off.
 pub struct Handles {
     /// For `/ready`.
@@ -73,6 +79,8 @@ pub struct Handles {
     pub reload: Reload,
     /// For `POST /policy/promote`.
     pub promote: Promote,
+    /// For `GET /audit/tail`.
+    pub tail: Tail,
     /// For `PUT /log-level`.
     pub log_level: LogLevel,
 }
@@ -121,8 +129,8 @@ pub fn start(settings: &Settings, handles: Handles) -> std::io::Result<Bound> {
     ];
     let socket = control.is_some().then(|| settings.socket.clone());
     if let Some(listener) = control {
-        let Handles { status, trust, drain, reload, promote, log_level, .. } = handles;
-        let room = Room::Control(Control { status, trust, drain, reload, promote, log_level });
+        let Handles { status, trust, drain, reload, promote, tail, log_level, .. } = handles;
+        let room = Room::Control(Control { status, trust, drain, reload, promote, tail, log_level });
         tasks.push(spawn("control socket", serve::unix(listener, Arc::new(room))));
     }
     Ok(Bound { health: health_address, metrics: metrics_address, socket, tasks })

@@ -3,9 +3,11 @@
 use super::chain::Chain;
 use super::entry::Entry;
 use super::render::Renderer;
+use super::watch::Watchers;
 use super::{BootFacts, Tap};
 use crate::telemetry::metrics::AuditWriter;
 use metrics::Counter;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// Rendered lines that are not in the sink yet.
@@ -18,14 +20,15 @@ pub(super) struct Lines {
     written: usize,
     kinds: Vec<(&'static str, u64, Counter)>,
     tap: Option<Tap>,
+    watchers: Arc<Watchers>,
     /// Nobody reads: records are taken and dropped.
     mute: bool,
 }
 
 impl Lines {
-    pub(super) fn new(renderer: Renderer, tap: Option<Tap>, sinkless: bool) -> Self {
+    pub(super) fn new(renderer: Renderer, tap: Option<Tap>, watchers: Arc<Watchers>, sinkless: bool) -> Self {
         let mute = sinkless && tap.is_none();
-        Self { renderer, chain: Chain::begin(), seq: 0, buffer: Vec::new(), written: 0, kinds: Vec::new(), tap, mute }
+        Self { renderer, chain: Chain::begin(), seq: 0, buffer: Vec::new(), written: 0, kinds: Vec::new(), tap, watchers, mute }
     }
 
     pub(super) fn boot(&mut self, boot: &BootFacts) {
@@ -52,6 +55,7 @@ impl Lines {
             Some((_, count, _)) => *count += 1,
             None => self.kinds.push((kind, 1, AuditWriter::records(kind))),
         }
+        self.watchers.line(self.buffer.get(start..).unwrap_or_default());
         if let Some(tap) = &self.tap {
             let line = self.buffer.get(start..self.buffer.len().saturating_sub(1)).unwrap_or_default();
             let _ = tap.try_send(String::from_utf8_lossy(line).into());

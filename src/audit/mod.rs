@@ -30,6 +30,7 @@ mod sink;
 mod tests;
 mod time;
 mod trim;
+mod watch;
 mod writer;
 
 pub use id::DecisionIdError;

@@ -9,15 +9,18 @@ use super::press::Press;
 use super::render::Renderer;
 use super::ring::Shared;
 use super::sink::Output;
+use super::watch::Watchers;
 use super::{BootFacts, PolicyEvent, Recorder, Settings, Sink, TrustEvent};
 use crate::runtime::tasks::count_panic;
+use bytes::Bytes;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, SystemTime};
+use tokio::sync::mpsc::Receiver;
 
 /// How long [`Writer::finish`] waits, a blocked standard output included.
 const FINISH: Duration = Duration::from_secs(5);
@@ -32,6 +35,8 @@ pub type Tap = SyncSender<Arc<str>>;
 #[derive(Clone)]
 pub struct Journal {
     shared: Arc<Shared>,
+    /// Who looks at the log; `None` where there is none.
+    watchers: Option<Arc<Watchers>>,
 }
 
 impl Journal {
@@ -65,6 +70,15 @@ impl Journal {
         !self.shared.dead.load(Ordering::Relaxed)
     }
 
+    /// Each line from now on with its newline, for a few at once; who does not keep up misses some, of which a line `{"left_out":N}` tells.
+    ///
+    /// # Errors
+    /// Why not, for the operator.
+    pub fn watch(&self) -> Result<Receiver<Bytes>, String> {
+        let watchers = self.watchers.as_ref().ok_or("the decision log is off (audit.sink = \"none\")\n")?;
+        watchers.watch().ok_or_else(|| "as many look at the decision log as may at once; end another `audit tail`\n".to_owned())
+    }
+
     /// Changes the share of plain allows that are recorded.
     pub fn set_sample(&self, sample: f64) {
         self.shared.share.set(sample);
@@ -75,7 +89,7 @@ impl Journal {
 pub struct Writer {
     shared: Arc<Shared>,
     thread: Thread,
-    ended: Receiver<()>,
+    ended: mpsc::Receiver<()>,
 }
 
 impl Writer {
@@ -125,7 +139,9 @@ pub(super) fn start_with(
         recorders.push(recorder);
         lanes.push(lane);
     }
-    let mut lines = Lines::new(Renderer::new(&format!("{random:032x}"), &settings.labels), tap, matches!(output, Output::None));
+    let watchers = Arc::new(Watchers::default());
+    let sinkless = matches!(output, Output::None);
+    let mut lines = Lines::new(Renderer::new(&format!("{random:032x}"), &settings.labels), tap, Arc::clone(&watchers), sinkless);
     lines.boot(&boot);
     // The last shard number is the writer's own.
     let ids = Ids::new(random as u64, 0xfff);
@@ -140,7 +156,11 @@ pub(super) fn start_with(
         }
         let _ = end.send(());
     })?;
-    Ok((recorders, Journal { shared: Arc::clone(&shared) }, Writer { shared, thread: handle.thread().clone(), ended }))
+    Ok((
+        recorders,
+        Journal { shared: Arc::clone(&shared), watchers: (!sinkless).then_some(watchers) },
+        Writer { shared, thread: handle.thread().clone(), ended },
+    ))
 }
 
 fn random() -> io::Result<u128> {

@@ -9,6 +9,7 @@ mod dev;
 mod drain;
 mod health;
 mod policy;
+mod readable;
 mod referenced;
 pub mod run;
 mod schema;

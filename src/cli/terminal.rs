@@ -10,7 +10,6 @@ pub struct Style {
 
 impl Style {
     /// Without colours.
-    #[cfg(test)]
     pub const PLAIN: Self = Self { colour: false };
 
     /// Colours on a terminal, unless `NO_COLOR` is set (<https://no-color.org>).

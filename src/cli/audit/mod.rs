@@ -3,6 +3,7 @@
 mod edges;
 mod query;
 mod source;
+mod tail;
 mod top;
 mod walk;
 mod why;
@@ -20,6 +21,8 @@ pub enum Command {
     Top(top::Args),
     /// Shows who calls whom
     Edges(edges::Args),
+    /// Shows the log as it is written
+    Tail(tail::Args),
     /// Says why a request was decided as it was, by the table that was in force
     Why(why::Args),
 }
@@ -33,6 +36,7 @@ pub fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Query(args) => query::run(args),
         Command::Top(args) => top::run(args),
         Command::Edges(args) => edges::run(args),
+        Command::Tail(args) => tail::run(args),
         Command::Why(args) => why::run(args),
     }
 }

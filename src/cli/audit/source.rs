@@ -61,6 +61,22 @@ impl LogSource {
         Ok(inputs(&[PathBuf::from("-")])?)
     }
 
+    /// The one directory that is read, if it is one: its files are followed by others.
+    pub(super) fn directory(&self) -> Option<PathBuf> {
+        match self.paths.as_slice() {
+            [] => self.configured(),
+            [path] => Some(path.clone()).filter(|path| path.is_dir()),
+            _ => None,
+        }
+    }
+
+    /// The control socket of the configuration, where its log is on standard output.
+    pub(super) fn socket(&self) -> Option<PathBuf> {
+        let Survey { loaded, .. } = config::survey_source(&self.config.config);
+        let config = loaded.ok().filter(|_| self.paths.is_empty())?.config;
+        (config.audit.sink == Sink::Stdout).then_some(config.admin.socket)
+    }
+
     /// The directory of the configuration's log.
     pub(super) fn configured(&self) -> Option<PathBuf> {
         let Survey { loaded, .. } = config::survey_source(&self.config.config);

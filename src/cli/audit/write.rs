@@ -37,6 +37,18 @@ impl Out {
         }
     }
 
+    /// Writes what is to be seen at once.
+    pub(super) fn write_now(&mut self, text: &[u8]) -> ControlFlow<()> {
+        self.write(text)?;
+        match self.stdout.flush() {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.failed = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
     /// What a command ends with.
     ///
     /// # Errors
@@ -133,7 +145,7 @@ fn csv(row: &[String]) -> String {
 }
 
 /// A line of JSON as it is, but for what a terminal obeys: a record of ours has no such letter, and one that was forged is the same JSON afterwards.
-fn visible(line: &[u8]) -> Cow<'_, [u8]> {
+pub(super) fn visible(line: &[u8]) -> Cow<'_, [u8]> {
     let obeyed = |c: char| c.is_control() && c != '\t';
     match std::str::from_utf8(line) {
         Ok(text) if !text.contains(obeyed) => Cow::Borrowed(line),

@@ -12,13 +12,14 @@ mod show;
 mod tls;
 
 use super::Outcome;
+use super::readable::Reader;
 use super::terminal::Style;
 use crate::runtime::surroundings;
 use crate::telemetry::log;
 use anyhow::bail;
 use pair::Pair;
 use requests::Request;
-use setup::Setup;
+use setup::{ORDERS, Setup};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -84,7 +85,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
 }
 
 fn print(lines: &Receiver<Arc<str>>, setup: &Setup, style: Style) {
-    let mut reader = show::Reader::default();
+    let mut reader = Reader::deciding(ORDERS);
     for line in lines {
         if let Some(text) = reader.readable(&line, style) {
             println!("{text}");
