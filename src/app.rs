@@ -32,6 +32,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 mod app_watch;
+mod emitting;
 mod reload;
 mod routing;
 mod sources;
@@ -44,6 +45,7 @@ pub use reload::Reloader;
 pub use sources::way_to_aws;
 
 use app_watch::AppWatch;
+use emitting::Emitting;
 use routing::Routing;
 
 /// How a sidecar is started, beside its configuration.
@@ -102,6 +104,7 @@ pub struct Sidecar {
     pub readiness: Readiness,
     shards: Shards<Incoming<Listener>>,
     writer: Writer,
+    emitting: Option<Emitting>,
     control: Runtime,
     acceptors: Runtime,
     timeouts: Arc<Plan>,
@@ -216,6 +219,8 @@ impl Sidecar {
                 log: level.clone(),
             },
         ));
+        let emitting = config.metrics.emf.then(|| Emitting::start(&config, options.metrics.clone(), log_of_decisions.clone()));
+        let emitting = emitting.transpose().map_err(StartError::Threads)?;
         let handles = admin::Handles {
             readiness: readiness.clone(),
             metrics: options.metrics,
@@ -294,7 +299,7 @@ impl Sidecar {
             "countersign {} serves",
             env!("CARGO_PKG_VERSION")
         );
-        Ok(Self { addresses, drain, reloader, readiness, shards, writer, control, acceptors, timeouts: plan, _admin: admin })
+        Ok(Self { addresses, drain, reloader, readiness, shards, writer, emitting, control, acceptors, timeouts: plan, _admin: admin })
     }
 
     /// The control runtime, for signals.
@@ -304,10 +309,12 @@ impl Sidecar {
 
     /// Waits for a drain to be asked for, leads it, and ends everything. Blocks.
     pub fn wait(self) -> Drained {
-        let Self { drain, readiness, shards, writer, control, acceptors, timeouts, _admin, .. } = self;
+        let Self { drain, readiness, shards, writer, emitting, control, acceptors, timeouts, _admin, .. } = self;
         control.block_on(drain.run(|| (**timeouts.timeouts.load()).clone(), &readiness));
         acceptors.shutdown_background();
         shards.join();
+        // Its last lines go through the writer.
+        emitting.into_iter().for_each(Emitting::finish);
         writer.finish();
         drop(_admin);
         control.shutdown_background();

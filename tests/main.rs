@@ -77,6 +77,7 @@ mod less_loaded_endpoint_is_chosen;
 mod library_refusals_are_recorded;
 mod loops_are_refused;
 mod messages_pass_unchanged;
+mod metrics_reach_standard_output;
 mod names_need_no_c_library;
 mod own_expiry_cuts_connection;
 mod own_listener_shows_the_certificate;

@@ -101,6 +101,10 @@ impl Press {
             collected.records += 1;
             self.lines.line(|renderer, out, seq| renderer.event(out, seq, at, &event));
         }
+        for line in std::mem::take(&mut *self.shared.asides.lock().unwrap_or_else(PoisonError::into_inner)) {
+            collected.records += 1;
+            self.lines.aside(&line);
+        }
         let Self { lanes, lines, pairs, quota, .. } = self;
         for (lane, shard) in lanes.iter_mut().zip(0..) {
             collected.add(drain(&mut lane.denials, *quota, |entry| lines.entry(shard, entry)), *quota);

@@ -62,6 +62,8 @@ pub(super) struct Shared {
     pub(super) dead: AtomicBool,
     /// Published tables that have no record yet; the shards never touch it.
     pub(super) events: Mutex<VecDeque<(SystemTime, Event)>>,
+    /// Lines of others for the same stream.
+    pub(super) asides: Mutex<Vec<String>>,
 }
 
 impl Shared {
@@ -72,6 +74,7 @@ impl Shared {
             stop: AtomicBool::new(false),
             dead: AtomicBool::new(false),
             events: Mutex::default(),
+            asides: Mutex::default(),
         }
     }
 }

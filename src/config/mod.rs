@@ -50,6 +50,8 @@ pub struct Config {
     pub admin: admin::Settings,
     /// `[log]`.
     pub log: telemetry::log::Settings,
+    /// `[metrics]`.
+    pub metrics: telemetry::emf::Settings,
 }
 
 /// A configuration that was read, and what there is to say about it.

@@ -1,4 +1,5 @@
 //! Metrics and the process log.
 
+pub mod emf;
 pub mod log;
 pub mod metrics;

@@ -34,6 +34,7 @@ pub(super) struct Draft {
     pub(super) timeouts: runtime::limits::Timeouts,
     pub(super) admin: admin::Settings,
     pub(super) log: telemetry::log::Settings,
+    pub(super) metrics: telemetry::emf::Settings,
 }
 
 impl Draft {
@@ -53,6 +54,7 @@ impl Draft {
             timeouts: self.timeouts,
             admin: self.admin,
             log: self.log,
+            metrics: self.metrics,
         })
     }
 }
@@ -60,7 +62,7 @@ impl Draft {
 /// Reads every section of `document`; problems are noted there.
 pub(super) fn document(document: &Document<'_>, ledger: &Ledger) -> Draft {
     let root = Keys::root(document, ledger);
-    root.not_built(&["detect", "quarantine", "webhook", "metrics", "trace"]);
+    root.not_built(&["detect", "quarantine", "webhook", "trace"]);
     let workload = credentials::workload(&root);
     let runtime = limits::runtime(&root);
     let tls = tls::read(&root);
@@ -75,6 +77,7 @@ pub(super) fn document(document: &Document<'_>, ledger: &Ledger) -> Draft {
     let timeouts = limits::timeouts(&root);
     let (admin, app_check) = ports::read(&root);
     let log = ports::log(&root);
+    let metrics = ports::metrics(&root);
     root.close();
     if let Some(inbound) = &mut inbound {
         inbound.app_check = app_check;
@@ -82,5 +85,5 @@ pub(super) fn document(document: &Document<'_>, ledger: &Ledger) -> Draft {
     for strictness in [inbound.as_mut().map(|x| &mut x.strictness), outbound.as_mut().map(|x| &mut x.strictness)].into_iter().flatten() {
         strictness.head_fields = limits.head_fields;
     }
-    Draft { runtime, tls, credentials, trust, inbound, outbound, upstreams, policy, audit, limits, timeouts, admin, log }
+    Draft { runtime, tls, credentials, trust, inbound, outbound, upstreams, policy, audit, limits, timeouts, admin, log, metrics }
 }
