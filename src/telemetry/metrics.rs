@@ -473,6 +473,14 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_lists_every_metric() {
+        let page = include_str!("../../docs/telemetry.md");
+        let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `countersign_")).collect();
+        let known: Vec<String> = ALL.iter().map(|(name, help)| format!("| `{name}` | {help} |")).collect();
+        assert_eq!(rows, known);
+    }
+
+    #[test]
     fn names_are_unique_and_of_one_shape() {
         for (at, (name, help)) in ALL.iter().enumerate() {
             assert!(name.starts_with("countersign_") && help.ends_with('.'), "{name}");
