@@ -148,7 +148,8 @@ impl Sidecar {
         let (look, looked_at) = (Look::at(&config.policy.files()), SystemTime::now());
         let first = tables::first(&config.policy, &listeners, &readiness)?;
 
-        let boot = BootFacts { workload: config.credentials.id.to_string(), version: env!("CARGO_PKG_VERSION") };
+        let policy_sha256 = first.as_ref().map(|tables| tables.own().facts.sha256.clone());
+        let boot = BootFacts { workload: config.credentials.id.to_string(), version: env!("CARGO_PKG_VERSION"), policy_sha256 };
         let (recorders, journal, writer) =
             audit::start_tapped(&config.audit, boot, config.runtime.shards, options.tap.clone()).map_err(StartError::Audit)?;
         let clock = clock();

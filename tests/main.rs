@@ -48,6 +48,7 @@ mod handshake_stall_times_out;
 mod head_with_two_lengths_is_answered;
 mod header_bombs_are_refused;
 mod header_bytes_pass_unchanged;
+mod hostile_strings_stay_in_their_line;
 mod http1_bodies;
 mod http1_connections;
 mod http1_heads;
@@ -109,6 +110,7 @@ mod silent_http2_peer_does_not_hold_the_drain;
 mod slow_head_times_out;
 mod spoofed_identity_headers_replaced;
 mod stalled_readers_are_cut;
+mod stdout_of_the_log_costs_no_request;
 #[cfg(feature = "aws")]
 mod stock_moto_issues;
 mod support;

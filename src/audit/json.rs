@@ -128,12 +128,11 @@ impl<'b> Line<'b> {
         }
     }
 
-    /// Ends the object and the line.
+    /// Ends the fields; the object stays open for the chain, which ends the line.
     pub(super) fn end(self) {
         if self.cut {
             self.out.extend_from_slice(b",\"cut\":true");
         }
-        self.out.extend_from_slice(b"}\n");
     }
 }
 
@@ -175,22 +174,30 @@ fn word_has_escape(word: [u8; 8]) -> bool {
     let word = u64::from_ne_bytes(word);
     let below = |word: u64, limit: u64| word.wrapping_sub(EACH * limit) & !word;
     let is = |byte: u8| below(word ^ (EACH * u64::from(byte)), 1);
-    (below(word, 0x20) | is(b'"') | is(b'\\') | is(0x7f)) & (EACH << 7) != 0
+    (below(word, 0x20) | is(b'"') | is(b'\\') | is(0x7f) | is(C1)) & (EACH << 7) != 0
 }
 
-/// What JSON demands, and DEL, which some terminals act on.
+/// What begins the UTF-8 of U+0080 to U+00BF. The first half of them are control characters (ECMA-48, C1): CSI in one character, for a terminal.
+const C1: u8 = 0xc2;
+
+/// What JSON demands, DEL, and what C1 control characters begin with: terminals act on those.
 fn needs_escape(byte: u8) -> bool {
-    byte < 0x20 || byte == b'"' || byte == b'\\' || byte == 0x7f
+    byte < 0x20 || byte == b'"' || byte == b'\\' || byte == 0x7f || byte == C1
 }
 
 fn escaped(out: &mut Vec<u8>, text: &str) {
+    let bytes = text.as_bytes();
     let mut clean = 0;
     for (at, byte) in text.bytes().enumerate().filter(|(_, byte)| needs_escape(*byte)) {
-        out.extend_from_slice(text.as_bytes().get(clean..at).unwrap_or_default());
-        escape(out, byte);
-        clean = at + 1;
+        let control = bytes.get(at + 1).copied().filter(|next| byte == C1 && (0x80..0xa0).contains(next));
+        if byte == C1 && control.is_none() {
+            continue;
+        }
+        out.extend_from_slice(bytes.get(clean..at).unwrap_or_default());
+        escape(out, control.unwrap_or(byte));
+        clean = at + 1 + usize::from(control.is_some());
     }
-    out.extend_from_slice(text.as_bytes().get(clean..).unwrap_or_default());
+    out.extend_from_slice(bytes.get(clean..).unwrap_or_default());
 }
 
 fn escape(out: &mut Vec<u8>, byte: u8) {
@@ -249,7 +256,8 @@ mod tests {
             line.number(key!("n"), number);
             line.close();
             line.end();
-            prop_assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
+            out.push(b'}');
+            prop_assert!(!out.contains(&b'\n'));
             let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
             prop_assert_eq!(value["a"].as_str().unwrap(), text.as_str());
             prop_assert_eq!(value["g"]["n"].as_u64().unwrap(), number);
@@ -262,6 +270,7 @@ mod tests {
             let mut line = Line::begin(&mut out);
             line.text(key!("a"), &text);
             line.end();
+            out.push(b'}');
             let value: serde_json::Value = serde_json::from_slice(&out).unwrap();
             let read = value["a"].as_str().unwrap();
             if text.len() <= MAX_TEXT {
@@ -291,6 +300,17 @@ mod tests {
     }
 
     #[test]
+    fn no_character_that_a_terminal_acts_on_is_written_as_it_is() {
+        for character in (0..0x2100).filter_map(char::from_u32) {
+            let mut out = Vec::new();
+            quoted(&mut out, &format!("a{character}b"));
+            let text = String::from_utf8(out).unwrap();
+            assert!(!text.chars().any(char::is_control), "{character:?}");
+            assert_eq!(serde_json::from_str::<String>(&text).unwrap(), format!("a{character}b"));
+        }
+    }
+
+    #[test]
     fn an_empty_group_is_left_out() {
         let mut out = Vec::new();
         let mut line = Line::begin(&mut out);
@@ -301,6 +321,6 @@ mod tests {
         line.open(key!("none"));
         line.close();
         line.end();
-        assert_eq!(out, b"{\"a\":0}\n");
+        assert_eq!(out, b"{\"a\":0");
     }
 }

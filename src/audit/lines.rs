@@ -1,5 +1,6 @@
-//! From entries to numbered lines.
+//! From entries to numbered and chained lines.
 
+use super::chain::Chain;
 use super::entry::Entry;
 use super::render::Renderer;
 use super::{BootFacts, Tap};
@@ -10,6 +11,7 @@ use std::time::SystemTime;
 /// Rendered lines that are not in the sink yet.
 pub(super) struct Lines {
     renderer: Renderer,
+    chain: Chain,
     seq: u64,
     buffer: Vec<u8>,
     /// Bytes of `buffer` that the sink has.
@@ -23,7 +25,7 @@ pub(super) struct Lines {
 impl Lines {
     pub(super) fn new(renderer: Renderer, tap: Option<Tap>, sinkless: bool) -> Self {
         let mute = sinkless && tap.is_none();
-        Self { renderer, seq: 0, buffer: Vec::new(), written: 0, kinds: Vec::new(), tap, mute }
+        Self { renderer, chain: Chain::begin(), seq: 0, buffer: Vec::new(), written: 0, kinds: Vec::new(), tap, mute }
     }
 
     pub(super) fn boot(&mut self, boot: &BootFacts) {
@@ -44,6 +46,7 @@ impl Lines {
         }
         let start = self.buffer.len();
         let kind = render(&mut self.renderer, &mut self.buffer, self.seq);
+        self.chain.seal(&mut self.buffer, start, b"}");
         self.seq += 1;
         match self.kinds.iter_mut().find(|(known, ..)| *known == kind) {
             Some((_, count, _)) => *count += 1,

@@ -7,6 +7,7 @@
 //!
 //! [`read`] reads the lines back.
 
+mod chain;
 mod entry;
 mod file;
 mod fold;

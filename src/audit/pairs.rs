@@ -241,7 +241,9 @@ mod tests {
         let file = directory.path().join("state/pairs");
         fs::create_dir(directory.path().join("state")).unwrap();
         let good = format!("{:032x}\n", 7);
-        for (text, pairs) in [(good.clone(), 1), (format!("{good}+{}\n", &good[1..32]), 0), (good[..20].to_owned(), 0), ("\u{fffd}".to_owned(), 0)] {
+        for (text, pairs) in
+            [(good.clone(), 1), (format!("{good}+{}\n", &good[1..32]), 0), (good[..20].to_owned(), 0), ("\u{fffd}".to_owned(), 0)]
+        {
             fs::write(&file, &text).unwrap();
             assert_eq!(Pairs::open(Some(directory.path())).old.len(), pairs, "{text}");
         }

@@ -143,6 +143,8 @@ pub struct BootFacts {
     pub workload: String,
     /// The program's version.
     pub version: &'static str,
+    /// SHA-256 of the policy table that the process starts with, in hexadecimal digits, where it has one.
+    pub policy_sha256: Option<String>,
 }
 
 /// A table was put in force.

@@ -1,4 +1,4 @@
-//! A record as text: a fixed field order, absent values left out.
+//! A record as text: a fixed field order, absent values left out. Each is left open for its last field, the chain.
 
 use super::entry::{Aggregate, Entry, Event, Gap, Key, RuleKey, Span, What};
 use super::json::{Line, key};
@@ -62,6 +62,7 @@ impl Renderer {
         let mut line = self.begin(out, Position { seq, shard: None }, "boot", at);
         line.text(key!("version"), boot.version);
         line.text(key!("workload"), &boot.workload);
+        line.optional(key!("policy_sha256"), boot.policy_sha256.as_deref());
         self.end(line);
     }
 

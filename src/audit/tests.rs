@@ -131,7 +131,7 @@ fn settings() -> Settings {
 }
 
 fn boot() -> BootFacts {
-    BootFacts { workload: "spiffe://prod.example/o".to_owned(), version: "0.1.0" }
+    BootFacts { workload: "spiffe://prod.example/o".to_owned(), version: "0.1.0", policy_sha256: Some("ef".repeat(32)) }
 }
 
 impl Log {
@@ -158,7 +158,21 @@ impl Log {
 }
 
 fn values(bytes: &[u8]) -> Vec<Value> {
+    assert_chained(bytes);
     bytes.split_inclusive(|byte| *byte == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect()
+}
+
+/// Each line's chain is the hash of that of the line before it and of what stands before its own.
+fn assert_chained(lines: &[u8]) {
+    let mut last = chain::Link::GENESIS;
+    for line in std::str::from_utf8(lines).unwrap().lines() {
+        if line.contains(r#""kind":"boot""#) {
+            last = chain::Link::GENESIS;
+        }
+        let (hashed, rest) = line.split_at(line.rfind(r#","chain":""#).unwrap());
+        last = last.next(hashed.as_bytes(), &mut Vec::new());
+        assert_eq!(rest, format!(r#","chain":"{}"}}"#, last.hex().as_str()), "{line}");
+    }
 }
 
 fn of_kind<'v>(values: &'v [Value], kind: &str) -> Vec<&'v Value> {
@@ -189,11 +203,13 @@ fn every_field_stands_in_its_place() {
     drop(log.recorder);
     log.writer.finish();
     let bytes: Vec<u8> = log.lines.iter().flatten().collect();
+    assert_chained(&bytes);
     let lines: Vec<&str> = std::str::from_utf8(&bytes).unwrap().lines().collect();
+    let lines: Vec<&str> = lines.iter().map(|line| &line[..line.rfind(",\"chain\":\"").unwrap()]).collect();
     assert!(
         lines[0].starts_with(r#"{"v":"countersign.decision/1","seq":0,"boot":"00000000000000000000000000000001","kind":"boot","time":""#)
     );
-    assert!(lines[0].ends_with(r#"","version":"0.1.0","workload":"spiffe://prod.example/o","labels":{"task":"a\"1"}}"#), "{}", lines[0]);
+    assert!(lines[0].ends_with(r#"","version":"0.1.0","workload":"spiffe://prod.example/o","policy_sha256":"efefefefefefefefefefefefefefefefefefefefefefefefefefefefefefefef","labels":{"task":"a\"1"}"#), "{}", lines[0]);
     let (ab, cd) = ("ab".repeat(32), "cd".repeat(32));
     let expected = format!(
         concat!(
@@ -206,7 +222,7 @@ fn every_field_stands_in_its_place() {
             r#""dst":{{"id":"spiffe://prod.example/o","host":"orders","port":8080}},"#,
             r#""http":{{"method":"GET","path":"/orders/4%C3%A4","template":"/orders/{{id}}","version":"2","ctype":"json","status":200}},"#,
             r#""framing":"te_cl","bytes_in":1,"bytes_out":2,"decide_ns":61,"upstream_us":3,"total_us":4,"close_reason":"client_closed","#,
-            r#""phase":"end","labels":{{"task":"a\"1"}}}}"#
+            r#""phase":"end","labels":{{"task":"a\"1"}}"#
         ),
         ab = ab,
         cd = cd
@@ -229,7 +245,8 @@ proptest! {
         let mut line = Vec::new();
         let entry = entry::Entry { shard_seq: 0, what: entry::What::Decision(said) };
         render::Renderer::new("b", &[("l".to_owned(), label.clone())].into()).entry(&mut line, 0, 0, &entry);
-        prop_assert_eq!(line.iter().position(|byte| *byte == b'\n'), Some(line.len() - 1));
+        line.push(b'}');
+        prop_assert!(!line.contains(&b'\n'));
         let value: Value = serde_json::from_slice(&line).unwrap();
         prop_assert_eq!(value["src"]["id"].as_str(), Some(name.as_str()));
         prop_assert_eq!(value["tls"]["sni"].as_str(), Some(sni.as_str()));
@@ -267,33 +284,79 @@ fn handshakes_and_published_tables_leave_records() {
     assert_no_holes(&values);
 }
 
-#[test]
-fn flood_into_a_stalled_sink_counts_every_denial() {
-    const FLOOD: u64 = 100_000;
+/// A million denials by so many identities, and ten refused handshakes; the writer stands still but for the last of them. Each is a record or in a count.
+fn flood(identities: u64) -> Vec<Value> {
+    const FLOOD: u64 = 1_000_000;
     let log = Log::start(&settings(), true);
-    for number in 0..FLOOD {
-        let mut denied = decision(log.recorder.id(at(1)), Verdict::Deny, &format!("/orders/{number}"));
-        denied.at = at(number);
-        // More callers than slots: the rest goes into one slot.
-        denied.caller = caller(&format!("spiffe://prod.example/{}", number % 1_500));
-        log.recorder.deny(denied);
+    let callers: Vec<_> = (0..identities).map(|number| caller(&format!("spiffe://prod.example/{number}"))).collect();
+    let denied = decision(DecisionId(0), Verdict::Deny, "/orders/1");
+    for (number, caller) in (0..FLOOD).zip(callers.iter().cycle()) {
+        if number == FLOOD - 20_000 {
+            log.open();
+        }
+        let (at, caller) = (at(number), Arc::clone(caller));
+        log.recorder.deny(Decision { at, caller, id: log.recorder.id(at), ..denied.clone() });
     }
     for _ in 0..10 {
         log.recorder.handshake(refused(&log.recorder, "spiffe://a/b"));
     }
-    log.open();
     let values = log.finish();
     let aggregates = of_kind(&values, "aggregate");
     let single = of_kind(&values, "decision").len() + of_kind(&values, "handshake").len();
     assert!(single >= ring::DENIALS, "{single}");
     assert_eq!(single as u64 + counts(&aggregates), FLOOD + 10);
-    assert!(aggregates.len() <= fold::MAX_KEYS + 1, "{}", aggregates.len());
-    assert_eq!(aggregates.iter().filter(|value| value["of"] == "other").count(), 1);
     for aggregate in aggregates {
         assert!(aggregate["first"].as_str() <= aggregate["last"].as_str());
         assert_eq!(aggregate["decision"], "deny");
     }
     assert_no_holes(&values);
+    values
+}
+
+#[test]
+fn a_million_denials_of_one_identity_are_counted_exactly() {
+    let values = flood(1);
+    let aggregates = of_kind(&values, "aggregate");
+    assert!(!aggregates.is_empty());
+    let of_caller = |value: &&&Value| value["of"] == "decision";
+    assert!(aggregates.iter().filter(of_caller).all(|value| value["src"]["id"] == "spiffe://prod.example/0"));
+}
+
+#[test]
+fn a_million_denials_of_ten_thousand_identities_are_counted_exactly() {
+    let values = flood(10_000);
+    // More callers than slots: the rest goes into one slot.
+    assert!(of_kind(&values, "aggregate").iter().any(|value| value["of"] == "other"));
+}
+
+#[test]
+fn a_flood_takes_no_more_slots_than_there_are() {
+    let log = Log::start(&settings(), true);
+    for number in 0..20_000_u64 {
+        let mut denied = decision(log.recorder.id(at(1)), Verdict::Deny, "/orders/1");
+        denied.caller = caller(&format!("spiffe://prod.example/{number}"));
+        log.recorder.deny(denied);
+    }
+    let values = log.finish();
+    let aggregates = of_kind(&values, "aggregate");
+    assert!(aggregates.len() <= fold::MAX_KEYS + 1, "{}", aggregates.len());
+    assert_eq!(of_kind(&values, "decision").len() as u64 + counts(&aggregates), 20_000);
+}
+
+#[test]
+fn a_clock_that_steps_back_disorders_nothing() {
+    let log = Log::start(&settings(), true);
+    for number in (0..ring::DENIALS as u64 + 500).rev() {
+        log.recorder.deny(Decision { at: at(number), ..decision(log.recorder.id(at(number)), Verdict::Deny, "/orders/1") });
+        log.recorder.allow(Decision { at: at(number), ..decision(log.recorder.id(at(number)), Verdict::Allow, "/orders/1") });
+    }
+    let values = log.finish();
+    assert_no_holes(&values);
+    let denied: Vec<_> = of_kind(&values, "decision").into_iter().filter(|value| value["decision"] == "deny").collect();
+    assert!(denied.windows(2).all(|pair| pair[0]["id"].as_str() < pair[1]["id"].as_str() && pair[0]["time"].as_str() > pair[1]["time"].as_str()));
+    for aggregate in of_kind(&values, "aggregate") {
+        assert!(aggregate["first"].as_str() < aggregate["last"].as_str(), "{aggregate}");
+    }
 }
 
 #[test]
@@ -523,7 +586,9 @@ fn a_stream_that_fails_gets_every_line_whole_afterwards() {
     drop(recorders);
     writer.finish();
     let bytes = out.lock().unwrap().clone();
-    let whole: Vec<Value> = bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let whole: Vec<&[u8]> =
+        bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| serde_json::from_slice::<Value>(line).is_ok()).collect();
+    let whole = values(&whole.concat());
     assert_no_holes(&whole);
     assert_eq!(whole.len(), 101);
 }
