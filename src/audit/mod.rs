@@ -24,6 +24,7 @@ mod ring;
 mod sampling;
 mod settings;
 mod sink;
+mod spans;
 #[cfg(test)]
 mod tests;
 mod time;

@@ -105,13 +105,18 @@ impl Press {
             collected.records += 1;
             self.lines.aside(&line);
         }
-        let Self { lanes, lines, pairs, quota, .. } = self;
+        let Self { lanes, lines, pairs, quota, shared, .. } = self;
         for (lane, shard) in lanes.iter_mut().zip(0..) {
-            collected.add(drain(&mut lane.denials, *quota, |entry| lines.entry(shard, entry)), *quota);
+            let take = |entry: &Entry| {
+                lines.entry(shard, entry);
+                shared.spans.note(entry);
+            };
+            collected.add(drain(&mut lane.denials, *quota, take), *quota);
         }
         for (lane, shard) in lanes.iter_mut().zip(0..) {
             let take = |entry: &Entry| {
                 lines.entry(shard, entry);
+                shared.spans.note(entry);
                 if let What::Decision(decision) = &entry.what {
                     pairs.note(decision);
                 }

@@ -4,6 +4,7 @@ use super::entry::{Cause, Entry, Event, Gap, Key, Span, What};
 use super::fold::Fold;
 use super::id::Ids;
 use super::pairs::{Known, Seen};
+use super::spans::Spans;
 use super::sampling::{Keep, Share, keep};
 use super::{Decision, DecisionId, OnFull, RefusedHandshake, trim};
 use crate::policy::Verdict;
@@ -64,6 +65,8 @@ pub(super) struct Shared {
     pub(super) events: Mutex<VecDeque<(SystemTime, Event)>>,
     /// Lines of others for the same stream.
     pub(super) asides: Mutex<Vec<String>>,
+    /// Where the spans of traced requests go.
+    pub(super) spans: Spans,
 }
 
 impl Shared {
@@ -75,6 +78,7 @@ impl Shared {
             dead: AtomicBool::new(false),
             events: Mutex::default(),
             asides: Mutex::default(),
+            spans: Spans::default(),
         }
     }
 }

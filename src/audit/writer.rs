@@ -74,6 +74,12 @@ impl Journal {
         Ok(())
     }
 
+    /// Has a span made of each record of a request whose caller keeps its own spans; the first call counts.
+    #[cfg(feature = "otlp")]
+    pub fn make_spans(&self, queue: crate::telemetry::otlp::Queue) {
+        self.shared.spans.go_to(queue);
+    }
+
     /// Whether records are still written; once they are not, they never are again.
     pub fn is_writing(&self) -> bool {
         !self.shared.dead.load(Ordering::Relaxed)

@@ -12,6 +12,8 @@ pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// The bit of the flags that says that the caller keeps its spans (section 3.2.2.5.1, "Sampled flag").
 const SAMPLED: u8 = 0x01;
+/// The bit that says that the trace id is random (level 2, section 3.2.2.5.2).
+const RANDOM: u8 = 0x02;
 /// The length of a value of version 00, bytes.
 const LENGTH: usize = 55;
 
@@ -49,6 +51,19 @@ impl Trace {
         match self {
             Self::Of(context) => Some(context),
             Self::None | Self::Unusable => None,
+        }
+    }
+
+    /// Names `span` as the caller's in a head that goes on, where the spans of this trace are kept: what comes next is part of it. Of the flags those pass
+    /// that are known (level 2, section 3.2.2.5).
+    pub fn enter(&self, headers: &mut HeaderMap, span: [u8; 8]) {
+        if let Self::Of(context) = self
+            && context.is_sampled()
+        {
+            let next = TraceContext { parent_id: span, flags: context.flags & (SAMPLED | RANDOM), ..*context };
+            if let Ok(value) = HeaderValue::try_from(next.to_string()) {
+                headers.insert(TRACEPARENT, value);
+            }
         }
     }
 

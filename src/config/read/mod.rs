@@ -9,6 +9,7 @@ mod outbound;
 mod policy;
 mod ports;
 mod tls;
+mod trace;
 mod trust;
 mod upstream;
 
@@ -35,6 +36,7 @@ pub(super) struct Draft {
     pub(super) admin: admin::Settings,
     pub(super) log: telemetry::log::Settings,
     pub(super) metrics: telemetry::emf::Settings,
+    pub(super) trace: telemetry::Tracing,
 }
 
 impl Draft {
@@ -55,6 +57,7 @@ impl Draft {
             admin: self.admin,
             log: self.log,
             metrics: self.metrics,
+            trace: self.trace,
         })
     }
 }
@@ -62,7 +65,7 @@ impl Draft {
 /// Reads every section of `document`; problems are noted there.
 pub(super) fn document(document: &Document<'_>, ledger: &Ledger) -> Draft {
     let root = Keys::root(document, ledger);
-    root.not_built(&["detect", "quarantine", "webhook", "trace"]);
+    root.not_built(&["detect", "quarantine", "webhook"]);
     let workload = credentials::workload(&root);
     let runtime = limits::runtime(&root);
     let tls = tls::read(&root);
@@ -78,6 +81,7 @@ pub(super) fn document(document: &Document<'_>, ledger: &Ledger) -> Draft {
     let (admin, app_check) = ports::read(&root);
     let log = ports::log(&root);
     let metrics = ports::metrics(&root);
+    let trace = trace::read(&root);
     root.close();
     if let Some(inbound) = &mut inbound {
         inbound.app_check = app_check;
@@ -85,5 +89,5 @@ pub(super) fn document(document: &Document<'_>, ledger: &Ledger) -> Draft {
     for strictness in [inbound.as_mut().map(|x| &mut x.strictness), outbound.as_mut().map(|x| &mut x.strictness)].into_iter().flatten() {
         strictness.head_fields = limits.head_fields;
     }
-    Draft { runtime, tls, credentials, trust, inbound, outbound, upstreams, policy, audit, limits, timeouts, admin, log, metrics }
+    Draft { runtime, tls, credentials, trust, inbound, outbound, upstreams, policy, audit, limits, timeouts, admin, log, metrics, trace }
 }

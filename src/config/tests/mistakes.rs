@@ -86,7 +86,6 @@ fn what_is_not_built_yet_is_refused_by_name() {
         ("[detect.flood]\nmode = 'off'", "detect"),
         ("[quarantine]\nmax = 3", "quarantine"),
         ("[webhook]", "webhook"),
-        ("[trace]\notlp = ''", "trace"),
         ("[inbound]\nproxy_protocol = 'off'", "inbound.proxy_protocol"),
         ("[inbound]\nproxy_from = []", "inbound.proxy_from"),
         ("[policy]\nfile = 'p'\npublic_key = 'b'", "policy.public_key"),
