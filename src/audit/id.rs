@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn ids_of_a_shard_rise_and_none_repeats_across_shards_and_boots() {
-        let mut seen = HashSet::new();
+        let (mut seen, mut spans) = (HashSet::new(), HashSet::new());
         for (boot, shard) in [(1, 0), (1, 1), (2, 0)] {
             let ids = Ids::new(boot, shard);
             let mut last = DecisionId(0);
@@ -110,6 +110,7 @@ mod tests {
                 assert!(id.0 > last.0);
                 assert!(id.to_string() > last.to_string());
                 assert!(seen.insert(id));
+                assert!(spans.insert(id.span_id()));
                 last = id;
             }
         }

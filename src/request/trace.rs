@@ -230,6 +230,24 @@ mod tests {
         assert_eq!(trace, Trace::Unusable);
     }
 
+    #[test]
+    fn who_keeps_spans_is_the_next_ones_parent() {
+        let pass = |text: &'static str| {
+            let mut headers = HeaderMap::from_iter([(TRACEPARENT, HeaderValue::from_static(text))]);
+            Trace::Of(TraceContext::parse(text.as_bytes()).unwrap()).enter(&mut headers, [7; 8]);
+            headers[TRACEPARENT].to_str().unwrap().to_owned()
+        };
+        assert_eq!(pass(EXAMPLE), "00-4bf92f3577b34da6a3ce929d0e0e4736-0707070707070707-01");
+        // What we do not know of a later version does not go on in our name.
+        let future = "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-ff-more";
+        assert_eq!(pass(future), "00-4bf92f3577b34da6a3ce929d0e0e4736-0707070707070707-03");
+        let unkept = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-02";
+        assert_eq!(pass(unkept), unkept);
+        let mut headers = HeaderMap::new();
+        Trace::None.enter(&mut headers, [7; 8]);
+        assert!(headers.is_empty());
+    }
+
     proptest! {
         #[test]
         fn nearly_valid_ones_are_read_as_written_or_not_at_all(text in "(0[01]|fe|ff)-[0-9a-fA]{31,33}-[0-9a-f]{15,17}-[0-9a-fF]{1,3}(-.*)?") {
