@@ -109,6 +109,26 @@ impl Journal {
         }
     }
 
+    /// Has whole lines of others, without their newlines, written between the records; for standard output, which the writer owns. `Err`: those before are
+    /// still waiting, so these are not taken.
+    ///
+    /// # Errors
+    /// Gives the lines back.
+    pub fn aside(&self, lines: Vec<String>) -> Result<(), Vec<String>> {
+        let mut waiting = self.shared.asides.lock().unwrap_or_else(PoisonError::into_inner);
+        if !waiting.is_empty() {
+            return Err(lines);
+        }
+        *waiting = lines;
+        Ok(())
+    }
+
+    /// Has a span made of each record of a request whose caller keeps its own spans; the first call counts.
+    #[cfg(feature = "otlp")]
+    pub fn make_spans(&self, queue: crate::telemetry::otlp::Queue) {
+        self.shared.spans.go_to(queue);
+    }
+
     /// Whether records are still written; once they are not, they never are again.
     pub fn is_writing(&self) -> bool {
         !self.shared.dead.load(Ordering::Relaxed)
