@@ -7,8 +7,11 @@
 //!
 //! [`read`] reads the lines back.
 
+mod boot_key;
+mod certify;
 mod chain;
 mod entry;
+pub mod evidence;
 mod file;
 mod fold;
 mod halt;
@@ -25,6 +28,7 @@ mod ring;
 mod sampling;
 mod settings;
 mod sink;
+mod stamp;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -35,5 +39,5 @@ mod writer;
 pub use id::DecisionIdError;
 pub use record::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, TrustEvent};
 pub use ring::{Recorder, Unavailable};
-pub use settings::{Format, OnFull, Settings, Sink, Users};
+pub use settings::{Format, OnFull, Settings, Signing, Sink, Users};
 pub use writer::{Journal, Tap, Writer, start, start_tapped};

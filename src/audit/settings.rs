@@ -1,5 +1,7 @@
 //! `[audit]` and `[workload] labels`.
 
+#[cfg(feature = "aws")]
+use crate::runtime::key_arn::KeyArn;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +20,8 @@ pub struct Settings {
     pub sample: f64,
     /// What end users are called.
     pub users: Users,
+    /// Whose signature certifies the key of each boot; `None`: nobody's.
+    pub signing: Option<Signing>,
     /// Go into every record.
     pub labels: BTreeMap<String, String>,
 }
@@ -31,9 +35,20 @@ impl Default for Settings {
             on_full: OnFull::Aggregate,
             sample: 1.0,
             users: Users::Plain,
+            signing: None,
             labels: BTreeMap::new(),
         }
     }
+}
+
+/// A key that outlives boots, and signs for theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signing {
+    /// In a file: PKCS#8 in PEM.
+    File(PathBuf),
+    /// In KMS.
+    #[cfg(feature = "aws")]
+    Kms(KeyArn),
 }
 
 /// Where records go.
