@@ -11,10 +11,10 @@ use metrics::Counter;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// What a record of our own form ends with.
-const RECORD_END: &[u8] = b"}";
 /// What stands before the signature of a checkpoint.
 pub(super) const SIGNATURE: &[u8] = b",\"signature\":\"";
+/// What a record of our own form ends with.
+const RECORD_END: &[u8] = b"}";
 
 /// Rendered lines that are not in the sink yet.
 pub(super) struct Lines {
@@ -142,6 +142,11 @@ impl Lines {
         }
     }
 
+    /// Whether one write has enough, of `parts` in which it is shared out.
+    pub(super) fn has_share(&self, parts: usize) -> bool {
+        self.buffer.len() >= self.share / parts
+    }
+
     fn event(&mut self, render: impl FnOnce(&mut Renderer, &mut Vec<u8>, u64) -> &'static str) -> (&'static str, &'static [u8]) {
         self.record.clear();
         let kind = render(&mut self.renderer, &mut self.record, self.seq);
@@ -153,11 +158,6 @@ impl Lines {
                 (kind, RECORD_END)
             }
         }
-    }
-
-    /// Whether one write has enough, of `parts` in which it is shared out.
-    pub(super) fn has_share(&self, parts: usize) -> bool {
-        self.buffer.len() >= self.share / parts
     }
 
     pub(super) fn unwritten(&self) -> &[u8] {

@@ -18,10 +18,10 @@ pub struct Settings {
     pub on_full: OnFull,
     /// The share of plain allows that are recorded, 0.0 to 1.0. Reloadable.
     pub sample: f64,
-    /// What end users are called.
-    pub users: Users,
     /// Whose signature certifies the key of each boot; `None`: nobody's.
     pub signing: Option<Signing>,
+    /// What end users are called.
+    pub users: Users,
     /// Go into every record.
     pub labels: BTreeMap<String, String>,
 }
@@ -34,8 +34,8 @@ impl Default for Settings {
             max_bytes: 1 << 30,
             on_full: OnFull::Aggregate,
             sample: 1.0,
-            users: Users::Plain,
             signing: None,
+            users: Users::Plain,
             labels: BTreeMap::new(),
         }
     }

@@ -37,26 +37,12 @@ pub(super) fn read(root: &Keys<'_>, labels: BTreeMap<String, String>) -> Setting
         max_bytes: keys.within("max_bytes", Size(default.max_bytes), Size(1 << 20)..=Size(1 << 50)).0,
         on_full: keys.or("on_full", default.on_full),
         sample: keys.within("sample", default.sample, 0.0..=1.0),
-        users: users(&keys),
         signing: signing(&keys, kind),
+        users: users(&keys),
         labels,
     };
     keys.close();
     settings
-}
-
-fn users(keys: &Keys<'_>) -> Users {
-    let key: Option<PathBuf> = keys.optional("hash_user_key_file");
-    match (keys.or("hash_user", false), key) {
-        (true, Some(path)) => Users::HashedUnder(path),
-        (true, None) => Users::HashedForThisBoot,
-        (false, key) => {
-            if key.is_some() {
-                keys.problem("hash_user_key_file", "is of no use", "write hash_user = true, or leave it out");
-            }
-            Users::Plain
-        }
-    }
 }
 
 /// Whose signature certifies the key of each boot.
@@ -87,6 +73,20 @@ fn signer(file: Option<PathBuf>, kms: Option<KeyArn>) -> Option<Signing> {
 #[cfg(not(feature = "aws"))]
 fn signer(file: Option<PathBuf>, _: Option<KeyArn>) -> Option<Signing> {
     file.map(Signing::File)
+}
+
+fn users(keys: &Keys<'_>) -> Users {
+    let key: Option<PathBuf> = keys.optional("hash_user_key_file");
+    match (keys.or("hash_user", false), key) {
+        (true, Some(path)) => Users::HashedUnder(path),
+        (true, None) => Users::HashedForThisBoot,
+        (false, key) => {
+            if key.is_some() {
+                keys.problem("hash_user_key_file", "is of no use", "write hash_user = true, or leave it out");
+            }
+            Users::Plain
+        }
+    }
 }
 
 impl Kind {
