@@ -135,7 +135,6 @@ fn settings() -> Settings {
         sample: 1.0,
         signing: None,
         users: Users::Plain,
-        signing: None,
         labels,
     }
 }
