@@ -14,6 +14,8 @@ const MOST: usize = 64;
 const MOST_BYTES: u64 = 64 << 20;
 /// The most bytes of one that are read back: the text of a table has 64 MiB at most, and JSON doubles a line's end.
 const MAX_BYTES: u64 = 256 << 20;
+/// What the name of a file ends with that is being written.
+const HALF: &str = "half";
 const SCHEMA: &str = "countersign.table/1";
 
 /// A table as it was read.
@@ -64,7 +66,7 @@ impl KeptTables {
     }
 
     fn write(&self, path: &Path, table: &KeptTable) -> io::Result<()> {
-        let half = path.with_extension("half");
+        let half = path.with_extension(HALF);
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&half)?;
         let json = json!({ "v": SCHEMA, "sha256": table.sha256, "source": table.source, "toml": table.toml });
         file.write_all(format!("{json:#}\n").as_bytes())?;
@@ -77,8 +79,12 @@ impl KeptTables {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
-            let metadata = entry.metadata()?;
-            files.push((metadata.modified()?, entry.path(), metadata.len()));
+            let path = entry.path();
+            // What somebody else put there stays.
+            if path.extension().is_some_and(|extension| extension == "json" || extension == HALF) {
+                let metadata = entry.metadata()?;
+                files.push((metadata.modified()?, path, metadata.len()));
+            }
         }
         files.sort();
         let (mut count, mut bytes) = (files.len(), files.iter().map(|(_, _, length)| length).sum::<u64>());
