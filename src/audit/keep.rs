@@ -33,6 +33,7 @@ pub struct KeptTable {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptTables {
     directory: PathBuf,
+    most_bytes: u64,
 }
 
 impl KeptTables {
@@ -46,7 +47,7 @@ impl KeptTables {
 
     /// Beside the log in this directory.
     pub fn of_log(directory: &Path) -> Self {
-        Self { directory: directory.join("policy") }
+        Self { directory: directory.join("policy"), most_bytes: MOST_BYTES }
     }
 
     /// Keeps tables that are about to be in force. Each file is there as a whole or not at all. Blocks on the disk.
@@ -89,7 +90,7 @@ impl KeptTables {
         files.sort();
         let (mut count, mut bytes) = (files.len(), files.iter().map(|(_, _, length)| length).sum::<u64>());
         for (_, path, length) in files {
-            if count <= MOST && bytes <= MOST_BYTES {
+            if count <= MOST && bytes <= self.most_bytes {
                 break;
             }
             if in_force.iter().any(|table| self.path(&table.sha256).as_ref() == Some(&path)) {
@@ -147,6 +148,16 @@ mod tests {
         assert_eq!(kept.read("../../etc/passwd").unwrap(), None);
         fs::write(kept.path(&table(4).sha256).unwrap(), "{}").unwrap();
         assert!(kept.read(&table(4).sha256).is_err());
+    }
+
+    #[test]
+    fn what_is_in_force_stays_however_large_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let kept = KeptTables { most_bytes: 1, ..KeptTables::of_log(dir.path()) };
+        kept.keep(&[table(1)]).unwrap();
+        kept.keep(&[table(2), table(3)]).unwrap();
+        let there = [1, 2, 3].map(|number| kept.read(&table(number).sha256).unwrap().is_some());
+        assert_eq!(there, [false, true, true]);
     }
 
     #[test]
