@@ -146,6 +146,7 @@ impl Sidecar {
         let kept = KeptTables::beside(&config.audit.sink);
         let first = tables::first(&config.policy, &listeners, &readiness, kept.as_ref())?;
 
+        let signer = config.audit.signing.as_ref().map(sources::boot_signer).transpose()?;
         let policy_sha256 = first.as_ref().map(|tables| tables.own().facts.sha256.clone());
         let boot = BootFacts { workload: config.credentials.id.to_string(), version: env!("CARGO_PKG_VERSION"), policy_sha256 };
         let (recorders, journal, writer) =
@@ -270,6 +271,9 @@ impl Sidecar {
             spawn("tls state", publishing.run());
             if let Some(probe) = probe {
                 spawn("self-probe", probe.run(drain.stop_inbound()));
+            }
+            if let Some(signer) = signer {
+                spawn("boot key", log_of_decisions.clone().certify(signer, readiness.clone()));
             }
             spawn("policy", tables.watch());
             spawn("routes", routing.follow());

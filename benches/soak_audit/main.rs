@@ -12,7 +12,6 @@ mod ledger;
 mod mixed;
 mod setting;
 
-use anyhow::Context as _;
 use disk::Disk;
 use ledger::{Kept, Ledger};
 use load::{Offer, Sidecar, Wallet, app};
@@ -48,7 +47,7 @@ async fn soak() -> anyhow::Result<bool> {
     let setting = Setting::new(app::start(None)?, disk.path())?;
     // The first start makes the development CA.
     Sidecar::start(setting.command(), PATIENCE).await?.stop(PATIENCE).await?;
-    let wallets = setting::CALLERS.map(|id| Wallet::open(setting.certificates(), id, Duration::from_secs(86_400), Offer::All));
+    let wallets = setting::CALLERS.map(|id| Wallet::open(&setting.certificates(), id, Duration::from_secs(86_400), Offer::All));
     let wallets: Vec<_> = wallets.into_iter().collect::<Result<_, _>>()?;
     disk.empty()?;
     println!("soak-audit: {requests} requests, of them about four in ten refused");

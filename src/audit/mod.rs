@@ -7,8 +7,11 @@
 //!
 //! [`read`] reads the lines back, and [`query`] asks them questions.
 
+mod boot_key;
+mod certify;
 mod chain;
 mod entry;
+pub mod evidence;
 mod file;
 mod fold;
 mod halt;
@@ -26,6 +29,7 @@ mod ring;
 mod sampling;
 mod settings;
 mod sink;
+mod stamp;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -37,5 +41,5 @@ pub use id::DecisionIdError;
 pub use keep::{KeptTable, KeptTables};
 pub use record::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, TrustEvent};
 pub use ring::{Recorder, Unavailable};
-pub use settings::{OnFull, Settings, Sink};
+pub use settings::{OnFull, Settings, Signing, Sink};
 pub use writer::{Journal, Tap, Writer, start, start_tapped};

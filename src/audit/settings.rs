@@ -1,5 +1,7 @@
 //! `[audit]` and `[workload] labels`.
 
+#[cfg(feature = "aws")]
+use crate::runtime::key_arn::KeyArn;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -14,14 +16,26 @@ pub struct Settings {
     pub on_full: OnFull,
     /// The share of plain allows that are recorded, 0.0 to 1.0. Reloadable.
     pub sample: f64,
+    /// Whose signature certifies the key of each boot; `None`: nobody's.
+    pub signing: Option<Signing>,
     /// Go into every record.
     pub labels: BTreeMap<String, String>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { sink: Sink::Stdout, max_bytes: 1 << 30, on_full: OnFull::Aggregate, sample: 1.0, labels: BTreeMap::new() }
+        Self { sink: Sink::Stdout, max_bytes: 1 << 30, on_full: OnFull::Aggregate, sample: 1.0, signing: None, labels: BTreeMap::new() }
     }
+}
+
+/// A key that outlives boots, and signs for theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signing {
+    /// In a file: PKCS#8 in PEM.
+    File(PathBuf),
+    /// In KMS.
+    #[cfg(feature = "aws")]
+    Kms(KeyArn),
 }
 
 /// Where records go.
