@@ -1,6 +1,7 @@
 //! The only wiring: builds everything from a configuration, runs it, ends it.
 
 use crate::admin::{self, Bound};
+use crate::audit::detect::Detecting;
 use crate::audit::{self, BootFacts, Direction, KeptTables, TrustEvent, Writer};
 use crate::config::Loaded;
 use crate::credentials::Renewal;
@@ -16,6 +17,7 @@ use crate::runtime::listener::{self, Incoming, accept_loop};
 use crate::runtime::look::Look;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::shards::Shards;
+use crate::runtime::surroundings;
 use crate::runtime::tasks::spawn;
 use crate::telemetry::log::LogLevel;
 use crate::telemetry::metrics::crypto_module;
@@ -32,6 +34,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 mod app_watch;
+mod quarantine;
 mod reload;
 mod routing;
 mod sources;
@@ -149,9 +152,12 @@ impl Sidecar {
         let signer = config.audit.signing.as_ref().map(sources::boot_signer).transpose()?;
         let policy_sha256 = first.as_ref().map(|tables| tables.own().facts.sha256.clone());
         let boot = BootFacts { workload: config.credentials.id.to_string(), version: env!("CARGO_PKG_VERSION"), policy_sha256 };
-        let (recorders, journal, writer) =
-            audit::start_tapped(&config.audit, boot, config.runtime.shards, options.tap.clone()).map_err(StartError::Audit)?;
         let clock = clock();
+        let quarantine = policy::quarantine::Quarantine::new(config.quarantine.clone(), publisher.clone());
+        let detecting = Detecting { settings: config.detect.clone(), quarantine: quarantine.clone(), clock: Arc::clone(&clock) };
+        let (recorders, journal, writer) =
+            audit::start_tapped(&labelled(&config.audit), boot, config.runtime.shards, options.tap.clone(), Some(detecting))
+                .map_err(StartError::Audit)?;
         let drain = Drain::default();
         let tls = TlsPublisher::default();
         let control = runtime("control").map_err(StartError::Threads)?;
@@ -240,6 +246,7 @@ impl Sidecar {
                 let journal = log_of_decisions.clone();
                 move || journal.watch()
             }),
+            quarantine: quarantine::handle(&quarantine, &config.quarantine, &log_of_decisions, &clock),
             log_level: Arc::new(move |text| match &level {
                 Some(level) => level.set(text).map_err(|error| error.to_string()),
                 None => Err("this process has no log level".into()),
@@ -276,6 +283,7 @@ impl Sidecar {
                 spawn("boot key", log_of_decisions.clone().certify(signer, readiness.clone()));
             }
             spawn("policy", tables.watch());
+            spawn("quarantine", quarantine::expire(quarantine, log_of_decisions.clone(), Arc::clone(&clock)));
             spawn("routes", routing.follow());
             app.run(&drain);
             spawn("watch", status::watch(Arc::clone(&plan), log_of_decisions, readiness.clone()));
@@ -328,6 +336,20 @@ impl Sidecar {
         }
         drained
     }
+}
+
+/// With what the platform says of this copy of the workload; the configuration's own labels come first.
+fn labelled(settings: &audit::Settings) -> audit::Settings {
+    let mut settings = settings.clone();
+    match surroundings::labels() {
+        Ok(said) => {
+            for (name, value) in said {
+                settings.labels.entry(name).or_insert(value);
+            }
+        }
+        Err(error) => tracing::warn!(%error, "records do not say which task or pod they are of"),
+    }
+    settings
 }
 
 fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -38,9 +38,12 @@ mod decision_log_is_asked;
 mod declined_streams_are_tried_again;
 mod denials_are_in_the_ring_before_the_response;
 mod denied_peers_are_cut;
+mod detectors_find_and_act;
 mod dev_root_refused_in_production;
 mod drain_finishes_in_flight;
 mod drain_waits_for_handshakes;
+mod end_users_are_recorded_by_verified_tokens;
+mod events_fit_the_published_schema;
 mod exposed_app_is_reported;
 mod extended_connect;
 mod fleet_renews_without_a_herd;
@@ -72,6 +75,7 @@ mod issuing_budget_stops_loudly;
 mod kept_certificates_are_sealed_by_kms;
 #[cfg(feature = "aws")]
 mod kept_certificates_outlive_restarts;
+mod labels_come_from_the_surroundings;
 mod large_bodies_stream_in_constant_memory;
 #[cfg(feature = "aws")]
 mod last_certificate_serves_through_aws_faults;
@@ -96,6 +100,7 @@ mod policy_reload_reaches_open_connections;
 mod pool_never_crosses_identity;
 mod pooled_connections_are_replaced;
 mod post_quantum_groups_can_be_required;
+mod quarantine_reaches_open_connections;
 mod rapid_reset_is_bounded;
 mod readers_that_stop_stop_nobody_else;
 mod records_are_complete;

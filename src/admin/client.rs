@@ -110,6 +110,14 @@ pub fn stream(socket: &Path, path: &str) -> Result<Result<impl Read + Send + 'st
     parse(&head).map(Err).ok_or(ClientError::Answer(name))
 }
 
+/// Takes something away over the control socket.
+///
+/// # Errors
+/// See [`ClientError`]; an HTTP status is no error.
+pub fn delete(socket: &Path, path: &str, body: &str) -> Result<Answer, ClientError> {
+    over_socket(socket, "DELETE", path, body)
+}
+
 fn over_socket(socket: &Path, method: &str, path: &str, body: &str) -> Result<Answer, ClientError> {
     let name = PathBuf::from(socket).display().to_string();
     let stream = UnixStream::connect(socket).map_err(|error| ClientError::Connect(name.clone(), error))?;

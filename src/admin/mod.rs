@@ -63,6 +63,19 @@ pub type LogLevel = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 /// Gives the lines of the decision log from now on, each with its newline, or says why not; must not block.
 pub type Tail = Arc<dyn Fn() -> Result<Receiver<Bytes>, String> + Send + Sync>;
 
+/// Does what the bytes of a body say, for the user with this id; what it says, either way, goes to the operator. Must not block.
+pub type Command = Arc<dyn Fn(&[u8], Option<u32>) -> Result<String, String> + Send + Sync>;
+
+/// Who is refused for a while, and how that is changed.
+pub struct Quarantine {
+    /// For `GET /quarantine`.
+    pub list: Status,
+    /// For `POST /quarantine`.
+    pub add: Command,
+    /// For `DELETE /quarantine`.
+    pub remove: Command,
+}
+
 /// What the rooms of the house answer with, and what a command sets off.
 pub struct Handles {
     /// For `/ready`.
@@ -81,6 +94,8 @@ pub struct Handles {
     pub promote: Promote,
     /// For `GET /audit/tail`.
     pub tail: Tail,
+    /// For `/quarantine`.
+    pub quarantine: Quarantine,
     /// For `PUT /log-level`.
     pub log_level: LogLevel,
 }
@@ -129,8 +144,8 @@ pub fn start(settings: &Settings, handles: Handles) -> std::io::Result<Bound> {
     ];
     let socket = control.is_some().then(|| settings.socket.clone());
     if let Some(listener) = control {
-        let Handles { status, trust, drain, reload, promote, tail, log_level, .. } = handles;
-        let room = Room::Control(Control { status, trust, drain, reload, promote, tail, log_level });
+        let Handles { status, trust, drain, reload, promote, quarantine, tail, log_level, .. } = handles;
+        let room = Room::Control(Control { status, trust, drain, reload, promote, quarantine, tail, log_level });
         tasks.push(spawn("control socket", serve::unix(listener, Arc::new(room))));
     }
     Ok(Bound { health: health_address, metrics: metrics_address, socket, tasks })

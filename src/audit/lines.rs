@@ -6,7 +6,7 @@ use super::entry::Entry;
 use super::file::{Extent, Oldest, Previous};
 use super::render::{Point, Renderer};
 use super::watch::Watchers;
-use super::{BootFacts, Tap};
+use super::{BootFacts, Format, Tap, ocsf};
 use crate::telemetry::metrics::AuditWriter;
 use metrics::Counter;
 use std::sync::Arc;
@@ -14,11 +14,16 @@ use std::time::SystemTime;
 
 /// What stands before the signature of a checkpoint.
 pub(super) const SIGNATURE: &[u8] = b",\"signature\":\"";
+/// What a record of our own form ends with.
+const RECORD_END: &[u8] = b"}";
 
 /// Rendered lines that are not in the sink yet.
 pub(super) struct Lines {
     boot: String,
     renderer: Renderer,
+    format: Format,
+    /// The record that is being made an event of.
+    record: Vec<u8>,
     chain: Chain,
     seq: u64,
     /// The number of the first record of the file that is written.
@@ -36,11 +41,21 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(boot: String, renderer: Renderer, tap: Option<Tap>, watchers: Arc<Watchers>, sinkless: bool, share: usize) -> Self {
+    pub(super) fn new(
+        boot: String,
+        renderer: Renderer,
+        format: Format,
+        tap: Option<Tap>,
+        watchers: Arc<Watchers>,
+        sinkless: bool,
+        share: usize,
+    ) -> Self {
         let mute = sinkless && tap.is_none();
         Self {
             boot,
             renderer,
+            format,
+            record: Vec::new(),
             chain: Chain::begin(),
             seq: 0,
             first: 0,
@@ -109,14 +124,24 @@ impl Lines {
             return;
         }
         let start = self.buffer.len();
-        let kind = render(&mut self.renderer, &mut self.buffer, self.seq);
-        self.chain.seal(&mut self.buffer, start, b"}");
+        let (kind, braces) = match self.format {
+            Format::Countersign => (render(&mut self.renderer, &mut self.buffer, self.seq), RECORD_END),
+            Format::Ocsf => self.event(render),
+        };
+        self.chain.seal(&mut self.buffer, start, braces);
         self.seq += 1;
         match self.kinds.iter_mut().find(|(known, ..)| *known == kind) {
             Some((_, count, _)) => *count += 1,
             None => self.kinds.push((kind, 1, AuditWriter::records(kind))),
         }
-        self.watchers.line(self.buffer.get(start..).unwrap_or_default());
+        match self.format {
+            Format::Countersign => self.watchers.line(self.buffer.get(start..).unwrap_or_default()),
+            // Who looks reads our own records, whatever the sink gets.
+            Format::Ocsf => {
+                self.record.extend_from_slice(b"}\n");
+                self.watchers.line(&self.record);
+            }
+        }
         if let Some(tap) = &self.tap {
             let line = self.buffer.get(start..self.buffer.len().saturating_sub(1)).unwrap_or_default();
             let _ = tap.try_send(String::from_utf8_lossy(line).into());
@@ -126,6 +151,19 @@ impl Lines {
     /// Whether one write has enough, of `parts` in which it is shared out.
     pub(super) fn has_share(&self, parts: usize) -> bool {
         self.buffer.len() >= self.share / parts
+    }
+
+    fn event(&mut self, render: impl FnOnce(&mut Renderer, &mut Vec<u8>, u64) -> &'static str) -> (&'static str, &'static [u8]) {
+        self.record.clear();
+        let kind = render(&mut self.renderer, &mut self.record, self.seq);
+        match std::str::from_utf8(&self.record).map(|record| ocsf::unsealed(record, &mut self.buffer)) {
+            Ok(Ok(())) => (kind, ocsf::END),
+            // Our own renderer wrote it, so this is not reached; should it be, the record is worth more than its form.
+            Ok(Err(_)) | Err(_) => {
+                self.buffer.extend_from_slice(&self.record);
+                (kind, RECORD_END)
+            }
+        }
     }
 
     pub(super) fn unwritten(&self) -> &[u8] {

@@ -10,6 +10,7 @@
 mod boot_key;
 mod certify;
 mod chain;
+pub mod detect;
 mod entry;
 pub mod evidence;
 mod file;
@@ -19,6 +20,7 @@ mod id;
 mod json;
 mod keep;
 mod lines;
+pub mod ocsf;
 mod pairs;
 mod press;
 pub mod query;
@@ -34,12 +36,15 @@ mod stamp;
 mod tests;
 mod time;
 mod trim;
+mod users;
 mod watch;
 mod writer;
 
 pub use id::DecisionIdError;
 pub use keep::{KeptTable, KeptTables};
-pub use record::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, TrustEvent};
+pub use record::{
+    BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, Trouble, TrustEvent,
+};
 pub use ring::{Recorder, Unavailable};
-pub use settings::{OnFull, Settings, Signing, Sink};
+pub use settings::{Format, OnFull, Settings, Signing, Sink, Users};
 pub use writer::{Journal, Tap, Writer, start, start_tapped};

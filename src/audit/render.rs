@@ -2,13 +2,16 @@
 
 use super::boot_key::{Certificate, Holder};
 use super::chain::Link;
+use super::detect::{About, Finding};
 use super::entry::{Aggregate, Entry, Event, Gap, Key, RuleKey, Span, What};
 use super::file::{Extent, Oldest, Previous};
 use super::json::{Line, key};
 use super::stamp::SCHEMA;
 use super::time::{Stamps, whole_second};
+use super::users::Names;
 use super::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, TrustEvent};
-use crate::identity::{Channel, Group, PeerIdentity};
+use crate::identity::{Channel, Group, PeerIdentity, Principal};
+use crate::policy::quarantine::{Act, Change};
 use crate::policy::{Caller, Looked, Part, Rendered, RuleFacts, TableFacts, Trial};
 use crate::request::{Framing, TraceContext};
 use std::collections::BTreeMap;
@@ -23,6 +26,7 @@ pub(super) struct Renderer {
     labels: Rendered,
     stamps: Stamps,
     table: Option<(Arc<TableFacts>, Rendered)>,
+    users: Names,
 }
 
 /// Where a record stands: its number in the log, and for records of a shard the shard's.
@@ -48,7 +52,12 @@ impl Renderer {
     pub(super) fn new(boot: &str, labels: &BTreeMap<String, String>) -> Self {
         let boot = Line::fragment(|line| line.text(key!("boot"), boot));
         let labels = Line::fragment(|line| render_labels(line, labels));
-        Self { boot, labels, stamps: Stamps::default(), table: None }
+        Self { boot, labels, stamps: Stamps::default(), table: None, users: Names::Plain }
+    }
+
+    /// Calls end users so.
+    pub(super) fn naming(self, users: Names) -> Self {
+        Self { users, ..self }
     }
 
     /// Appends the record of one entry; says its kind.
@@ -62,7 +71,7 @@ impl Renderer {
         };
         let mut line = self.begin(out, position, kind, at);
         match &entry.what {
-            What::Decision(decision) => render_decision(&mut line, decision, &mut self.table),
+            What::Decision(decision) => render_decision(&mut line, decision, &mut self.table, &self.users),
             What::Handshake(refused) => render_handshake(&mut line, refused),
             What::Aggregate(aggregate) => render_aggregate(&mut line, aggregate, &mut self.stamps),
             What::Gap(gap) => render_gap(&mut line, gap, &mut self.stamps),
@@ -94,6 +103,8 @@ impl Renderer {
         let kind = match event {
             Event::Policy(_) => "policy",
             Event::Trust(_) => "trust",
+            Event::Action(_) => "action",
+            Event::Finding(_) => "finding",
         };
         let mut line = self.begin(out, Position { seq, shard: None }, kind, at);
         match event {
@@ -105,6 +116,8 @@ impl Renderer {
                 line.number(key!("generation"), *generation);
             }
             Event::Trust(event) => render_trust(&mut line, event),
+            Event::Action(change) => render_action(&mut line, change),
+            Event::Finding(finding) => render_finding(&mut line, finding),
         }
         self.end(line);
         kind
@@ -181,7 +194,7 @@ impl Renderer {
     }
 }
 
-fn render_decision(line: &mut Line<'_>, decision: &Decision, kept: &mut Option<(Arc<TableFacts>, Rendered)>) {
+fn render_decision(line: &mut Line<'_>, decision: &Decision, kept: &mut Option<(Arc<TableFacts>, Rendered)>, users: &Names) {
     let facts = &decision.facts;
     line.name(key!("id"));
     id(line, decision.id);
@@ -207,6 +220,9 @@ fn render_decision(line: &mut Line<'_>, decision: &Decision, kept: &mut Option<(
     render_target(line, decision);
     render_request(line, decision);
     render_outcome(line, decision.decide_ns, &decision.outcome);
+    if let Some(user) = facts.user() {
+        users.render(line, user);
+    }
     if let Some(context) = decision.request.as_ref().and_then(|request| request.trace.context()) {
         render_trace(line, context);
     }
@@ -264,6 +280,62 @@ fn render_trust(line: &mut Line<'_>, event: &TrustEvent) {
     line.number(key!("connections"), event.connections);
 }
 
+fn render_finding(line: &mut Line<'_>, finding: &Finding) {
+    let About { direction: way, caller, serial, address, callee, detail } = &finding.about;
+    line.name(key!("id"));
+    id(line, finding.id);
+    line.label(key!("detector"), finding.detector.as_str());
+    line.label(key!("severity"), finding.detector.severity().as_str());
+    line.label(key!("response"), finding.response.as_str());
+    if let Some(way) = way {
+        line.label(key!("dir"), direction(*way));
+    }
+    line.open(key!("src"));
+    line.optional(key!("id"), caller.as_deref());
+    if let Some(address) = address {
+        line.plain(key!("ip"), address.to_canonical());
+    }
+    line.close();
+    line.open(key!("cert"));
+    line.optional(key!("serial"), serial.as_deref());
+    line.close();
+    line.open(key!("dst"));
+    line.optional(key!("id"), callee.as_deref());
+    line.close();
+    line.text(key!("message"), detail);
+    line.number(key!("count"), finding.count);
+    if !finding.window.is_zero() {
+        line.number(key!("window_s"), finding.window.as_secs());
+    }
+    line.name(key!("evidence"));
+    for (index, decision) in finding.evidence.iter().enumerate() {
+        line.out.push(if index == 0 { b'[' } else { b',' });
+        id(line, *decision);
+    }
+    line.out.extend_from_slice(if finding.evidence.is_empty() { b"[]" } else { b"]" });
+    if finding.suppressed > 0 {
+        line.number(key!("suppressed"), finding.suppressed);
+    }
+}
+
+fn render_action(line: &mut Line<'_>, change: &Change) {
+    let Change { act, held, by } = change;
+    line.label(key!("action"), act.as_str());
+    if let Act::Refuse(refused) = act {
+        line.label(key!("refused"), refused.reason());
+    }
+    line.plain(key!("by"), by);
+    source(line, held.subject.identity().or(held.holder.as_ref().map(Principal::as_str)), None);
+    line.open(key!("cert"));
+    line.optional(key!("serial"), held.subject.serial());
+    line.close();
+    second(line, key!("until"), held.until);
+    line.text(key!("cause"), &held.cause);
+    if held.by != *by {
+        line.plain(key!("made_by"), held.by);
+    }
+}
+
 fn render_channel(line: &mut Line<'_>, channel: &Channel) {
     line.open(key!("tls"));
     line.label(key!("version"), channel.version);
@@ -309,7 +381,7 @@ fn render_request(line: &mut Line<'_>, decision: &Decision) {
     line.close();
     line.optional(key!("framing"), request.and_then(|request| request.framing).map(Framing::as_str));
     if let Some(looked) = &decision.facts.looked {
-        render_conditions(line, looked);
+        render_conditions(line, &looked.conditions);
     }
 }
 

@@ -1,7 +1,7 @@
 //! The whole way from a recorder to a sink.
 
 use super::sink::{Output, Stream};
-use super::writer::start_with;
+use super::writer::{Beside, Opened, start_with};
 use super::*;
 use crate::identity::{Channel, PeerIdentity, Principal, SpiffeId};
 use crate::policy::{Caller, Facts, Part, Reason, RuleFacts, TableFacts, Trial, Verdict, Would};
@@ -79,10 +79,10 @@ pub(super) fn decision(id: DecisionId, verdict: Verdict, path: &str) -> Decision
     }
 }
 
-fn refused(recorder: &Recorder, id: &str) -> RefusedHandshake {
+pub(super) fn refused(number: DecisionId, id: &str) -> RefusedHandshake {
     RefusedHandshake {
         at: at(2_000),
-        id: recorder.id(at(1)),
+        id: number,
         direction: Direction::Inbound,
         source: SocketAddr::from(([10, 0, 0, 2], 50_000)),
         local_port: 8_443,
@@ -127,7 +127,16 @@ struct Log {
 
 fn settings() -> Settings {
     let labels = [("task".to_owned(), "a\"1".to_owned())].into();
-    Settings { sink: Sink::None, max_bytes: 1 << 30, on_full: OnFull::Aggregate, sample: 1.0, signing: None, labels }
+    Settings {
+        sink: Sink::None,
+        format: Format::Countersign,
+        max_bytes: 1 << 30,
+        on_full: OnFull::Aggregate,
+        sample: 1.0,
+        signing: None,
+        users: Users::Plain,
+        labels,
+    }
 }
 
 fn boot() -> BootFacts {
@@ -139,7 +148,7 @@ impl Log {
         let shut = Arc::new((Mutex::new(shut), Condvar::new()));
         let (sender, lines) = channel();
         let output = Output::Stream(Stream { out: Box::new(Gate { lines: sender, shut: Arc::clone(&shut) }), torn: false });
-        let (mut recorders, journal, writer) = start_with(settings, boot(), 1, None, 1, output, None).unwrap();
+        let (mut recorders, journal, writer) = start_with(settings, boot(), 1, Beside::default(), Opened { random: 1, output, previous: None }).unwrap();
         Self { recorder: recorders.remove(0), journal, writer, lines, shut }
     }
 
@@ -265,10 +274,10 @@ fn a_recorder_can_move_into_its_thread() {
 #[test]
 fn handshakes_and_published_tables_leave_records() {
     let log = Log::start(&settings(), false);
-    log.recorder.handshake(refused(&log.recorder, "spiffe://a/b"));
+    log.recorder.handshake(refused(log.recorder.id(at(1)), "spiffe://a/b"));
     let table = Arc::new(TableFacts { name: "shop".to_owned(), version: String::new(), sha256: "cd".to_owned() });
     log.journal.policy(PolicyEvent { part: Part::Own, table, generation: 4 });
-    log.recorder.handshake(RefusedHandshake { direction: Direction::Outbound, ..refused(&log.recorder, "spiffe://a/c") });
+    log.recorder.handshake(RefusedHandshake { direction: Direction::Outbound, ..refused(log.recorder.id(at(1)), "spiffe://a/c") });
     let values = log.finish();
     let outbound = of_kind(&values, "handshake")[1];
     assert_eq!(outbound["dst"], serde_json::json!({"id": "spiffe://a/c", "host": "10.0.0.2", "port": 50_000}));
@@ -298,7 +307,7 @@ fn flood(identities: u64) -> Vec<Value> {
         log.recorder.deny(Decision { at, caller, id: log.recorder.id(at), ..denied.clone() });
     }
     for _ in 0..10 {
-        log.recorder.handshake(refused(&log.recorder, "spiffe://a/b"));
+        log.recorder.handshake(refused(log.recorder.id(at(1)), "spiffe://a/b"));
     }
     let values = log.finish();
     let aggregates = of_kind(&values, "aggregate");
@@ -631,7 +640,7 @@ fn a_long_path_is_cut_and_does_not_wait_whole() {
 #[test]
 fn the_tap_gets_each_line_and_never_slows_the_writer() {
     let (tap, lines) = std::sync::mpsc::sync_channel(2);
-    let (recorders, _journal, writer) = start_tapped(&settings(), boot(), 1, Some(tap)).unwrap();
+    let (recorders, _journal, writer) = start_tapped(&settings(), boot(), 1, Some(tap), None).unwrap();
     for _ in 0..10 {
         recorders[0].deny(decision(recorders[0].id(at(1)), Verdict::Deny, "/orders/1"));
     }
@@ -679,7 +688,8 @@ impl Write for Flaky {
 fn a_stream_that_fails_gets_every_line_whole_afterwards() {
     let out = Arc::new(Mutex::new(Vec::new()));
     let stream = Stream { out: Box::new(Flaky { out: Arc::clone(&out), failures: 2, half: false }), torn: false };
-    let (recorders, _journal, writer) = start_with(&settings(), boot(), 1, None, 1, Output::Stream(stream), None).unwrap();
+    let opened = Opened { random: 1, output: Output::Stream(stream), previous: None };
+    let (recorders, _journal, writer) = start_with(&settings(), boot(), 1, Beside::default(), opened).unwrap();
     for _ in 0..100 {
         recorders[0].deny(decision(recorders[0].id(at(1)), Verdict::Deny, "/orders/1"));
     }

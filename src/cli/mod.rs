@@ -9,6 +9,7 @@ mod dev;
 mod drain;
 mod health;
 mod policy;
+mod quarantine;
 mod readable;
 mod referenced;
 pub mod run;
@@ -44,12 +45,12 @@ enum Command {
     /// Makes and shows certificates for development
     #[command(subcommand)]
     Certs(certs::Command),
-    /// Asks the decision log
-    #[command(subcommand)]
-    Audit(audit::Command),
     /// Works on policy tables
     #[command(subcommand)]
     Policy(policy::Command),
+    /// Works on decision logs
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Prints the JSON Schema of one of the two files, for editors
     Schema(schema::Args),
     /// Shows what a running sidecar says of itself
@@ -57,6 +58,9 @@ enum Command {
     /// Shows whom a running sidecar believes, and what depends on it
     #[command(subcommand)]
     Trust(trust::Command),
+    /// Shows and changes who is refused by a running sidecar for a while, whatever the rules say
+    #[command(subcommand)]
+    Quarantine(quarantine::Command),
     /// Asks a running sidecar's health port: exit code 0 or 1
     Health(health::Args),
     /// Asks a running sidecar to end: what runs is finished first
@@ -103,11 +107,12 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Aws(command) => aws::run(&command),
         Command::Certs(command) => certs::run(command),
-        Command::Audit(command) => audit::run(&command),
         Command::Policy(command) => policy::run(&command),
+        Command::Audit(command) => audit::run(&command),
         Command::Schema(args) => schema::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Trust(command) => trust::run(&command),
+        Command::Quarantine(command) => quarantine::run(&command),
         Command::Health(args) => Ok(health::run(&args)),
         Command::Drain(args) => drain::run(&args),
     };

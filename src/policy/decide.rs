@@ -2,13 +2,13 @@
 
 use super::class::Met;
 use super::evaluate::{Candidate, Findings, Outcome, rule};
-use super::jwt::{Claims, EndUser};
-use super::looked::{Looked, Looking};
+use super::jwt::{Claims, EndUser, User};
+use super::looked::{Looked, Looking, Looks};
 use super::methods;
 use super::rule::Question;
 use super::ruling::{By, Ruling, Said};
 use super::{Caller, Part, RuleFacts, Snapshot, Table, TableFacts, Verdict};
-use crate::identity::{PeerIdentity, Principal};
+use crate::identity::PeerIdentity;
 use crate::request::{CanonicalRequest, Malformed};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -43,8 +43,8 @@ pub struct Facts {
     pub pattern: Option<u32>,
     /// Why.
     pub reason: Reason,
-    /// The conditions that were looked at; `None`: none was.
-    pub looked: Option<Arc<[Looked]>>,
+    /// The conditions that were looked at, and the end user; `None`: none was.
+    pub looked: Option<Arc<Looks>>,
     /// What a shadow rule or table, or the candidate, would have decided, where that differs.
     pub would: Option<Box<Would>>,
     /// The service's own table; `None`: there was none.
@@ -163,6 +163,16 @@ impl Facts {
         }
     }
 
+    /// The conditions that were looked at.
+    pub fn conditions(&self) -> &[Looked] {
+        self.looked.as_deref().map_or(&[], |looked| &looked.conditions)
+    }
+
+    /// On whose behalf the request was made, as far as a rule asked and a verified token said.
+    pub fn user(&self) -> Option<&User> {
+        self.looked.as_deref()?.user.as_deref()
+    }
+
     /// The text of the pattern that matched the path.
     pub fn template(&self) -> Option<&str> {
         self.rule.as_ref().zip(self.pattern).and_then(|(rule, pattern)| rule.template(pattern))
@@ -216,7 +226,10 @@ pub(super) fn decide_given(
         // By this table's own issuers: what another one believes is nothing to it.
         let user = EndUser::of(request, &table.issuers, now, claims);
         let standing = met.standing();
-        met.findings(table, request, &Question { request: Some(request), caller, standing, user: &user, method_bit, now, looking })
+        let question = Question { request: Some(request), caller, standing, user: &user, method_bit, now, looking };
+        let findings = met.findings(table, request, &question);
+        looking.user(user.verified());
+        findings
     })
 }
 
@@ -239,12 +252,16 @@ fn decided(
     findings: impl Fn(&Met, &Arc<Table>, &Looking) -> Findings,
 ) -> Result<Permit, Box<Denial>> {
     let deny = |reason| Err(Box::new(Denial { status: FORBIDDEN, facts: Facts::without_rule(reason, table) }));
-    let principal = match authenticated(caller, now) {
-        Ok(principal) => principal,
+    let identity = match authenticated(caller, now) {
+        Ok(identity) => identity,
         Err(code) => return deny(Reason::Unauthenticated(code)),
     };
-    // Step 3, quarantine, has its place here: before the rules, and never in shadow.
     let Some(tables) = table else { return deny(Reason::NoPolicy) };
+    // Step 3: before the rules, and never in shadow.
+    if tables.quarantined().is_some_and(|quarantined| quarantined.holds(identity, now)) {
+        return deny(Reason::Quarantined);
+    }
+    let principal = &identity.principal;
     let looking = Looking::default();
     let said = |part, table| {
         caller.classes.with(part, table, caller, principal, |met| Said {
@@ -276,11 +293,11 @@ pub fn permit_route(rule: Arc<RuleFacts>, table: &Snapshot) -> Permit {
 }
 
 /// Step 2: who asks. A connection ends before its certificate does; this holds where that was missed.
-fn authenticated(caller: &Caller, now: SystemTime) -> Result<&Principal, &'static str> {
+fn authenticated(caller: &Caller, now: SystemTime) -> Result<&PeerIdentity, &'static str> {
     let identity: &PeerIdentity = caller.identity.as_deref().ok_or("no_identity")?;
     // The last second of the validity belongs to it (RFC 5280 section 4.1.2.5).
     let live = identity.not_after.checked_add(Duration::from_secs(1)).is_none_or(|end| now < end);
-    if live { Ok(&identity.principal) } else { Err("expired") }
+    if live { Ok(identity) } else { Err("expired") }
 }
 
 /// Steps 4 to 6, as the record says them.

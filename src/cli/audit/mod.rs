@@ -1,6 +1,7 @@
-//! `countersign audit …`: what is asked of the decision log.
+//! `countersign audit …`: what is asked of decision logs, and what is done with them.
 
 mod edges;
+mod export;
 mod query;
 mod source;
 mod tail;
@@ -25,6 +26,8 @@ pub enum Command {
     Tail(tail::Args),
     /// Says why a request was decided as it was, by the table that was in force
     Why(why::Args),
+    /// Prints the records of a log in a form that other tools read
+    Export(export::Args),
 }
 
 /// Runs one.
@@ -38,6 +41,7 @@ pub fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Edges(args) => edges::run(args),
         Command::Tail(args) => tail::run(args),
         Command::Why(args) => why::run(args),
+        Command::Export(args) => export::run(args),
     }
 }
 
