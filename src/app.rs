@@ -17,6 +17,7 @@ use crate::runtime::listener::{self, Incoming, accept_loop};
 use crate::runtime::look::Look;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::shards::Shards;
+use crate::runtime::surroundings;
 use crate::runtime::tasks::spawn;
 use crate::telemetry::log::LogLevel;
 use crate::telemetry::metrics::crypto_module;
@@ -153,7 +154,7 @@ impl Sidecar {
         let quarantine = policy::quarantine::Quarantine::new(config.quarantine.clone(), publisher.clone());
         let detecting = Detecting { settings: config.detect.clone(), quarantine: quarantine.clone(), clock: Arc::clone(&clock) };
         let (recorders, journal, writer) =
-            audit::start_tapped(&config.audit, boot, config.runtime.shards, options.tap.clone(), Some(detecting))
+            audit::start_tapped(&labelled(&config.audit), boot, config.runtime.shards, options.tap.clone(), Some(detecting))
                 .map_err(StartError::Audit)?;
         let drain = Drain::default();
         let tls = TlsPublisher::default();
@@ -326,6 +327,16 @@ impl Sidecar {
         }
         drained
     }
+}
+
+/// With what the platform says of this copy of the workload; the configuration's own labels come first.
+fn labelled(settings: &audit::Settings) -> audit::Settings {
+    let mut settings = settings.clone();
+    match surroundings::labels() {
+        Ok(said) => said.into_iter().for_each(|(name, value)| drop(settings.labels.entry(name).or_insert(value))),
+        Err(error) => tracing::warn!(%error, "records do not say which task or pod they are of"),
+    }
+    settings
 }
 
 fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -3,14 +3,20 @@
 use super::chain::Chain;
 use super::entry::Entry;
 use super::render::Renderer;
-use super::{BootFacts, Tap};
+use super::{BootFacts, Format, Tap, ocsf};
 use crate::telemetry::metrics::AuditWriter;
 use metrics::Counter;
 use std::time::SystemTime;
 
+/// What a record of our own form ends with.
+const RECORD_END: &[u8] = b"}";
+
 /// Rendered lines that are not in the sink yet.
 pub(super) struct Lines {
     renderer: Renderer,
+    format: Format,
+    /// The record that is being made an event of.
+    record: Vec<u8>,
     chain: Chain,
     seq: u64,
     buffer: Vec<u8>,
@@ -23,9 +29,10 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(renderer: Renderer, tap: Option<Tap>, sinkless: bool) -> Self {
+    pub(super) fn new(renderer: Renderer, format: Format, tap: Option<Tap>, sinkless: bool) -> Self {
         let mute = sinkless && tap.is_none();
-        Self { renderer, chain: Chain::begin(), seq: 0, buffer: Vec::new(), written: 0, kinds: Vec::new(), tap, mute }
+        let (record, buffer, chain) = (Vec::new(), Vec::new(), Chain::begin());
+        Self { renderer, format, record, chain, seq: 0, buffer, written: 0, kinds: Vec::new(), tap, mute }
     }
 
     pub(super) fn boot(&mut self, boot: &BootFacts) {
@@ -45,8 +52,11 @@ impl Lines {
             return;
         }
         let start = self.buffer.len();
-        let kind = render(&mut self.renderer, &mut self.buffer, self.seq);
-        self.chain.seal(&mut self.buffer, start, b"}");
+        let (kind, braces) = match self.format {
+            Format::Countersign => (render(&mut self.renderer, &mut self.buffer, self.seq), RECORD_END),
+            Format::Ocsf => self.event(render),
+        };
+        self.chain.seal(&mut self.buffer, start, braces);
         self.seq += 1;
         match self.kinds.iter_mut().find(|(known, ..)| *known == kind) {
             Some((_, count, _)) => *count += 1,
@@ -55,6 +65,19 @@ impl Lines {
         if let Some(tap) = &self.tap {
             let line = self.buffer.get(start..self.buffer.len().saturating_sub(1)).unwrap_or_default();
             let _ = tap.try_send(String::from_utf8_lossy(line).into());
+        }
+    }
+
+    fn event(&mut self, render: impl FnOnce(&mut Renderer, &mut Vec<u8>, u64) -> &'static str) -> (&'static str, &'static [u8]) {
+        self.record.clear();
+        let kind = render(&mut self.renderer, &mut self.record, self.seq);
+        match std::str::from_utf8(&self.record).map(|record| ocsf::unsealed(record, &mut self.buffer)) {
+            Ok(Ok(())) => (kind, ocsf::END),
+            // Our own renderer wrote it, so this is not reached; should it be, the record is worth more than its form.
+            Ok(Err(_)) | Err(_) => {
+                self.buffer.extend_from_slice(&self.record);
+                (kind, RECORD_END)
+            }
         }
     }
 

@@ -16,6 +16,7 @@ mod halt;
 mod id;
 mod json;
 mod lines;
+pub mod ocsf;
 mod pairs;
 mod press;
 pub mod read;
@@ -29,6 +30,7 @@ mod sink;
 mod tests;
 mod time;
 mod trim;
+mod users;
 mod writer;
 
 pub use id::DecisionIdError;
@@ -36,5 +38,5 @@ pub use record::{
     BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, Trouble, TrustEvent,
 };
 pub use ring::{Recorder, Unavailable};
-pub use settings::{OnFull, Settings, Sink};
+pub use settings::{Format, OnFull, Settings, Sink, Users};
 pub use writer::{Journal, Tap, Writer, start, start_tapped};

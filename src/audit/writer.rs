@@ -10,6 +10,7 @@ use super::press::Press;
 use super::render::Renderer;
 use super::ring::Shared;
 use super::sink::Output;
+use super::users::Names;
 use super::{BootFacts, PolicyEvent, Recorder, Settings, Sink, Trouble, TrustEvent, detect};
 use crate::policy::quarantine::Change;
 use crate::runtime::tasks::count_panic;
@@ -121,7 +122,7 @@ impl Writer {
 /// Starts the writer thread; one recorder a shard.
 ///
 /// # Errors
-/// The directory of a `file` sink cannot be made or written.
+/// The directory of a `file` sink cannot be made or written, or the key for names of end users cannot be read.
 pub fn start(settings: &Settings, boot: BootFacts, shards: usize) -> io::Result<(Vec<Recorder>, Journal, Writer)> {
     start_tapped(settings, boot, shards, None, None)
 }
@@ -160,7 +161,8 @@ pub(super) fn start_with(
         recorders.push(recorder);
         lanes.push(lane);
     }
-    let mut lines = Lines::new(Renderer::new(&format!("{random:032x}"), &settings.labels), tap, matches!(output, Output::None));
+    let renderer = Renderer::new(&format!("{random:032x}"), &settings.labels).naming(Names::of(&settings.users)?);
+    let mut lines = Lines::new(renderer, settings.format, tap, matches!(output, Output::None));
     lines.boot(&boot);
     // The last shard numbers are the writer's own.
     let detectors = detecting.map(|detecting| Detectors::new(detecting, Ids::new(random as u64, 0xffe), Instant::now()));

@@ -1,6 +1,6 @@
 //! `[audit]`.
 
-use crate::audit::{Settings, Sink};
+use crate::audit::{Format, Settings, Sink, Users};
 use crate::config::keys::{Choice, Keys, Size};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,21 +16,15 @@ impl Choice for Kind {
     const NAMES: &'static [(&'static str, Self)] = &[("stdout", Self::Stdout), ("file", Self::File), ("none", Self::None)];
 }
 
-/// What records look like.
-#[derive(Clone, Copy, PartialEq)]
-struct Countersign;
-
-impl Choice for Countersign {
-    const NAMES: &'static [(&'static str, Self)] = &[("countersign", Self)];
-    const NOT_BUILT: &'static [&'static str] = &["ocsf"];
+impl Choice for Format {
+    const NAMES: &'static [(&'static str, Self)] = &[("countersign", Self::Countersign), ("ocsf", Self::Ocsf)];
 }
 
 pub(super) fn read(root: &Keys<'_>, labels: BTreeMap<String, String>) -> Settings {
     let keys = root.table("audit");
-    keys.not_built(&["hash_user", "signing"]);
+    keys.not_built(&["signing"]);
     let default = Settings::default();
     let kind = keys.or("sink", Kind::of(&default.sink));
-    keys.or("format", Countersign);
     let dir: Option<PathBuf> = keys.optional("dir");
     match kind {
         Kind::File if !keys.has("dir") => keys.problem("dir", "is missing, and sink is \"file\"", "write dir = \"/var/log/countersign\""),
@@ -39,13 +33,29 @@ pub(super) fn read(root: &Keys<'_>, labels: BTreeMap<String, String>) -> Setting
     }
     let settings = Settings {
         sink: kind.sink(dir),
+        format: keys.or("format", default.format),
         max_bytes: keys.within("max_bytes", Size(default.max_bytes), Size(1 << 20)..=Size(1 << 50)).0,
         on_full: keys.or("on_full", default.on_full),
         sample: keys.within("sample", default.sample, 0.0..=1.0),
+        users: users(&keys),
         labels,
     };
     keys.close();
     settings
+}
+
+fn users(keys: &Keys<'_>) -> Users {
+    let key: Option<PathBuf> = keys.optional("hash_user_key_file");
+    match (keys.or("hash_user", false), key) {
+        (true, Some(path)) => Users::HashedUnder(path),
+        (true, None) => Users::HashedForThisBoot,
+        (false, key) => {
+            if key.is_some() {
+                keys.problem("hash_user_key_file", "is of no use", "write hash_user = true, or leave it out");
+            }
+            Users::Plain
+        }
+    }
 }
 
 impl Kind {
