@@ -31,6 +31,7 @@ mod tests;
 mod time;
 mod trim;
 mod users;
+pub mod webhook;
 mod writer;
 
 pub use id::DecisionIdError;

@@ -13,6 +13,7 @@ mod quarantine;
 mod tls;
 mod trust;
 mod upstream;
+mod webhook;
 
 use super::Config;
 use super::effective::Ledger;
@@ -33,6 +34,7 @@ pub(super) struct Draft {
     pub(super) policy: Option<policy_room::Settings>,
     pub(super) audit: audit_room::Settings,
     pub(super) detect: audit_room::detect::Settings,
+    pub(super) webhook: Option<audit_room::webhook::Settings>,
     pub(super) quarantine: policy_room::quarantine::Settings,
     pub(super) limits: runtime::limits::Limits,
     pub(super) timeouts: runtime::limits::Timeouts,
@@ -54,6 +56,7 @@ impl Draft {
             policy: self.policy?,
             audit: self.audit,
             detect: self.detect,
+            webhook: self.webhook,
             quarantine: self.quarantine,
             limits: self.limits,
             timeouts: self.timeouts,
@@ -66,7 +69,7 @@ impl Draft {
 /// Reads every section of `document`; problems are noted there.
 pub(super) fn document(document: &Document<'_>, ledger: &Ledger) -> Draft {
     let root = Keys::root(document, ledger);
-    root.not_built(&["webhook", "metrics", "trace"]);
+    root.not_built(&["metrics", "trace"]);
     let workload = credentials::workload(&root);
     let runtime = limits::runtime(&root);
     let tls = tls::read(&root);
@@ -78,6 +81,7 @@ pub(super) fn document(document: &Document<'_>, ledger: &Ledger) -> Draft {
     let policy = policy::read(&root);
     let audit = audit::read(&root, workload.labels);
     let detect = detect::read(&root);
+    let webhook = webhook::read(&root);
     let quarantine = quarantine::read(&root);
     let limits = limits::limits(&root);
     let timeouts = limits::timeouts(&root);
@@ -101,6 +105,7 @@ pub(super) fn document(document: &Document<'_>, ledger: &Ledger) -> Draft {
         policy,
         audit,
         detect,
+        webhook,
         quarantine,
         limits,
         timeouts,
