@@ -149,6 +149,7 @@ impl Sidecar {
         let (look, looked_at) = (Look::at(&config.policy.files()), SystemTime::now());
         let first = tables::first(&config.policy, &listeners, &readiness)?;
 
+        let signer = config.audit.signing.as_ref().map(sources::boot_signer).transpose()?;
         let policy_sha256 = first.as_ref().map(|tables| tables.own().facts.sha256.clone());
         let boot = BootFacts { workload: config.credentials.id.to_string(), version: env!("CARGO_PKG_VERSION"), policy_sha256 };
         let clock = clock();
@@ -276,6 +277,9 @@ impl Sidecar {
             if let Some(probe) = probe {
                 spawn("self-probe", probe.run(drain.stop_inbound()));
             }
+            if let Some(signer) = signer {
+                spawn("boot key", log_of_decisions.clone().certify(signer, readiness.clone()));
+            }
             spawn("policy", tables.watch());
             if let Some(webhook) = webhook {
                 webhook.start();
@@ -339,7 +343,11 @@ impl Sidecar {
 fn labelled(settings: &audit::Settings) -> audit::Settings {
     let mut settings = settings.clone();
     match surroundings::labels() {
-        Ok(said) => said.into_iter().for_each(|(name, value)| drop(settings.labels.entry(name).or_insert(value))),
+        Ok(said) => {
+            for (name, value) in said {
+                settings.labels.entry(name).or_insert(value);
+            }
+        }
         Err(error) => tracing::warn!(%error, "records do not say which task or pod they are of"),
     }
     settings

@@ -16,6 +16,7 @@ mod authority_roots_outlive_aws;
 mod aws_doctor_names_the_fix;
 mod bad_certificate_file_keeps_old;
 mod bad_policy_keeps_old;
+mod boot_keys_are_certified;
 mod boundary_caps_the_policy;
 mod broken_glass_is_loud;
 mod buffered_bytes_bounds_memory;

@@ -7,9 +7,12 @@
 //!
 //! [`read`] reads the lines back.
 
+mod boot_key;
+mod certify;
 mod chain;
 pub mod detect;
 mod entry;
+pub mod evidence;
 mod file;
 mod fold;
 mod halt;
@@ -26,6 +29,7 @@ mod ring;
 mod sampling;
 mod settings;
 mod sink;
+mod stamp;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -39,5 +43,5 @@ pub use record::{
     BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, Trouble, TrustEvent,
 };
 pub use ring::{Recorder, Unavailable};
-pub use settings::{Format, OnFull, Settings, Sink, Users};
+pub use settings::{Format, OnFull, Settings, Signing, Sink, Users};
 pub use writer::{Journal, Tap, Writer, start, start_tapped};

@@ -1,8 +1,12 @@
 //! A record as text: a fixed field order, absent values left out. Each is left open for its last field, the chain.
 
+use super::boot_key::{Certificate, Holder};
+use super::chain::Link;
 use super::detect::{About, Finding};
 use super::entry::{Aggregate, Entry, Event, Gap, Key, RuleKey, Span, What};
+use super::file::{Extent, Oldest, Previous};
 use super::json::{Line, key};
+use super::stamp::SCHEMA;
 use super::time::{Stamps, whole_second};
 use super::users::Names;
 use super::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, TrustEvent};
@@ -14,8 +18,6 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
-
-const SCHEMA: &str = "countersign.decision/1";
 
 /// Writes records as NDJSON, always with the same boot id and labels. What many records share is rendered once: the boot id, the labels, the table
 /// and, kept by the connection, its caller.
@@ -32,6 +34,18 @@ pub(super) struct Renderer {
 pub(super) struct Position {
     pub(super) seq: u64,
     pub(super) shard: Option<(u16, u64)>,
+}
+
+/// What a checkpoint says.
+pub(super) struct Point<'p> {
+    /// The number of the record before it.
+    pub(super) last: u64,
+    /// That record's link.
+    pub(super) chain: Link,
+    /// The signature of the checkpoint before, in base64.
+    pub(super) previous: Option<&'p str>,
+    pub(super) holder: &'p Holder,
+    pub(super) certificate: Option<&'p Certificate>,
 }
 
 impl Renderer {
@@ -67,11 +81,20 @@ impl Renderer {
     }
 
     /// Appends the record that opens a boot's log.
-    pub(super) fn boot(&mut self, out: &mut Vec<u8>, seq: u64, at: SystemTime, boot: &BootFacts) {
+    pub(super) fn boot(&mut self, out: &mut Vec<u8>, seq: u64, at: SystemTime, boot: &BootFacts, previous: Option<&Previous>) {
         let mut line = self.begin(out, Position { seq, shard: None }, "boot", at);
         line.text(key!("version"), boot.version);
         line.text(key!("workload"), &boot.workload);
         line.optional(key!("policy_sha256"), boot.policy_sha256.as_deref());
+        if let Some(previous) = previous {
+            line.open(key!("previous"));
+            line.text(key!("boot"), &previous.boot);
+            line.number(key!("seq"), previous.seq);
+            line.plain(key!("chain"), previous.chain.hex().as_str());
+            line.name(key!("torn"));
+            line.out.extend_from_slice(if previous.torn { b"true" } else { b"false" });
+            line.close();
+        }
         self.end(line);
     }
 
@@ -98,6 +121,50 @@ impl Renderer {
         }
         self.end(line);
         kind
+    }
+
+    /// Appends a checkpoint, all but its signature.
+    pub(super) fn checkpoint(&mut self, out: &mut Vec<u8>, seq: u64, at: SystemTime, point: &Point<'_>) {
+        let mut line = self.begin(out, Position { seq, shard: None }, "checkpoint", at);
+        line.number(key!("last_seq"), point.last);
+        line.plain(key!("last_chain"), point.chain.hex().as_str());
+        line.optional(key!("previous"), point.previous);
+        line.text(key!("key"), &point.holder.key);
+        if let Some(certificate) = point.certificate {
+            line.open(key!("certificate"));
+            line.text(key!("time"), &certificate.time);
+            line.text(key!("workload"), &point.holder.workload);
+            line.optional(key!("task"), point.holder.task.as_deref());
+            line.text(key!("signer"), &certificate.signer);
+            line.text(key!("signature"), &certificate.signature);
+            line.close();
+        }
+        self.end(line);
+    }
+
+    /// Appends the record that ends a file, or a stream.
+    pub(super) fn footer(&mut self, out: &mut Vec<u8>, seq: u64, at: SystemTime, holds: &Extent) {
+        let mut line = self.begin(out, Position { seq, shard: None }, "footer", at);
+        line.number(key!("first_seq"), holds.first);
+        line.number(key!("last_seq"), holds.last);
+        line.number(key!("count"), (holds.last + 1).saturating_sub(holds.first));
+        line.plain(key!("last_chain"), holds.chain.hex().as_str());
+        self.end(line);
+    }
+
+    /// Appends the record that stays of a file that is removed to make room.
+    pub(super) fn pruned(&mut self, out: &mut Vec<u8>, seq: u64, at: SystemTime, oldest: &Oldest) {
+        let mut line = self.begin(out, Position { seq, shard: None }, "pruned", at);
+        line.open(key!("pruned"));
+        line.text(key!("file"), &oldest.file);
+        if let Some(holds) = &oldest.holds {
+            line.text(key!("boot"), &holds.boot);
+            line.number(key!("first_seq"), holds.first);
+            line.number(key!("last_seq"), holds.last);
+            line.plain(key!("last_chain"), holds.chain.hex().as_str());
+        }
+        line.close();
+        self.end(line);
     }
 
     /// Appends a gap that the writer itself found.

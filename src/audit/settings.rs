@@ -1,5 +1,7 @@
 //! `[audit]` and `[workload] labels`.
 
+#[cfg(feature = "aws")]
+use crate::runtime::key_arn::KeyArn;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +18,8 @@ pub struct Settings {
     pub on_full: OnFull,
     /// The share of plain allows that are recorded, 0.0 to 1.0. Reloadable.
     pub sample: f64,
+    /// Whose signature certifies the key of each boot; `None`: nobody's.
+    pub signing: Option<Signing>,
     /// What end users are called.
     pub users: Users,
     /// Go into every record.
@@ -30,10 +34,21 @@ impl Default for Settings {
             max_bytes: 1 << 30,
             on_full: OnFull::Aggregate,
             sample: 1.0,
+            signing: None,
             users: Users::Plain,
             labels: BTreeMap::new(),
         }
     }
+}
+
+/// A key that outlives boots, and signs for theirs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signing {
+    /// In a file: PKCS#8 in PEM.
+    File(PathBuf),
+    /// In KMS.
+    #[cfg(feature = "aws")]
+    Kms(KeyArn),
 }
 
 /// Where records go.

@@ -1,18 +1,22 @@
 //! The writer thread: rings → JSON → sink.
 
+use super::boot_key::BootKey;
+use super::certify::Certifying;
 use super::detect::{Detecting, Detectors};
 use super::entry::Event;
-use super::file::Files;
+use super::file::{Files, Previous};
 use super::id::Ids;
 use super::lines::Lines;
 use super::pairs::Pairs;
-use super::press::Press;
+use super::press::{Parts, Press};
 use super::render::Renderer;
 use super::ring::Shared;
 use super::sink::Output;
 use super::users::Names;
 use super::{BootFacts, PolicyEvent, Recorder, Settings, Sink, Trouble, TrustEvent, detect};
 use crate::policy::quarantine::Change;
+use crate::runtime::readiness::Readiness;
+use crate::runtime::signer::DigestSigner;
 use crate::runtime::tasks::count_panic;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -24,6 +28,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 /// How long [`Writer::finish`] waits, a blocked standard output included.
 const FINISH: Duration = Duration::from_secs(5);
+/// Lines that are enough for one write, bytes.
+const SHARE: u64 = 2 << 20;
 /// Events of the control plane that wait for the writer. A table is published once in seconds at most; trust can be withdrawn from every peer at once,
 /// and there are no more of these than connections.
 const EVENTS: usize = 16_384;
@@ -38,9 +44,18 @@ pub type Tap = SyncSender<Arc<str>>;
 #[derive(Clone)]
 pub struct Journal {
     shared: Arc<Shared>,
+    certifying: Certifying,
 }
 
 impl Journal {
+    /// Gets the key certified that signs the checkpoints of this boot; asks until it is.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost; the log goes on with a key that is not certified.
+    pub async fn certify(self, signer: Arc<dyn DigestSigner>, readiness: Readiness) {
+        self.certifying.run(signer, readiness).await;
+    }
+
     /// Notes a published table.
     pub fn policy(&self, event: PolicyEvent) {
         self.note(Event::Policy(event));
@@ -140,19 +155,34 @@ pub fn start_tapped(
 ) -> io::Result<(Vec<Recorder>, Journal, Writer)> {
     let random = random()?;
     let boot_id = format!("{random:032x}");
-    let output = open(settings, &boot_id)?;
-    start_with(settings, boot, shards, tap, detecting, random, output)
+    let (output, previous) = open(settings, &boot_id)?;
+    start_with(settings, boot, shards, Beside { tap, detecting }, Opened { random, output, previous })
+}
+
+/// Who else gets the records.
+#[derive(Default)]
+pub(super) struct Beside {
+    pub(super) tap: Option<Tap>,
+    pub(super) detecting: Option<Detecting>,
+}
+
+/// A sink, for one boot.
+pub(super) struct Opened {
+    /// What the boot's id and those of its decisions are made of.
+    pub(super) random: u128,
+    pub(super) output: Output,
+    /// Where the boot before ended.
+    pub(super) previous: Option<Previous>,
 }
 
 pub(super) fn start_with(
     settings: &Settings,
     boot: BootFacts,
     shards: usize,
-    tap: Option<Tap>,
-    detecting: Option<Detecting>,
-    random: u128,
-    output: Output,
+    beside: Beside,
+    opened: Opened,
 ) -> io::Result<(Vec<Recorder>, Journal, Writer)> {
+    let (Beside { tap, detecting }, Opened { random, mut output, previous }) = (beside, opened);
     let shared = Arc::new(Shared::new(settings.sample));
     let pairs = Pairs::open(settings.sink.directory());
     let (mut recorders, mut lanes) = (Vec::new(), Vec::new());
@@ -161,13 +191,17 @@ pub(super) fn start_with(
         recorders.push(recorder);
         lanes.push(lane);
     }
-    let renderer = Renderer::new(&format!("{random:032x}"), &settings.labels).naming(Names::of(&settings.users)?);
-    let mut lines = Lines::new(renderer, settings.format, tap, matches!(output, Output::None));
-    lines.boot(&boot);
+    let boot_id = format!("{random:032x}");
+    let renderer = Renderer::new(&boot_id, &settings.labels).naming(Names::of(&settings.users)?);
+    let share = output.files().map_or(SHARE, |files| SHARE.min(files.share()));
+    let mut lines = Lines::new(boot_id.clone(), renderer, settings.format, tap, matches!(output, Output::None), share as usize);
+    lines.boot(&boot, previous.as_ref());
     // The last shard numbers are the writer's own.
     let detectors = detecting.map(|detecting| Detectors::new(detecting, Ids::new(random as u64, 0xffe), Instant::now()));
     let ids = Ids::new(random as u64, 0xfff);
-    let press = Press::new(lanes, ids, lines, output, pairs, detectors, Arc::clone(&shared));
+    let key = BootKey::make(&boot_id, &boot.workload, settings.labels.get("task").map(String::as_str))?;
+    let certifying = Certifying { holder: Arc::clone(key.holder()), certificate: Arc::clone(key.certificate()) };
+    let press = Press::new(Parts { lanes, ids, key, lines, output, pairs, detectors, shared: Arc::clone(&shared) });
     let dying = Arc::clone(&shared);
     let (end, ended) = sync_channel(1);
     let handle = thread::Builder::new().name("decision-log".to_owned()).spawn(move || {
@@ -178,7 +212,7 @@ pub(super) fn start_with(
         }
         let _ = end.send(());
     })?;
-    Ok((recorders, Journal { shared: Arc::clone(&shared) }, Writer { shared, thread: handle.thread().clone(), ended }))
+    Ok((recorders, Journal { shared: Arc::clone(&shared), certifying }, Writer { shared, thread: handle.thread().clone(), ended }))
 }
 
 fn random() -> io::Result<u128> {
@@ -187,13 +221,16 @@ fn random() -> io::Result<u128> {
     Ok(u128::from_ne_bytes(bytes))
 }
 
-fn open(settings: &Settings, boot_id: &str) -> io::Result<Output> {
+fn open(settings: &Settings, boot_id: &str) -> io::Result<(Output, Option<Previous>)> {
     match &settings.sink {
-        Sink::Stdout => Output::stdout(),
-        Sink::File(directory) => Files::open(directory, boot_id.get(..8).unwrap_or(boot_id), settings.max_bytes).map(Output::Files),
+        Sink::Stdout => Ok((Output::stdout()?, None)),
+        Sink::File(directory) => {
+            let (files, previous) = Files::open(directory, boot_id.get(..8).unwrap_or(boot_id), settings.max_bytes)?;
+            Ok((Output::Files(files), previous))
+        }
         Sink::None => {
             tracing::warn!("the decision log is OFF (audit.sink = \"none\"): no decision leaves a record");
-            Ok(Output::None)
+            Ok((Output::None, None))
         }
     }
 }

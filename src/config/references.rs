@@ -30,6 +30,8 @@ pub struct References {
     pub policy: Option<(policy::Settings, policy::Listeners)>,
     /// Where findings are told.
     pub webhook: Option<audit::webhook::Settings>,
+    /// Who signs for the key of each boot.
+    pub signing: Option<audit::Signing>,
     /// What the app speaks.
     pub app: Option<Protocol>,
 }
@@ -49,6 +51,7 @@ impl References {
             credentials: draft.credentials.clone(),
             trust: draft.trust.iter().enumerate().filter_map(|(index, trust)| Some((index, trust.clone()?))).collect(),
             webhook: draft.webhook.clone(),
+            signing: draft.audit.signing.clone(),
             app: inbound.map(|inbound| inbound.app_protocol),
             policy: draft.policy.clone().filter(|_| listener_known).map(|policy| (policy, listeners)),
         }

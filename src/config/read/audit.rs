@@ -1,7 +1,8 @@
 //! `[audit]`.
 
-use crate::audit::{Format, Settings, Sink, Users};
+use crate::audit::{Format, Settings, Signing, Sink, Users};
 use crate::config::keys::{Choice, Keys, Size};
+use crate::runtime::key_arn::KeyArn;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -22,7 +23,6 @@ impl Choice for Format {
 
 pub(super) fn read(root: &Keys<'_>, labels: BTreeMap<String, String>) -> Settings {
     let keys = root.table("audit");
-    keys.not_built(&["signing"]);
     let default = Settings::default();
     let kind = keys.or("sink", Kind::of(&default.sink));
     let dir: Option<PathBuf> = keys.optional("dir");
@@ -37,11 +37,42 @@ pub(super) fn read(root: &Keys<'_>, labels: BTreeMap<String, String>) -> Setting
         max_bytes: keys.within("max_bytes", Size(default.max_bytes), Size(1 << 20)..=Size(1 << 50)).0,
         on_full: keys.or("on_full", default.on_full),
         sample: keys.within("sample", default.sample, 0.0..=1.0),
+        signing: signing(&keys, kind),
         users: users(&keys),
         labels,
     };
     keys.close();
     settings
+}
+
+/// Whose signature certifies the key of each boot.
+fn signing(audit: &Keys<'_>, kind: Kind) -> Option<Signing> {
+    let keys = audit.table("signing");
+    let (file, kms): (Option<PathBuf>, Option<KeyArn>) = (keys.optional("key_file"), keys.optional("kms_key"));
+    for name in ["key_file", "kms_key"] {
+        if keys.has(name) && kind == Kind::None {
+            keys.problem(name, "is of no use", "write sink = \"file\" or \"stdout\", or leave it out");
+        }
+    }
+    if keys.has("key_file") && keys.has("kms_key") {
+        keys.problem("kms_key", "and key_file both sign", "write one of them");
+    }
+    #[cfg(not(feature = "aws"))]
+    if keys.has("kms_key") {
+        keys.problem("kms_key", "is left out of this build, which is one without the feature `aws`", "write key_file instead");
+    }
+    keys.close();
+    signer(file, kms)
+}
+
+#[cfg(feature = "aws")]
+fn signer(file: Option<PathBuf>, kms: Option<KeyArn>) -> Option<Signing> {
+    file.map(Signing::File).or(kms.map(Signing::Kms))
+}
+
+#[cfg(not(feature = "aws"))]
+fn signer(file: Option<PathBuf>, _: Option<KeyArn>) -> Option<Signing> {
+    file.map(Signing::File)
 }
 
 fn users(keys: &Keys<'_>) -> Users {
