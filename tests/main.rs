@@ -46,6 +46,7 @@ mod end_users_are_recorded_by_verified_tokens;
 mod events_fit_the_published_schema;
 mod exposed_app_is_reported;
 mod extended_connect;
+mod findings_reach_the_webhook;
 mod fleet_renews_without_a_herd;
 mod foreign_trust_domain_rejected;
 mod full_disk_is_loud;

@@ -180,6 +180,12 @@ impl Lines {
         }
     }
 
+    /// The line that was rendered last, without its newline, unless the sink has it already or nobody reads.
+    pub(super) fn last(&self) -> Option<&[u8]> {
+        let lines = self.buffer.strip_suffix(b"\n")?;
+        lines.get(memchr::memrchr(b'\n', lines).map_or(0, |end| end + 1)..)
+    }
+
     pub(super) fn unwritten(&self) -> &[u8] {
         self.buffer.get(self.written..).unwrap_or_default()
     }
