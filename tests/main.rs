@@ -8,6 +8,7 @@ mod admin_tcp_is_read_only;
 mod app_check_rules_readiness;
 mod app_down_is_502;
 mod app_over_h2c;
+mod audit_verify_finds_tampering;
 #[cfg(feature = "aws")]
 mod authority_rolls_over_without_a_drop;
 #[cfg(feature = "aws")]

@@ -11,7 +11,6 @@ mod boot_key;
 mod certify;
 mod chain;
 mod entry;
-pub mod evidence;
 mod file;
 mod fold;
 mod halt;
@@ -32,6 +31,7 @@ mod stamp;
 mod tests;
 mod time;
 mod trim;
+pub mod verify;
 mod writer;
 
 pub use id::DecisionIdError;
