@@ -26,7 +26,7 @@ async fn after_a_kill_and_a_restart() {
     let (app, mut setup) = (App::start().await, Setup::new());
     setup.in_front_of(app.address);
     let dir = setup.path("decisions");
-    setup.set("audit.dir", &format!("'{}'", dir.display()));
+    setup.set("audit.dir", &format!("'{}'", dir.display())).set("audit.compress", "false");
     let verify =
         async |arguments: &[&str]| run(&[&["audit", "verify"], arguments, &[dir.to_str().unwrap()]].concat(), setup.dir.path()).await;
 
@@ -39,7 +39,7 @@ async fn after_a_kill_and_a_restart() {
     let first = files(&dir).remove(0);
     std::fs::write(&first, std::fs::read_to_string(&first).unwrap() + "{\"v\":\"counters").unwrap();
     let (code, said) = verify(&[]).await;
-    assert!(code == 0 && said.contains("and half a line: its process was killed") && said.contains("fine: "), "{code}: {said}");
+    assert!(code == 0 && said.contains("and half a line: its process was killed") && said.contains("fine, as far"), "{code}: {said}");
 
     let mut ended = serve(&setup, "/second").await;
     ended.signal(Signal::TERM);

@@ -127,7 +127,7 @@ struct Log {
 
 pub(super) fn settings() -> Settings {
     let labels = [("task".to_owned(), "a\"1".to_owned())].into();
-    Settings { sink: Sink::None, max_bytes: 1 << 30, on_full: OnFull::Aggregate, sample: 1.0, signing: None, labels }
+    Settings { sink: Sink::None, max_bytes: 1 << 30, compress: false, on_full: OnFull::Aggregate, sample: 1.0, signing: None, labels }
 }
 
 pub(super) fn boot() -> BootFacts {

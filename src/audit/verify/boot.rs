@@ -10,7 +10,7 @@ use crate::runtime::signer::PublicKey;
 use std::sync::Arc;
 
 /// The most bytes that are kept of the first record of a log that begins in the middle.
-const MAX_FIRST: usize = 16 << 10;
+const MAX_FIRST: usize = 4 << 10;
 
 /// One boot's log so far.
 pub(super) struct Boot {

@@ -26,8 +26,10 @@ use boot::Boot;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Boots that are kept apart; some 2 KiB each.
-const MAX_BOOTS: usize = 10_000;
+/// Boots that are kept apart; some 2 KiB each, and 16 KiB at worst.
+const MAX_BOOTS: usize = 4_096;
+/// Numbers of shards that are remembered over all boots, some 32 bytes each.
+const NUMBERS: usize = 1 << 20;
 /// Bytes of a boot's id; ours has 32.
 const MAX_BOOT_ID: usize = 64;
 /// Faults that are kept; further ones are counted.
@@ -85,6 +87,8 @@ pub struct Verifier {
     pruned: HashMap<Arc<str>, (u64, Link)>,
     kept: HashMap<(String, u64), (Link, bool)>,
     report: Report,
+    /// What is left of [`NUMBERS`].
+    numbers: usize,
     scratch: Vec<u8>,
 }
 
@@ -114,6 +118,7 @@ impl Verifier {
             pruned: HashMap::new(),
             kept,
             report: Report::default(),
+            numbers: NUMBERS,
             scratch: Vec::new(),
         }
     }
@@ -188,10 +193,12 @@ impl Verifier {
             faults.push(Fault::NoBoot);
         }
         if let Some((shard, seq)) = stamp.shard {
-            let hole = boot.shards.note(shard, seq);
+            let hole = boot.shards.note(shard, seq, &mut self.numbers);
             faults.extend(hole.map(|hole| Fault::ShardHole { shard: hole.shard, from: hole.from, to: hole.to }));
         }
-        if let Some((link, seen)) = self.kept.get_mut(&(id.to_string(), stamp.seq)).filter(|_| stamp.kind == "checkpoint") {
+        if stamp.kind == "checkpoint"
+            && let Some((link, seen)) = self.kept.get_mut(&(id.to_string(), stamp.seq))
+        {
             *seen = *link == stamp.chain;
         }
         match &*stamp.kind {

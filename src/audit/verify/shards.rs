@@ -4,15 +4,11 @@ use std::collections::{BTreeSet, HashMap};
 
 /// Numbers that may wait for lower ones, per shard: more than its rings hold.
 const AHEAD: usize = 65_536;
-/// The same over all shards of a boot, and the most shards of one: bounds the memory.
-const ALL_AHEAD: usize = 4 * AHEAD;
-const SHARDS: usize = 1_024;
 
 /// The shards of one boot.
 #[derive(Debug, Default)]
 pub(super) struct Shards {
     shards: HashMap<u64, Shard>,
-    ahead: usize,
     /// The log does not begin with the boot.
     partial: bool,
 }
@@ -38,24 +34,33 @@ impl Shards {
         Self { partial: true, ..Self::default() }
     }
 
-    /// Notes one number; gives the hole that is certain now, if there is one.
-    pub(super) fn note(&mut self, shard: u64, seq: u64) -> Option<Hole> {
-        if self.shards.len() >= SHARDS && !self.shards.contains_key(&shard) {
-            return None;
+    /// Notes one number; gives the hole that is certain now, if there is one. `room` is how many more numbers and shards may be remembered; without room a
+    /// hole is given up early, and a new shard is not looked at.
+    pub(super) fn note(&mut self, shard: u64, seq: u64, room: &mut usize) -> Option<Hole> {
+        if !self.shards.contains_key(&shard) {
+            *room = room.checked_sub(1)?;
         }
         let first = if self.partial { seq } else { 0 };
         let known = self.shards.entry(shard).or_insert_with(|| Shard { next: first, ahead: BTreeSet::new() });
         if seq > known.next {
-            self.ahead += usize::from(known.ahead.insert(seq));
+            if known.ahead.insert(seq) {
+                let Some(left) = room.checked_sub(1) else {
+                    let (hole, closed) = known.close(shard)?;
+                    // The one that came now was not counted.
+                    *room += closed.saturating_sub(1);
+                    return Some(hole);
+                };
+                *room = left;
+            }
         } else if seq == known.next {
             known.next = known.next.saturating_add(1);
-            self.ahead -= known.advance();
+            *room += known.advance();
         }
-        if known.ahead.len() <= AHEAD && self.ahead <= ALL_AHEAD {
+        if known.ahead.len() <= AHEAD {
             return None;
         }
         let (hole, closed) = known.close(shard)?;
-        self.ahead -= closed;
+        *room += closed;
         Some(hole)
     }
 
@@ -98,26 +103,28 @@ mod tests {
 
     #[test]
     fn numbers_may_overtake_and_none_may_lack() {
-        let mut shards = Shards::default();
+        let (mut shards, mut room) = (Shards::default(), 100);
         for seq in [0, 3, 1, 4, 2, 6, 9] {
-            assert_eq!(shards.note(7, seq), None);
+            assert_eq!(shards.note(7, seq, &mut room), None);
         }
         let holes: Vec<_> = shards.holes().collect();
         assert_eq!(holes, [Hole { shard: 7, from: 5, to: 5 }, Hole { shard: 7, from: 7, to: 8 }]);
-        assert_eq!(shards.ahead, 2);
+        assert_eq!(room, 97, "a shard and two numbers");
         let mut partial = Shards::partial();
-        assert!([5, 4, 6].iter().all(|seq| partial.note(0, *seq).is_none()) && partial.holes().next().is_none());
+        assert!([5, 4, 6].iter().all(|seq| partial.note(0, *seq, &mut room).is_none()) && partial.holes().next().is_none());
     }
 
     #[test]
     fn memory_is_bounded_and_a_hole_is_said_before_it_is_exceeded() {
         let mut shards = Shards::default();
-        let said: Vec<_> = (0..200_000).filter_map(|number| shards.note(0, number * 2 + 1)).collect();
+        let mut room = 2 * AHEAD;
+        let said: Vec<_> = (0..200_000).filter_map(|number| shards.note(0, number * 2 + 1, &mut room)).collect();
         assert_eq!(said.first(), Some(&Hole { shard: 0, from: 0, to: 0 }));
-        assert!(shards.ahead <= AHEAD && said.len() + shards.holes().count() == 200_000);
-        let mut many = Shards::default();
-        assert!((0..10_000).all(|shard| many.note(shard, 5).is_none()));
-        assert_eq!(many.shards.len(), SHARDS);
-        assert_eq!(Shards::default().note(0, u64::MAX), None);
+        assert_eq!(room, AHEAD - 1);
+        assert_eq!(said.len() + shards.holes().count(), 200_000);
+        let (mut many, mut room) = (Shards::default(), 1_000);
+        (0..10_000).for_each(|shard| many.note(shard, 5, &mut room).into_iter().for_each(|hole| assert_eq!(hole.to, 4)));
+        assert!(many.shards.len() <= 1_000);
+        assert_eq!(Shards::default().note(0, u64::MAX, &mut room), None);
     }
 }

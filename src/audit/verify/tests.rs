@@ -179,6 +179,29 @@ fn what_a_writer_writes_is_fine() {
 }
 
 #[test]
+fn compressed_files_are_verified_like_plain_ones() {
+    let log = Log::new();
+    let settings = Settings { compress: true, ..file_settings(log.dir.path(), 1 << 20) };
+    let packed = |path: &PathBuf| path.extension().is_some_and(|end| end == "zst");
+    log.boot(5);
+    let (recorders, _journal, writer) = start(&settings, boot(), 1).unwrap();
+    let give_up = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while !log.files().iter().any(packed) || log.files().len() > 2 {
+        assert!(std::time::Instant::now() < give_up);
+        std::thread::yield_now();
+    }
+    drop(recorders);
+    writer.finish();
+    let report = log.report();
+    assert!(report.is_fine() && report.boots.len() == 2 && report.unended == 0, "{report:?}");
+    // A compressed file that is cut is said.
+    let path = log.files().into_iter().find(packed).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() - 9]).unwrap();
+    assert!(reasons(&log.report()).contains(&"unreadable"));
+}
+
+#[test]
 fn a_changed_byte_is_found_in_its_line() {
     let log = Log::new();
     log.boot(20);

@@ -116,11 +116,11 @@ fn text(report: &Report, has_key: bool) -> String {
         line(&mut out, &format!("boundary  {file} ends without a footer, after record {seq} of boot {}{half}: {why}", short(boot)));
     }
     more(&mut out, report.unended, "boundary");
-    summary(&mut out, report);
+    summary(&mut out, report, has_key);
     out
 }
 
-fn summary(out: &mut String, report: &Report) {
+fn summary(out: &mut String, report: &Report, has_key: bool) {
     let records: u64 = report.boots.iter().map(|boot| boot.records).sum();
     line(out, &format!("files {}, lines {}, records {records}, boots {}", report.files, report.lines, report.boots.len()));
     let counts = [
@@ -134,8 +134,10 @@ fn summary(out: &mut String, report: &Report) {
         (report.torn_alone, format!("{} files with half a line and nothing else", report.torn_alone)),
     ];
     counts.iter().filter(|(count, _)| *count > 0).for_each(|(_, text)| line(out, text));
-    let verdict = if report.is_fine() {
-        "fine: nothing was changed, removed or brought in".to_owned()
+    let verdict = if report.is_fine() && has_key {
+        "fine: the key vouches for every start, and nothing was changed, removed or put in".to_owned()
+    } else if report.is_fine() {
+        "fine, as far as the log itself tells; --public-key tells whether all of it was written anew".to_owned()
     } else {
         format!("NOT FINE: {} findings", report.faults)
     };
