@@ -16,6 +16,7 @@ use crate::runtime::listener::{self, Incoming, accept_loop};
 use crate::runtime::look::Look;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::shards::Shards;
+use crate::runtime::surroundings;
 use crate::runtime::tasks::spawn;
 use crate::telemetry::log::LogLevel;
 use crate::telemetry::metrics::crypto_module;
@@ -149,7 +150,7 @@ impl Sidecar {
         let policy_sha256 = first.as_ref().map(|tables| tables.own().facts.sha256.clone());
         let boot = BootFacts { workload: config.credentials.id.to_string(), version: env!("CARGO_PKG_VERSION"), policy_sha256 };
         let (recorders, journal, writer) =
-            audit::start_tapped(&config.audit, boot, config.runtime.shards, options.tap.clone()).map_err(StartError::Audit)?;
+            audit::start_tapped(&labelled(&config.audit), boot, config.runtime.shards, options.tap.clone()).map_err(StartError::Audit)?;
         let clock = clock();
         let drain = Drain::default();
         let tls = TlsPublisher::default();
@@ -323,6 +324,16 @@ impl Sidecar {
         }
         drained
     }
+}
+
+/// With what the platform says of this copy of the workload; the configuration's own labels come first.
+fn labelled(settings: &audit::Settings) -> audit::Settings {
+    let mut settings = settings.clone();
+    match surroundings::labels() {
+        Ok(said) => said.into_iter().for_each(|(name, value)| drop(settings.labels.entry(name).or_insert(value))),
+        Err(error) => tracing::warn!(%error, "records do not say which task or pod they are of"),
+    }
+    settings
 }
 
 fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -5,7 +5,7 @@ use super::chain::Chain;
 use super::entry::Entry;
 use super::file::{Extent, Oldest, Previous};
 use super::render::{Point, Renderer};
-use super::{BootFacts, Tap};
+use super::{BootFacts, Format, Tap, ocsf};
 use crate::telemetry::metrics::AuditWriter;
 use metrics::Counter;
 use std::sync::Arc;
@@ -13,11 +13,16 @@ use std::time::SystemTime;
 
 /// What stands before the signature of a checkpoint.
 pub(super) const SIGNATURE: &[u8] = b",\"signature\":\"";
+/// What a record of our own form ends with.
+const RECORD_END: &[u8] = b"}";
 
 /// Rendered lines that are not in the sink yet.
 pub(super) struct Lines {
     boot: String,
     renderer: Renderer,
+    format: Format,
+    /// The record that is being made an event of.
+    record: Vec<u8>,
     chain: Chain,
     seq: u64,
     /// The number of the first record of the file that is written.
@@ -34,11 +39,13 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(boot: String, renderer: Renderer, tap: Option<Tap>, sinkless: bool, share: usize) -> Self {
+    pub(super) fn new(boot: String, renderer: Renderer, format: Format, tap: Option<Tap>, sinkless: bool, share: usize) -> Self {
         let mute = sinkless && tap.is_none();
         Self {
             boot,
             renderer,
+            format,
+            record: Vec::new(),
             chain: Chain::begin(),
             seq: 0,
             first: 0,
@@ -62,19 +69,22 @@ impl Lines {
         self.line(|renderer, out, seq| renderer.entry(out, seq, shard, entry));
     }
 
-    /// Signs for all that was rendered. Signed are the bytes of the record before its signature, which stands before the chain.
+    /// Signs for all that was rendered. Signed are the bytes of the record, in its form, before its signature, which stands before the chain.
     pub(super) fn checkpoint(&mut self, key: &mut BootKey) {
         let (last, chain) = (self.seq.saturating_sub(1), self.chain.last());
-        self.line(|renderer, out, seq| {
-            let start = out.len();
-            let (holder, certificate) = (Arc::clone(key.holder()), Arc::clone(key.certificate()));
-            let point = Point { last, chain, previous: key.previous(), holder: &holder, certificate: certificate.get() };
+        let (holder, certificate) = (Arc::clone(key.holder()), Arc::clone(key.certificate()));
+        let previous = key.previous().map(str::to_owned);
+        let certificate = certificate.get();
+        let point = Point { last, chain, previous: previous.as_deref(), holder: &holder, certificate };
+        let render = |renderer: &mut Renderer, out: &mut Vec<u8>, seq| {
             renderer.checkpoint(out, seq, SystemTime::now(), &point);
-            let signature = key.sign(out.get(start..).unwrap_or_default(), point.certificate.is_some());
+            "checkpoint"
+        };
+        self.begun_line(render, |out, start| {
+            let signature = key.sign(out.get(start..).unwrap_or_default(), certificate.is_some());
             out.extend_from_slice(SIGNATURE);
             out.extend_from_slice(signature.as_bytes());
             out.push(b'"');
-            "checkpoint"
         });
     }
 
@@ -100,14 +110,27 @@ impl Lines {
         });
     }
 
-    /// Renders one record; everything that a line passes through comes here.
+    /// Renders one record.
     pub(super) fn line(&mut self, render: impl FnOnce(&mut Renderer, &mut Vec<u8>, u64) -> &'static str) {
+        self.begun_line(render, |_, _| ());
+    }
+
+    /// Everything that a line passes through comes here.
+    fn begun_line(
+        &mut self,
+        render: impl FnOnce(&mut Renderer, &mut Vec<u8>, u64) -> &'static str,
+        complete: impl FnOnce(&mut Vec<u8>, usize),
+    ) {
         if self.mute {
             return;
         }
         let start = self.buffer.len();
-        let kind = render(&mut self.renderer, &mut self.buffer, self.seq);
-        self.chain.seal(&mut self.buffer, start, b"}");
+        let (kind, braces) = match self.format {
+            Format::Countersign => (render(&mut self.renderer, &mut self.buffer, self.seq), RECORD_END),
+            Format::Ocsf => self.event(render),
+        };
+        complete(&mut self.buffer, start);
+        self.chain.seal(&mut self.buffer, start, braces);
         self.seq += 1;
         match self.kinds.iter_mut().find(|(known, ..)| *known == kind) {
             Some((_, count, _)) => *count += 1,
@@ -122,6 +145,19 @@ impl Lines {
     /// Whether one write has enough, of `parts` in which it is shared out.
     pub(super) fn has_share(&self, parts: usize) -> bool {
         self.buffer.len() >= self.share / parts
+    }
+
+    fn event(&mut self, render: impl FnOnce(&mut Renderer, &mut Vec<u8>, u64) -> &'static str) -> (&'static str, &'static [u8]) {
+        self.record.clear();
+        let kind = render(&mut self.renderer, &mut self.record, self.seq);
+        match std::str::from_utf8(&self.record).map(|record| ocsf::unsealed(record, &mut self.buffer)) {
+            Ok(Ok(())) => (kind, ocsf::END),
+            // Our own renderer wrote it, so this is not reached; should it be, the record is worth more than its form.
+            Ok(Err(_)) | Err(_) => {
+                self.buffer.extend_from_slice(&self.record);
+                (kind, RECORD_END)
+            }
+        }
     }
 
     pub(super) fn unwritten(&self) -> &[u8] {

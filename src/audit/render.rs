@@ -7,6 +7,7 @@ use super::file::{Extent, Oldest, Previous};
 use super::json::{Line, key};
 use super::stamp::SCHEMA;
 use super::time::{Stamps, whole_second};
+use super::users::Names;
 use super::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, TrustEvent};
 use crate::identity::{Channel, Group, PeerIdentity};
 use crate::policy::{Caller, Looked, Part, Rendered, RuleFacts, TableFacts, Trial};
@@ -23,6 +24,7 @@ pub(super) struct Renderer {
     labels: Rendered,
     stamps: Stamps,
     table: Option<(Arc<TableFacts>, Rendered)>,
+    users: Names,
 }
 
 /// Where a record stands: its number in the log, and for records of a shard the shard's.
@@ -48,7 +50,12 @@ impl Renderer {
     pub(super) fn new(boot: &str, labels: &BTreeMap<String, String>) -> Self {
         let boot = Line::fragment(|line| line.text(key!("boot"), boot));
         let labels = Line::fragment(|line| render_labels(line, labels));
-        Self { boot, labels, stamps: Stamps::default(), table: None }
+        Self { boot, labels, stamps: Stamps::default(), table: None, users: Names::Plain }
+    }
+
+    /// Calls end users so.
+    pub(super) fn naming(self, users: Names) -> Self {
+        Self { users, ..self }
     }
 
     /// Appends the record of one entry; says its kind.
@@ -62,7 +69,7 @@ impl Renderer {
         };
         let mut line = self.begin(out, position, kind, at);
         match &entry.what {
-            What::Decision(decision) => render_decision(&mut line, decision, &mut self.table),
+            What::Decision(decision) => render_decision(&mut line, decision, &mut self.table, &self.users),
             What::Handshake(refused) => render_handshake(&mut line, refused),
             What::Aggregate(aggregate) => render_aggregate(&mut line, aggregate, &mut self.stamps),
             What::Gap(gap) => render_gap(&mut line, gap, &mut self.stamps),
@@ -181,7 +188,7 @@ impl Renderer {
     }
 }
 
-fn render_decision(line: &mut Line<'_>, decision: &Decision, kept: &mut Option<(Arc<TableFacts>, Rendered)>) {
+fn render_decision(line: &mut Line<'_>, decision: &Decision, kept: &mut Option<(Arc<TableFacts>, Rendered)>, users: &Names) {
     let facts = &decision.facts;
     line.name(key!("id"));
     id(line, decision.id);
@@ -207,6 +214,9 @@ fn render_decision(line: &mut Line<'_>, decision: &Decision, kept: &mut Option<(
     render_target(line, decision);
     render_request(line, decision);
     render_outcome(line, decision.decide_ns, &decision.outcome);
+    if let Some(user) = facts.user() {
+        users.render(line, user);
+    }
     if let Some(context) = decision.request.as_ref().and_then(|request| request.trace.context()) {
         render_trace(line, context);
     }
@@ -309,7 +319,7 @@ fn render_request(line: &mut Line<'_>, decision: &Decision) {
     line.close();
     line.optional(key!("framing"), request.and_then(|request| request.framing).map(Framing::as_str));
     if let Some(looked) = &decision.facts.looked {
-        render_conditions(line, looked);
+        render_conditions(line, &looked.conditions);
     }
 }
 

@@ -79,10 +79,10 @@ pub(super) fn decision(id: DecisionId, verdict: Verdict, path: &str) -> Decision
     }
 }
 
-fn refused(recorder: &Recorder, id: &str) -> RefusedHandshake {
+pub(super) fn refused(number: DecisionId, id: &str) -> RefusedHandshake {
     RefusedHandshake {
         at: at(2_000),
-        id: recorder.id(at(1)),
+        id: number,
         direction: Direction::Inbound,
         source: SocketAddr::from(([10, 0, 0, 2], 50_000)),
         local_port: 8_443,
@@ -127,7 +127,17 @@ struct Log {
 
 pub(super) fn settings() -> Settings {
     let labels = [("task".to_owned(), "a\"1".to_owned())].into();
-    Settings { sink: Sink::None, max_bytes: 1 << 30, compress: false, on_full: OnFull::Aggregate, sample: 1.0, signing: None, labels }
+    Settings {
+        sink: Sink::None,
+        format: Format::Countersign,
+        max_bytes: 1 << 30,
+        compress: false,
+        on_full: OnFull::Aggregate,
+        sample: 1.0,
+        signing: None,
+        users: Users::Plain,
+        labels,
+    }
 }
 
 pub(super) fn boot() -> BootFacts {
@@ -265,10 +275,10 @@ fn a_recorder_can_move_into_its_thread() {
 #[test]
 fn handshakes_and_published_tables_leave_records() {
     let log = Log::start(&settings(), false);
-    log.recorder.handshake(refused(&log.recorder, "spiffe://a/b"));
+    log.recorder.handshake(refused(log.recorder.id(at(1)), "spiffe://a/b"));
     let table = Arc::new(TableFacts { name: "shop".to_owned(), version: String::new(), sha256: "cd".to_owned() });
     log.journal.policy(PolicyEvent { part: Part::Own, table, generation: 4 });
-    log.recorder.handshake(RefusedHandshake { direction: Direction::Outbound, ..refused(&log.recorder, "spiffe://a/c") });
+    log.recorder.handshake(RefusedHandshake { direction: Direction::Outbound, ..refused(log.recorder.id(at(1)), "spiffe://a/c") });
     let values = log.finish();
     let outbound = of_kind(&values, "handshake")[1];
     assert_eq!(outbound["dst"], serde_json::json!({"id": "spiffe://a/c", "host": "10.0.0.2", "port": 50_000}));
@@ -298,7 +308,7 @@ fn flood(identities: u64) -> Vec<Value> {
         log.recorder.deny(Decision { at, caller, id: log.recorder.id(at), ..denied.clone() });
     }
     for _ in 0..10 {
-        log.recorder.handshake(refused(&log.recorder, "spiffe://a/b"));
+        log.recorder.handshake(refused(log.recorder.id(at(1)), "spiffe://a/b"));
     }
     let values = log.finish();
     let aggregates = of_kind(&values, "aggregate");

@@ -11,6 +11,7 @@ use super::press::Press;
 use super::render::Renderer;
 use super::ring::Shared;
 use super::sink::Output;
+use super::users::Names;
 use super::{BootFacts, PolicyEvent, Recorder, Settings, Sink, TrustEvent};
 use crate::runtime::readiness::Readiness;
 use crate::runtime::signer::DigestSigner;
@@ -108,7 +109,7 @@ impl Writer {
 /// Starts the writer thread; one recorder a shard.
 ///
 /// # Errors
-/// The directory of a `file` sink cannot be made or written.
+/// The directory of a `file` sink cannot be made or written, or the key for names of end users cannot be read.
 pub fn start(settings: &Settings, boot: BootFacts, shards: usize) -> io::Result<(Vec<Recorder>, Journal, Writer)> {
     start_tapped(settings, boot, shards, None)
 }
@@ -142,9 +143,9 @@ pub(super) fn start_with(
         lanes.push(lane);
     }
     let boot_id = format!("{random:032x}");
-    let renderer = Renderer::new(&boot_id, &settings.labels);
+    let renderer = Renderer::new(&boot_id, &settings.labels).naming(Names::of(&settings.users)?);
     let share = output.files().map_or(SHARE, |files| SHARE.min(files.share()));
-    let mut lines = Lines::new(boot_id.clone(), renderer, tap, matches!(output, Output::None), share as usize);
+    let mut lines = Lines::new(boot_id.clone(), renderer, settings.format, tap, matches!(output, Output::None), share as usize);
     lines.boot(&boot, previous.as_ref());
     // The last shard number is the writer's own.
     let ids = Ids::new(random as u64, 0xfff);

@@ -45,7 +45,7 @@ enum Command {
     /// Works on policy tables
     #[command(subcommand)]
     Policy(policy::Command),
-    /// Asks the decision log, and looks whether it is whole
+    /// Works on decision logs
     #[command(subcommand)]
     Audit(audit::Command),
     /// Prints the JSON Schema of one of the two files, for editors

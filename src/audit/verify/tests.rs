@@ -202,6 +202,18 @@ fn compressed_files_are_verified_like_plain_ones() {
 }
 
 #[test]
+fn events_are_verified_like_records() {
+    let log = Log::new();
+    let settings = Settings { format: crate::audit::Format::Ocsf, ..file_settings(log.dir.path(), 1 << 20) };
+    log.boot_of(&settings, 20).boot_of(&settings, 2);
+    let report = log.report_with(Some(log.key()), Vec::new());
+    assert_eq!(report.findings, []);
+    assert!(report.boots.len() == 2 && report.boots.iter().all(|boot| boot.ended && boot.checkpoints >= 1), "{report:?}");
+    change(&log.files()[0], |all| all[9] = all[9].replace("/orders/1", "/orders/2"));
+    assert_eq!(first(&log.report()), ("changed", 10));
+}
+
+#[test]
 fn a_changed_byte_is_found_in_its_line() {
     let log = Log::new();
     log.boot(20);

@@ -1,5 +1,6 @@
-//! `countersign audit …`: what is asked of the decision log.
+//! `countersign audit …`: what is asked of decision logs, and what is done with them.
 
+mod export;
 mod verify;
 
 use super::Outcome;
@@ -8,6 +9,8 @@ use clap::Subcommand;
 /// The sub-commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Prints the records of a log in a form that other tools read
+    Export(export::Args),
     /// Says whether a log is whole, and where it is not
     Verify(verify::Args),
 }
@@ -18,6 +21,7 @@ pub enum Command {
 /// It could not do its work.
 pub fn run(command: &Command) -> anyhow::Result<Outcome> {
     match command {
+        Command::Export(args) => export::run(args),
         Command::Verify(args) => verify::run(args),
     }
 }

@@ -1,6 +1,6 @@
 //! `[audit]`.
 
-use crate::audit::{Settings, Signing, Sink};
+use crate::audit::{Format, Settings, Signing, Sink, Users};
 use crate::config::keys::{Choice, Keys, Size};
 use crate::runtime::key_arn::KeyArn;
 use std::collections::BTreeMap;
@@ -17,21 +17,14 @@ impl Choice for Kind {
     const NAMES: &'static [(&'static str, Self)] = &[("stdout", Self::Stdout), ("file", Self::File), ("none", Self::None)];
 }
 
-/// What records look like.
-#[derive(Clone, Copy, PartialEq)]
-struct Countersign;
-
-impl Choice for Countersign {
-    const NAMES: &'static [(&'static str, Self)] = &[("countersign", Self)];
-    const NOT_BUILT: &'static [&'static str] = &["ocsf"];
+impl Choice for Format {
+    const NAMES: &'static [(&'static str, Self)] = &[("countersign", Self::Countersign), ("ocsf", Self::Ocsf)];
 }
 
 pub(super) fn read(root: &Keys<'_>, labels: BTreeMap<String, String>) -> Settings {
     let keys = root.table("audit");
-    keys.not_built(&["hash_user"]);
     let default = Settings::default();
     let kind = keys.or("sink", Kind::of(&default.sink));
-    keys.or("format", Countersign);
     let dir: Option<PathBuf> = keys.optional("dir");
     match kind {
         Kind::File if !keys.has("dir") => keys.problem("dir", "is missing, and sink is \"file\"", "write dir = \"/var/log/countersign\""),
@@ -40,11 +33,13 @@ pub(super) fn read(root: &Keys<'_>, labels: BTreeMap<String, String>) -> Setting
     }
     let settings = Settings {
         sink: kind.sink(dir),
+        format: keys.or("format", default.format),
         max_bytes: keys.within("max_bytes", Size(default.max_bytes), Size(1 << 20)..=Size(1 << 50)).0,
         compress: keys.or("compress", default.compress),
         on_full: keys.or("on_full", default.on_full),
         sample: keys.within("sample", default.sample, 0.0..=1.0),
         signing: signing(&keys, kind),
+        users: users(&keys),
         labels,
     };
     keys.close();
@@ -79,6 +74,20 @@ fn signer(file: Option<PathBuf>, kms: Option<KeyArn>) -> Option<Signing> {
 #[cfg(not(feature = "aws"))]
 fn signer(file: Option<PathBuf>, _: Option<KeyArn>) -> Option<Signing> {
     file.map(Signing::File)
+}
+
+fn users(keys: &Keys<'_>) -> Users {
+    let key: Option<PathBuf> = keys.optional("hash_user_key_file");
+    match (keys.or("hash_user", false), key) {
+        (true, Some(path)) => Users::HashedUnder(path),
+        (true, None) => Users::HashedForThisBoot,
+        (false, key) => {
+            if key.is_some() {
+                keys.problem("hash_user_key_file", "is of no use", "write hash_user = true, or leave it out");
+            }
+            Users::Plain
+        }
+    }
 }
 
 impl Kind {

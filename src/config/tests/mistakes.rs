@@ -93,13 +93,13 @@ fn what_is_not_built_yet_is_refused_by_name() {
         ("[policy]\nfile = 'p'\npublic_key = 'b'", "policy.public_key"),
         ("[policy]\nfile = 'p'\nmin_sequence = 1", "policy.min_sequence"),
         ("[policy]\nfile = 'p'\nrefresh = '60s'", "policy.refresh"),
-        ("[audit]\nhash_user = true", "audit.hash_user"),
     ];
     for (text, key) in keys {
         assert_eq!(load(text).unwrap_err(), [format!("{key}: is not built yet; leave it out")], "{text}");
     }
     expect(&[
-        ("[audit]\nformat = 'ocsf'", "audit.format: \"ocsf\" is not built yet; write \"countersign\""),
+        ("[audit]\nhash_user_key_file = 'k'", "audit.hash_user_key_file: is of no use; write hash_user = true, or leave it out"),
+        ("[audit]\nformat = 'cef'", "audit.format: is \"cef\"; write \"countersign\" or \"ocsf\""),
         (
             "[policy]\nfile = 's3://b/p'",
             "policy.file: \"s3://b/p\": sources elsewhere are not built yet; write a path such as \"policy.toml\", or \"env:NAME\"",
