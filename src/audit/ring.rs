@@ -5,9 +5,10 @@ use super::fold::Fold;
 use super::id::Ids;
 use super::pairs::{Known, Seen};
 use super::sampling::{Keep, Share, keep};
-use super::{Decision, DecisionId, OnFull, RefusedHandshake, trim};
+use super::{Decision, DecisionId, OnFull, RefusedHandshake, Trouble, detect, trim};
 use crate::policy::Verdict;
 use crate::telemetry::metrics::AuditShard;
+use arc_swap::ArcSwapOption;
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -62,6 +63,10 @@ pub(super) struct Shared {
     pub(super) dead: AtomicBool,
     /// Published tables that have no record yet; the shards never touch it.
     pub(super) events: Mutex<VecDeque<(SystemTime, Event)>>,
+    /// What went wrong in the control plane, for the detectors.
+    pub(super) troubles: Mutex<Vec<Trouble>>,
+    /// What the detectors look for, where it was changed.
+    pub(super) detect: ArcSwapOption<detect::Settings>,
 }
 
 impl Shared {
@@ -72,6 +77,8 @@ impl Shared {
             stop: AtomicBool::new(false),
             dead: AtomicBool::new(false),
             events: Mutex::default(),
+            troubles: Mutex::default(),
+            detect: ArcSwapOption::empty(),
         }
     }
 }

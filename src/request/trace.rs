@@ -156,7 +156,11 @@ mod tests {
         ];
         for (text, sampled) in same {
             let read = TraceContext::parse(text.as_bytes()).unwrap_or_else(|| panic!("{text}"));
-            assert_eq!((read.trace_id(), read.parent_id(), read.is_sampled()), (context.trace_id(), context.parent_id(), sampled), "{text}");
+            assert_eq!(
+                (read.trace_id(), read.parent_id(), read.is_sampled()),
+                (context.trace_id(), context.parent_id(), sampled),
+                "{text}"
+            );
         }
     }
 
