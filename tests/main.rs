@@ -9,6 +9,7 @@ mod app_check_rules_readiness;
 mod app_down_is_502;
 mod app_over_h2c;
 mod audit_tail_follows_the_log;
+mod audit_verify_finds_tampering;
 mod audit_why_tells_what_kept_a_request_out;
 #[cfg(feature = "aws")]
 mod authority_rolls_over_without_a_drop;

@@ -80,7 +80,7 @@ impl Lines {
         self.line(|renderer, out, seq| renderer.entry(out, seq, shard, entry));
     }
 
-    /// Signs for all that was rendered. Signed are the bytes of the record before its signature, which stands before the chain.
+    /// Signs for all that was rendered. Signed are the bytes of the record, in its form, before its signature, which stands before the chain.
     pub(super) fn checkpoint(&mut self, key: &mut BootKey) {
         let (last, chain) = (self.seq.saturating_sub(1), self.chain.last());
         let (holder, certificate) = (Arc::clone(key.holder()), Arc::clone(key.certificate()));
