@@ -16,9 +16,12 @@ use crate::runtime::listener::{self, Incoming, accept_loop};
 use crate::runtime::look::Look;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::shards::Shards;
+use crate::runtime::surroundings;
 use crate::runtime::tasks::spawn;
 use crate::telemetry::log::LogLevel;
 use crate::telemetry::metrics::crypto_module;
+#[cfg(feature = "otlp")]
+use crate::telemetry::otlp::Exporting;
 use crate::tls::{BuildError, Module, OwnProbe, Publishing, SelfProbe, TlsPublisher, approve};
 use crate::trust::{DevelopmentRoots, Judging, LivePeers, Trusting, Usage, Withdrawn};
 use crate::upstream::{Names, OwnListeners, Resolver, Snapshot, System};
@@ -46,8 +49,6 @@ pub use reload::Reloader;
 #[cfg(feature = "aws")]
 pub use sources::way_to_aws;
 
-#[cfg(feature = "otlp")]
-use crate::telemetry::otlp::Exporting;
 use app_watch::AppWatch;
 use emitting::Emitting;
 use routing::Routing;
@@ -154,10 +155,11 @@ impl Sidecar {
         let (look, looked_at) = (Look::at(&config.policy.files()), SystemTime::now());
         let first = tables::first(&config.policy, &listeners, &readiness)?;
 
+        let signer = config.audit.signing.as_ref().map(sources::boot_signer).transpose()?;
         let policy_sha256 = first.as_ref().map(|tables| tables.own().facts.sha256.clone());
         let boot = BootFacts { workload: config.credentials.id.to_string(), version: env!("CARGO_PKG_VERSION"), policy_sha256 };
         let (recorders, journal, writer) =
-            audit::start_tapped(&config.audit, boot, config.runtime.shards, options.tap.clone()).map_err(StartError::Audit)?;
+            audit::start_tapped(&labelled(&config.audit), boot, config.runtime.shards, options.tap.clone()).map_err(StartError::Audit)?;
         let clock = clock();
         let drain = Drain::default();
         let tls = TlsPublisher::default();
@@ -280,6 +282,9 @@ impl Sidecar {
             if let Some(probe) = probe {
                 spawn("self-probe", probe.run(drain.stop_inbound()));
             }
+            if let Some(signer) = signer {
+                spawn("boot key", log_of_decisions.clone().certify(signer, readiness.clone()));
+            }
             spawn("policy", tables.watch());
             spawn("routes", routing.follow());
             app.run(&drain);
@@ -364,6 +369,16 @@ impl Sidecar {
         }
         drained
     }
+}
+
+/// With what the platform says of this copy of the workload; the configuration's own labels come first.
+fn labelled(settings: &audit::Settings) -> audit::Settings {
+    let mut settings = settings.clone();
+    match surroundings::labels() {
+        Ok(said) => said.into_iter().for_each(|(name, value)| drop(settings.labels.entry(name).or_insert(value))),
+        Err(error) => tracing::warn!(%error, "records do not say which task or pod they are of"),
+    }
+    settings
 }
 
 fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {

@@ -16,6 +16,7 @@ mod authority_roots_outlive_aws;
 mod aws_doctor_names_the_fix;
 mod bad_certificate_file_keeps_old;
 mod bad_policy_keeps_old;
+mod boot_keys_are_certified;
 mod boundary_caps_the_policy;
 mod broken_glass_is_loud;
 mod buffered_bytes_bounds_memory;
@@ -37,6 +38,8 @@ mod denied_peers_are_cut;
 mod dev_root_refused_in_production;
 mod drain_finishes_in_flight;
 mod drain_waits_for_handshakes;
+mod end_users_are_recorded_by_verified_tokens;
+mod events_fit_the_published_schema;
 mod exposed_app_is_reported;
 mod extended_connect;
 mod fleet_renews_without_a_herd;
@@ -68,6 +71,7 @@ mod issuing_budget_stops_loudly;
 mod kept_certificates_are_sealed_by_kms;
 #[cfg(feature = "aws")]
 mod kept_certificates_outlive_restarts;
+mod labels_come_from_the_surroundings;
 mod large_bodies_stream_in_constant_memory;
 #[cfg(feature = "aws")]
 mod last_certificate_serves_through_aws_faults;

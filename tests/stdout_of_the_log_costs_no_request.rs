@@ -73,10 +73,10 @@ async fn a_closed_one_is_said_and_traffic_goes_on() {
     let (app, mut setup) = (App::start().await, Setup::new());
     let sidecar = start(&mut setup, &app, "> >(exec true)").await;
     let mut alice = Peer::http2(sidecar.inbound(), &setup.cert(ALICE)).await;
-    let mut bob = Peer::http1(sidecar.inbound(), &setup.cert(BOB)).await;
     assert_eq!(alice.get("/orders").await.status, StatusCode::OK);
     sidecar.metric_reaches("countersign_audit_sink_errors_total", &[], 1.0).await;
     send(&mut alice, ALLOWS, StatusCode::OK).await;
+    let mut bob = Peer::http1(sidecar.inbound(), &setup.cert(BOB)).await;
     assert_eq!(bob.get("/orders").await.status, StatusCode::FORBIDDEN);
     sidecar.metric_reaches("countersign_audit_lost_total", &["reason=\"sink_error\""], 1.0).await;
     let said = std::fs::read_to_string(setup.path("stderr")).unwrap();

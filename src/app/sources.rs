@@ -1,15 +1,19 @@
 //! Which source the settings of trust and credentials name.
 
+use super::StartError;
+use crate::audit::Signing;
 #[cfg(feature = "aws")]
-use crate::aws::{AcmPcaSource, AuthorityRoots, Aws, KmsSealer};
+use crate::aws::{AcmPcaSource, AuthorityRoots, Aws, KmsSealer, KmsSigner};
 use crate::credentials::dev::DevSource;
 use crate::credentials::{self, FilePair};
 #[cfg(feature = "aws")]
 use crate::credentials::{Cache, Issuing, SealingKey};
+use crate::document::Problems;
 use crate::fetch::Fetcher;
 use crate::runtime::readiness::Readiness;
 #[cfg(feature = "aws")]
 use crate::runtime::sealer::{KeyFile, Sealer};
+use crate::runtime::signer::{DigestSigner, FileSigner, SigningKeyError};
 use crate::trust::{self, DEVELOPMENT_ROOT_FILE, DevelopmentRoots, FileSource, TrustSource};
 use crate::upstream::Resolver;
 use std::path::PathBuf;
@@ -54,6 +58,19 @@ pub fn factories(readiness: &Readiness) -> (trust::Factory, credentials::Factory
         }
     });
     (roots, certificates)
+}
+
+/// Who signs for the key of each boot.
+pub fn boot_signer(signing: &Signing) -> Result<Arc<dyn DigestSigner>, StartError> {
+    match signing {
+        Signing::File(path) => {
+            let instead = "give a file that only this user may read, with the key in PEM, or take key_file out of [audit.signing]";
+            let unusable = |error: SigningKeyError| Problems::of_file(&path.display().to_string(), error.to_string(), instead);
+            Ok(Arc::new(FileSigner::read(path).map_err(unusable)?))
+        }
+        #[cfg(feature = "aws")]
+        Signing::Kms(arn) => Ok(Arc::new(KmsSigner::new(way_to_aws(), arn.clone()))),
+    }
 }
 
 /// What fetches documents from elsewhere; it finds names as upstreams do.

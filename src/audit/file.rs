@@ -1,25 +1,34 @@
-//! The `file` sink: rotation, sync, and room for new records at `max_bytes`.
+//! The `file` sink: files of a directory, their sync, and which is the next to go at `max_bytes`.
 //!
-//! One process a directory: at `max_bytes` the oldest file goes, whoever wrote it.
+//! One process a directory. A file is closed by the writer, after the record that ends it; after a fault it is closed without one, and what was not written
+//! begins the next.
 
 use super::sink::{Refused, put, whole_lines};
-use super::time::compact;
-use std::collections::VecDeque;
+use closed::Closed;
+use extent::previous;
+use name::Names;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
-/// Size at which a file is closed, bytes; less where `max_bytes` is below four times that.
+mod closed;
+mod extent;
+mod name;
+#[cfg(test)]
+mod tests;
+
+pub(super) use closed::Oldest;
+pub(super) use extent::{Extent, Previous};
+
+/// Size at which a file is closed, bytes; less where `max_bytes` is below four times that. What is written at once comes on top.
 const ROTATE_BYTES: u64 = 64 << 20;
 const MIN_ROTATE_BYTES: u64 = 64 << 10;
-/// Age at which a file is closed, from its first record.
+/// Age at which a file is closed, from when it was begun.
 const ROTATE_AGE: Duration = Duration::from_secs(300);
 /// From a write to the sync that covers it: what a power cut may take.
 const SYNC: Duration = Duration::from_millis(200);
-const PREFIX: &str = "decisions-";
-const SUFFIX: &str = ".ndjson";
 
 /// How bytes reach a file; tests put faults here.
 pub(super) type Write1 = Box<dyn FnMut(&mut File, &[u8]) -> io::Result<usize> + Send>;
@@ -27,11 +36,11 @@ pub(super) type Write1 = Box<dyn FnMut(&mut File, &[u8]) -> io::Result<usize> + 
 /// The files of one directory.
 pub(super) struct Files {
     directory: PathBuf,
-    boot: String,
-    number: u64,
+    names: Names,
     current: Option<Current>,
-    /// Oldest first, with sizes.
-    closed: VecDeque<(PathBuf, u64)>,
+    closed: Closed,
+    /// Size at which a file is closed, bytes.
+    rotate: u64,
     max_bytes: u64,
     write: Write1,
 }
@@ -45,138 +54,125 @@ struct Current {
 }
 
 impl Files {
-    /// Makes the directory where it is missing and opens the first file.
-    pub(super) fn open(directory: &Path, boot: &str, max_bytes: u64) -> io::Result<Self> {
+    /// Makes the directory where it is missing and opens the first file; also says where the log ended that was there.
+    pub(super) fn open(directory: &Path, boot: &str, max_bytes: u64) -> io::Result<(Self, Option<Previous>)> {
         Self::open_with(directory, boot, max_bytes, Box::new(|file, bytes| file.write(bytes)))
     }
 
-    pub(super) fn open_with(directory: &Path, boot: &str, max_bytes: u64, write: Write1) -> io::Result<Self> {
+    pub(super) fn open_with(directory: &Path, boot: &str, max_bytes: u64, write: Write1) -> io::Result<(Self, Option<Previous>)> {
         fs::DirBuilder::new().recursive(true).mode(0o750).create(directory)?;
+        let closed = Closed::list(directory)?;
+        let (previous, names) = (previous(closed.newest_first()), Names::after(closed.newest_first().next(), boot));
         let mut files = Self {
             directory: directory.to_owned(),
-            boot: boot.to_owned(),
-            number: 0,
+            names,
             current: None,
-            closed: existing(directory)?,
+            closed,
+            rotate: (max_bytes / 4).clamp(MIN_ROTATE_BYTES, ROTATE_BYTES),
             max_bytes,
             write,
         };
         files.current = Some(files.create()?);
-        Ok(files)
+        Ok((files, previous))
+    }
+
+    /// The most bytes that one write should have, for `max_bytes` to hold.
+    pub(super) fn share(&self) -> u64 {
+        self.rotate / 4
     }
 
     /// After a refused write the file ends with the last whole line, is closed, and the next write tries a new one.
     pub(super) fn write(&mut self, lines: &[u8]) -> Result<(), Refused> {
-        let length = lines.len() as u64;
-        self.make_room(length).map_err(|error| Refused { written: 0, error })?;
         let mut current = match self.current.take() {
             Some(current) => current,
             None => self.create().map_err(|error| Refused { written: 0, error })?,
         };
         let (count, result) = put(|bytes| (self.write)(&mut current.file, bytes), lines);
         let Err(error) = result else {
-            current.length += length;
+            current.length += lines.len() as u64;
             current.unsynced.get_or_insert_with(Instant::now);
             self.current = Some(current);
             return Ok(());
         };
-        let mut written = whole_lines(lines, count);
-        let whole = current.length + written as u64;
-        if current.file.set_len(whole).is_err() {
-            // The torn line stays at the end of a file that nobody continues.
-            tracing::warn!(file = %current.path.display(), "the decision log file ends with a torn line");
-        }
-        current.length = whole;
-        if whole == 0 {
-            let _ = fs::remove_file(&current.path);
-        } else if current.file.sync_data().is_err() {
-            // Not safe on the disk: written again, twice rather than never.
-            written = 0;
-            self.closed.push_back((current.path, whole));
-        } else {
-            self.closed.push_back((current.path, whole));
-        }
+        let written = self.abandon(current, whole_lines(lines, count));
         Err(Refused { written, error })
     }
 
+    /// Closes a file that takes no more, after the last whole line that is safe on the disk; says how many of the `written` bytes are.
+    fn abandon(&mut self, mut current: Current, written: usize) -> usize {
+        let before = current.length;
+        let kept = [before + written as u64, before].into_iter().find(|length| {
+            let cut = current.file.set_len(*length).and_then(|()| current.file.sync_data());
+            cut.is_ok()
+        });
+        if kept.is_none() {
+            tracing::warn!(file = %current.path.display(), "the decision log file may end with a torn line, or with lines that come again in the next");
+        }
+        let kept = kept.unwrap_or(before);
+        current.length = kept;
+        self.put_away(current, None);
+        (kept - before) as usize
+    }
+
+    /// Syncs what is due.
     pub(super) fn tick(&mut self, now: Instant) -> io::Result<()> {
-        let Some(current) = &mut self.current else { return Ok(()) };
-        if current.length > 0 && now.saturating_duration_since(current.opened) >= ROTATE_AGE {
-            return self.close();
+        match &self.current {
+            Some(current) if current.unsynced.is_some_and(|since| now.saturating_duration_since(since) >= SYNC) => self.sync(),
+            _ => Ok(()),
         }
-        if current.unsynced.is_some_and(|since| now.saturating_duration_since(since) >= SYNC) {
-            current.unsynced = None;
-            if let Err(error) = current.file.sync_data() {
-                // What a failed sync has lost cannot be known: the next record begins a new file.
-                self.close_unsynced();
-                return Err(error);
-            }
-        }
-        Ok(())
     }
 
-    pub(super) fn finish(&mut self) -> io::Result<()> {
-        self.close()
-    }
-
-    /// Closes the file if `length` more bytes do not fit, and removes the oldest ones until all fit `max_bytes`.
-    fn make_room(&mut self, length: u64) -> io::Result<()> {
-        let limit = (self.max_bytes / 4).clamp(MIN_ROTATE_BYTES, ROTATE_BYTES);
-        if self.current.as_ref().is_some_and(|current| current.length > 0 && current.length + length > limit) {
-            self.close()?;
+    /// Brings to the disk what is not there.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        let Some(current) = self.current.as_mut().filter(|current| current.unsynced.is_some()) else { return Ok(()) };
+        current.unsynced = None;
+        let synced = current.file.sync_data();
+        if synced.is_err() {
+            // What a failed sync has lost cannot be known: the next record begins a new file.
+            self.current.take().into_iter().for_each(|current| self.put_away(current, None));
         }
-        let open = self.current.as_ref().map_or(0, |current| current.length);
-        let mut total = open + length + self.closed.iter().map(|(_, size)| size).sum::<u64>();
-        while total > self.max_bytes {
-            let Some((path, size)) = self.closed.pop_front() else { break };
-            total -= size;
-            match fs::remove_file(&path) {
-                Ok(()) => tracing::info!(file = %path.display(), "the oldest decision log file was removed: max_bytes"),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => tracing::warn!(file = %path.display(), %error, "a decision log file cannot be removed"),
-            }
-        }
-        Ok(())
+        synced
     }
 
-    fn close(&mut self) -> io::Result<()> {
-        let result = self.current.as_ref().map_or(Ok(()), |current| current.file.sync_all());
-        self.close_unsynced();
-        result
+    /// Whether the file is to be closed for its size or age.
+    pub(super) fn is_due(&self, now: Instant) -> bool {
+        let is_due = |current: &Current| {
+            current.length >= self.rotate || current.length > 0 && now.saturating_duration_since(current.opened) >= ROTATE_AGE
+        };
+        self.current.as_ref().is_some_and(is_due)
     }
 
-    fn close_unsynced(&mut self) {
-        match self.current.take() {
-            Some(current) if current.length > 0 => self.closed.push_back((current.path, current.length)),
+    /// Closes the file, which holds this; it is closed after an error as well.
+    pub(super) fn close(&mut self, holds: Extent) -> io::Result<()> {
+        let Some(current) = self.current.take() else { return Ok(()) };
+        let synced = current.file.sync_all();
+        self.put_away(current, Some(holds));
+        synced
+    }
+
+    /// The oldest closed file, where all of them and one more of full size do not fit `max_bytes`.
+    pub(super) fn excess(&mut self) -> Option<Oldest> {
+        let next = self.rotate + self.share();
+        if self.closed.bytes() + next <= self.max_bytes { None } else { self.closed.oldest() }
+    }
+
+    /// Removes the oldest closed file.
+    pub(super) fn remove_oldest(&mut self) {
+        self.closed.remove_oldest();
+    }
+
+    fn put_away(&mut self, current: Current, holds: Option<Extent>) {
+        if current.length > 0 {
+            self.closed.add(current.path, current.length, holds);
+        } else {
             // Never written to.
-            Some(current) => drop(fs::remove_file(current.path)),
-            None => {}
+            drop(fs::remove_file(current.path));
         }
     }
 
     fn create(&mut self) -> io::Result<Current> {
-        let name = format!("{PREFIX}{}-{}-{:06}{SUFFIX}", compact(SystemTime::now()), self.boot, self.number);
-        self.number += 1;
-        let path = self.directory.join(name);
+        let path = self.names.next(&self.directory, SystemTime::now());
         let file = OpenOptions::new().append(true).create_new(true).mode(0o640).open(&path)?;
         Ok(Current { file, path, length: 0, opened: Instant::now(), unsynced: None })
     }
 }
-
-/// Files of earlier boots, oldest first: their names begin with their time.
-fn existing(directory: &Path) -> io::Result<VecDeque<(PathBuf, u64)>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX));
-        let metadata = entry.metadata()?;
-        if ours && metadata.is_file() {
-            found.push((entry.path(), metadata.len()));
-        }
-    }
-    found.sort();
-    Ok(found.into())
-}
-
-#[cfg(test)]
-mod tests;

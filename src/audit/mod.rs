@@ -7,14 +7,18 @@
 //!
 //! [`read`] reads the lines back.
 
+mod boot_key;
+mod certify;
 mod chain;
 mod entry;
+pub mod evidence;
 mod file;
 mod fold;
 mod halt;
 mod id;
 mod json;
 mod lines;
+pub mod ocsf;
 mod pairs;
 mod press;
 pub mod read;
@@ -25,14 +29,16 @@ mod sampling;
 mod settings;
 mod sink;
 mod spans;
+mod stamp;
 #[cfg(test)]
 mod tests;
 mod time;
 mod trim;
+mod users;
 mod writer;
 
 pub use id::DecisionIdError;
 pub use record::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, TrustEvent};
 pub use ring::{Recorder, Unavailable};
-pub use settings::{OnFull, Settings, Sink};
+pub use settings::{Format, OnFull, Settings, Signing, Sink, Users};
 pub use writer::{Journal, Tap, Writer, start, start_tapped};

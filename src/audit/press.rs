@@ -1,5 +1,6 @@
 //! The writer thread's work: collect, render, write.
 
+use super::boot_key::BootKey;
 use super::entry::{Cause, Entry, Gap, Span, What};
 use super::id::Ids;
 use super::lines::Lines;
@@ -13,6 +14,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
+
+mod upkeep;
 
 /// Records taken from each kind of ring before the lines go to the sink, shared by the shards: bounds the buffer to about 2 MiB.
 const ROUND: usize = 1_024;
@@ -38,18 +41,21 @@ pub(super) struct Press {
     lanes: Vec<Lane>,
     quota: usize,
     ids: Ids,
+    key: BootKey,
     lines: Lines,
     output: Output,
     pairs: Pairs,
     shared: Arc<Shared>,
     metrics: AuditWriter,
     trouble: Option<Trouble>,
+    /// The oldest file was named by a record and goes once the disk has that.
+    pruning: bool,
 }
 
 impl Press {
-    pub(super) fn new(lanes: Vec<Lane>, ids: Ids, lines: Lines, output: Output, pairs: Pairs, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(lanes: Vec<Lane>, ids: Ids, key: BootKey, lines: Lines, output: Output, pairs: Pairs, shared: Arc<Shared>) -> Self {
         let quota = (ROUND / lanes.len().max(1)).max(LEAST);
-        Self { lanes, quota, ids, lines, output, pairs, shared, metrics: AuditWriter::new(), trouble: None }
+        Self { lanes, quota, ids, key, lines, output, pairs, shared, metrics: AuditWriter::new(), trouble: None, pruning: false }
     }
 
     pub(super) fn run(mut self) {
@@ -73,11 +79,7 @@ impl Press {
             if !self.write_out() {
                 continue;
             }
-            let now = Instant::now();
-            if let Err(error) = self.output.tick(now) {
-                self.refused(&error);
-            }
-            self.pairs.tick(now);
+            self.keep_house(Instant::now(), collected.critical);
             if stopping && collected.records == 0 {
                 break;
             }
@@ -107,12 +109,15 @@ impl Press {
         }
         let Self { lanes, lines, pairs, quota, shared, .. } = self;
         for (lane, shard) in lanes.iter_mut().zip(0..) {
+            // Half of what is written at once: a flood of denials leaves room for allows.
             let take = |entry: &Entry| {
                 lines.entry(shard, entry);
                 shared.spans.note(entry);
+                !lines.has_share(2)
             };
             collected.add(drain(&mut lane.denials, *quota, take), *quota);
         }
+        collected.critical = collected.records > 0;
         for (lane, shard) in lanes.iter_mut().zip(0..) {
             let take = |entry: &Entry| {
                 lines.entry(shard, entry);
@@ -120,6 +125,7 @@ impl Press {
                 if let What::Decision(decision) = &entry.what {
                     pairs.note(decision);
                 }
+                !lines.has_share(1)
             };
             collected.add(drain(&mut lane.allows, *quota, take), *quota);
         }
@@ -143,10 +149,18 @@ impl Press {
             }
             Err(refused) => {
                 self.lines.advance(refused.written);
-                self.refused(&refused.error);
+                self.faulted(&refused.error);
                 false
             }
         }
+    }
+
+    /// After a fault no file is open: the next one begins with what waits.
+    fn faulted(&mut self, error: &io::Error) {
+        if self.output.files().is_some() {
+            self.lines.begin_file();
+        }
+        self.refused(error);
     }
 
     fn refused(&mut self, error: &io::Error) {
@@ -181,14 +195,18 @@ impl Press {
                 });
             }
         }
+        if self.lines.has_begun() {
+            self.lines.checkpoint(&mut self.key);
+            self.lines.footer();
+        }
         if !self.write_out() {
-            let missing = self.lines.unwritten().iter().filter(|byte| **byte == b'\n').count() as u64
-                + self.lanes.iter().map(|lane| (lane.denials.slots() + lane.allows.slots()) as u64).sum::<u64>();
+            let missing =
+                self.lines.waiting() + self.lanes.iter().map(|lane| (lane.denials.slots() + lane.allows.slots()) as u64).sum::<u64>();
             self.metrics.lost.increment(missing);
             tracing::error!(records = missing, "the decision log's last records are lost: its sink refuses them");
         }
         self.pairs.save(Instant::now());
-        if let Err(error) = self.output.finish() {
+        if let Err(error) = self.output.sync() {
             self.metrics.sink_errors.increment(1);
             tracing::error!(%error, "the decision log's last file may not be complete on the disk");
         }
@@ -199,25 +217,27 @@ impl Press {
 #[derive(Default)]
 struct Collected {
     records: usize,
+    /// There are some among them that the disk is to have at once.
+    critical: bool,
     /// A ring gave all that it may, and perhaps has more.
     more: bool,
 }
 
 impl Collected {
-    fn add(&mut self, records: usize, quota: usize) {
+    fn add(&mut self, (records, stopped): (usize, bool), quota: usize) {
         self.records += records;
-        self.more |= records == quota;
+        self.more |= stopped || records == quota;
     }
 }
 
-/// Takes at most `quota` entries where they lie in the ring.
-fn drain(ring: &mut Consumer<Entry>, quota: usize, take: impl FnMut(&Entry)) -> usize {
-    let Ok(chunk) = ring.read_chunk(quota.min(ring.slots())) else { return 0 };
+/// Takes at most `quota` entries where they lie in the ring, until `take` wants no more; says how many, and whether it was that.
+fn drain(ring: &mut Consumer<Entry>, quota: usize, mut take: impl FnMut(&Entry) -> bool) -> (usize, bool) {
+    let Ok(chunk) = ring.read_chunk(quota.min(ring.slots())) else { return (0, false) };
     let (first, second) = chunk.as_slices();
-    first.iter().chain(second).for_each(take);
-    let collected = chunk.len();
-    chunk.commit_all();
-    collected
+    let stopped = first.iter().chain(second).position(|entry| !take(entry));
+    let collected = stopped.map_or(chunk.len(), |at| at + 1);
+    chunk.commit(collected);
+    (collected, stopped.is_some())
 }
 
 /// A sink that refuses.

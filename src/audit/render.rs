@@ -1,8 +1,13 @@
 //! A record as text: a fixed field order, absent values left out. Each is left open for its last field, the chain.
 
+use super::boot_key::{Certificate, Holder};
+use super::chain::Link;
 use super::entry::{Aggregate, Entry, Event, Gap, Key, RuleKey, Span, What};
+use super::file::{Extent, Oldest, Previous};
 use super::json::{Line, key};
+use super::stamp::SCHEMA;
 use super::time::{Stamps, whole_second};
+use super::users::Names;
 use super::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, TrustEvent};
 use crate::identity::{Channel, Group, PeerIdentity};
 use crate::policy::{Caller, Looked, Part, Rendered, RuleFacts, TableFacts, Trial};
@@ -12,8 +17,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-const SCHEMA: &str = "countersign.decision/1";
-
 /// Writes records as NDJSON, always with the same boot id and labels. What many records share is rendered once: the boot id, the labels, the table
 /// and, kept by the connection, its caller.
 pub(super) struct Renderer {
@@ -21,6 +24,7 @@ pub(super) struct Renderer {
     labels: Rendered,
     stamps: Stamps,
     table: Option<(Arc<TableFacts>, Rendered)>,
+    users: Names,
 }
 
 /// Where a record stands: its number in the log, and for records of a shard the shard's.
@@ -30,11 +34,28 @@ pub(super) struct Position {
     pub(super) shard: Option<(u16, u64)>,
 }
 
+/// What a checkpoint says.
+pub(super) struct Point<'p> {
+    /// The number of the record before it.
+    pub(super) last: u64,
+    /// That record's link.
+    pub(super) chain: Link,
+    /// The signature of the checkpoint before, in base64.
+    pub(super) previous: Option<&'p str>,
+    pub(super) holder: &'p Holder,
+    pub(super) certificate: Option<&'p Certificate>,
+}
+
 impl Renderer {
     pub(super) fn new(boot: &str, labels: &BTreeMap<String, String>) -> Self {
         let boot = Line::fragment(|line| line.text(key!("boot"), boot));
         let labels = Line::fragment(|line| render_labels(line, labels));
-        Self { boot, labels, stamps: Stamps::default(), table: None }
+        Self { boot, labels, stamps: Stamps::default(), table: None, users: Names::Plain }
+    }
+
+    /// Calls end users so.
+    pub(super) fn naming(self, users: Names) -> Self {
+        Self { users, ..self }
     }
 
     /// Appends the record of one entry; says its kind.
@@ -48,7 +69,7 @@ impl Renderer {
         };
         let mut line = self.begin(out, position, kind, at);
         match &entry.what {
-            What::Decision(decision) => render_decision(&mut line, decision, &mut self.table),
+            What::Decision(decision) => render_decision(&mut line, decision, &mut self.table, &self.users),
             What::Handshake(refused) => render_handshake(&mut line, refused),
             What::Aggregate(aggregate) => render_aggregate(&mut line, aggregate, &mut self.stamps),
             What::Gap(gap) => render_gap(&mut line, gap, &mut self.stamps),
@@ -58,11 +79,20 @@ impl Renderer {
     }
 
     /// Appends the record that opens a boot's log.
-    pub(super) fn boot(&mut self, out: &mut Vec<u8>, seq: u64, at: SystemTime, boot: &BootFacts) {
+    pub(super) fn boot(&mut self, out: &mut Vec<u8>, seq: u64, at: SystemTime, boot: &BootFacts, previous: Option<&Previous>) {
         let mut line = self.begin(out, Position { seq, shard: None }, "boot", at);
         line.text(key!("version"), boot.version);
         line.text(key!("workload"), &boot.workload);
         line.optional(key!("policy_sha256"), boot.policy_sha256.as_deref());
+        if let Some(previous) = previous {
+            line.open(key!("previous"));
+            line.text(key!("boot"), &previous.boot);
+            line.number(key!("seq"), previous.seq);
+            line.plain(key!("chain"), previous.chain.hex().as_str());
+            line.name(key!("torn"));
+            line.out.extend_from_slice(if previous.torn { b"true" } else { b"false" });
+            line.close();
+        }
         self.end(line);
     }
 
@@ -85,6 +115,50 @@ impl Renderer {
         }
         self.end(line);
         kind
+    }
+
+    /// Appends a checkpoint, all but its signature.
+    pub(super) fn checkpoint(&mut self, out: &mut Vec<u8>, seq: u64, at: SystemTime, point: &Point<'_>) {
+        let mut line = self.begin(out, Position { seq, shard: None }, "checkpoint", at);
+        line.number(key!("last_seq"), point.last);
+        line.plain(key!("last_chain"), point.chain.hex().as_str());
+        line.optional(key!("previous"), point.previous);
+        line.text(key!("key"), &point.holder.key);
+        if let Some(certificate) = point.certificate {
+            line.open(key!("certificate"));
+            line.text(key!("time"), &certificate.time);
+            line.text(key!("workload"), &point.holder.workload);
+            line.optional(key!("task"), point.holder.task.as_deref());
+            line.text(key!("signer"), &certificate.signer);
+            line.text(key!("signature"), &certificate.signature);
+            line.close();
+        }
+        self.end(line);
+    }
+
+    /// Appends the record that ends a file, or a stream.
+    pub(super) fn footer(&mut self, out: &mut Vec<u8>, seq: u64, at: SystemTime, holds: &Extent) {
+        let mut line = self.begin(out, Position { seq, shard: None }, "footer", at);
+        line.number(key!("first_seq"), holds.first);
+        line.number(key!("last_seq"), holds.last);
+        line.number(key!("count"), (holds.last + 1).saturating_sub(holds.first));
+        line.plain(key!("last_chain"), holds.chain.hex().as_str());
+        self.end(line);
+    }
+
+    /// Appends the record that stays of a file that is removed to make room.
+    pub(super) fn pruned(&mut self, out: &mut Vec<u8>, seq: u64, at: SystemTime, oldest: &Oldest) {
+        let mut line = self.begin(out, Position { seq, shard: None }, "pruned", at);
+        line.open(key!("pruned"));
+        line.text(key!("file"), &oldest.file);
+        if let Some(holds) = &oldest.holds {
+            line.text(key!("boot"), &holds.boot);
+            line.number(key!("first_seq"), holds.first);
+            line.number(key!("last_seq"), holds.last);
+            line.plain(key!("last_chain"), holds.chain.hex().as_str());
+        }
+        line.close();
+        self.end(line);
     }
 
     /// Appends a gap that the writer itself found.
@@ -114,7 +188,7 @@ impl Renderer {
     }
 }
 
-fn render_decision(line: &mut Line<'_>, decision: &Decision, kept: &mut Option<(Arc<TableFacts>, Rendered)>) {
+fn render_decision(line: &mut Line<'_>, decision: &Decision, kept: &mut Option<(Arc<TableFacts>, Rendered)>, users: &Names) {
     let facts = &decision.facts;
     line.name(key!("id"));
     id(line, decision.id);
@@ -140,6 +214,9 @@ fn render_decision(line: &mut Line<'_>, decision: &Decision, kept: &mut Option<(
     render_target(line, decision);
     render_request(line, decision);
     render_outcome(line, decision.decide_ns, &decision.outcome);
+    if let Some(user) = facts.user() {
+        users.render(line, user);
+    }
     if let Some(context) = decision.request.as_ref().and_then(|request| request.trace.context()) {
         render_trace(line, context);
     }
@@ -242,7 +319,7 @@ fn render_request(line: &mut Line<'_>, decision: &Decision) {
     line.close();
     line.optional(key!("framing"), request.and_then(|request| request.framing).map(Framing::as_str));
     if let Some(looked) = &decision.facts.looked {
-        render_conditions(line, looked);
+        render_conditions(line, &looked.conditions);
     }
 }
 

@@ -13,7 +13,7 @@ const WOULD_BLOCK: Duration = Duration::from_millis(5);
 pub(super) enum Output {
     /// A stream; it may block the writer's thread, then the rings fill and `on_full` acts.
     Stream(Stream),
-    /// Rotated files.
+    /// Files, one after the other.
     Files(Files),
     /// Nowhere.
     None,
@@ -43,19 +43,21 @@ impl Output {
         }
     }
 
-    /// What is due by time: sync and rotation. `now` is the monotonic clock's.
+    /// Brings to the disk what is due by time. `now` is the monotonic clock's.
     pub(super) fn tick(&mut self, now: Instant) -> io::Result<()> {
-        match self {
-            Self::Files(files) => files.tick(now),
-            Self::Stream(_) | Self::None => Ok(()),
-        }
+        self.files().map_or(Ok(()), |files| files.tick(now))
     }
 
-    /// Brings everything to the disk.
-    pub(super) fn finish(&mut self) -> io::Result<()> {
+    /// Brings everything that was written to the disk.
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        self.files().map_or(Ok(()), Files::sync)
+    }
+
+    /// Its files, where it has any.
+    pub(super) fn files(&mut self) -> Option<&mut Files> {
         match self {
-            Self::Files(files) => files.finish(),
-            Self::Stream(_) | Self::None => Ok(()),
+            Self::Files(files) => Some(files),
+            Self::Stream(_) | Self::None => None,
         }
     }
 }

@@ -79,10 +79,10 @@ pub(super) fn decision(id: DecisionId, verdict: Verdict, path: &str) -> Decision
     }
 }
 
-fn refused(recorder: &Recorder, id: &str) -> RefusedHandshake {
+pub(super) fn refused(number: DecisionId, id: &str) -> RefusedHandshake {
     RefusedHandshake {
         at: at(2_000),
-        id: recorder.id(at(1)),
+        id: number,
         direction: Direction::Inbound,
         source: SocketAddr::from(([10, 0, 0, 2], 50_000)),
         local_port: 8_443,
@@ -127,7 +127,16 @@ struct Log {
 
 fn settings() -> Settings {
     let labels = [("task".to_owned(), "a\"1".to_owned())].into();
-    Settings { sink: Sink::None, max_bytes: 1 << 30, on_full: OnFull::Aggregate, sample: 1.0, labels }
+    Settings {
+        sink: Sink::None,
+        format: Format::Countersign,
+        max_bytes: 1 << 30,
+        on_full: OnFull::Aggregate,
+        sample: 1.0,
+        signing: None,
+        users: Users::Plain,
+        labels,
+    }
 }
 
 fn boot() -> BootFacts {
@@ -139,7 +148,7 @@ impl Log {
         let shut = Arc::new((Mutex::new(shut), Condvar::new()));
         let (sender, lines) = channel();
         let output = Output::Stream(Stream { out: Box::new(Gate { lines: sender, shut: Arc::clone(&shut) }), torn: false });
-        let (mut recorders, journal, writer) = start_with(settings, boot(), 1, None, 1, output).unwrap();
+        let (mut recorders, journal, writer) = start_with(settings, boot(), 1, None, 1, output, None).unwrap();
         Self { recorder: recorders.remove(0), journal, writer, lines, shut }
     }
 
@@ -265,10 +274,10 @@ fn a_recorder_can_move_into_its_thread() {
 #[test]
 fn handshakes_and_published_tables_leave_records() {
     let log = Log::start(&settings(), false);
-    log.recorder.handshake(refused(&log.recorder, "spiffe://a/b"));
+    log.recorder.handshake(refused(log.recorder.id(at(1)), "spiffe://a/b"));
     let table = Arc::new(TableFacts { name: "shop".to_owned(), version: String::new(), sha256: "cd".to_owned() });
     log.journal.policy(PolicyEvent { part: Part::Own, table, generation: 4 });
-    log.recorder.handshake(RefusedHandshake { direction: Direction::Outbound, ..refused(&log.recorder, "spiffe://a/c") });
+    log.recorder.handshake(RefusedHandshake { direction: Direction::Outbound, ..refused(log.recorder.id(at(1)), "spiffe://a/c") });
     let values = log.finish();
     let outbound = of_kind(&values, "handshake")[1];
     assert_eq!(outbound["dst"], serde_json::json!({"id": "spiffe://a/c", "host": "10.0.0.2", "port": 50_000}));
@@ -298,7 +307,7 @@ fn flood(identities: u64) -> Vec<Value> {
         log.recorder.deny(Decision { at, caller, id: log.recorder.id(at), ..denied.clone() });
     }
     for _ in 0..10 {
-        log.recorder.handshake(refused(&log.recorder, "spiffe://a/b"));
+        log.recorder.handshake(refused(log.recorder.id(at(1)), "spiffe://a/b"));
     }
     let values = log.finish();
     let aggregates = of_kind(&values, "aggregate");
@@ -469,6 +478,131 @@ fn a_pair_that_was_recorded_before_a_restart_is_sampled_after_it() {
     assert_eq!(allows(&["spiffe://a/b", "spiffe://a/c", "spiffe://a/d"]), 3);
 }
 
+/// The files of a log and what is in them, oldest first.
+fn log_files(directory: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<Value>)> {
+    let mut paths: Vec<_> =
+        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect();
+    paths.sort();
+    let lines = |bytes: Vec<u8>| bytes.split_inclusive(|byte| *byte == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect();
+    paths.into_iter().map(|path| (path.clone(), lines(std::fs::read(&path).unwrap()))).collect()
+}
+
+fn file_settings(directory: &std::path::Path, max_bytes: u64) -> Settings {
+    Settings { sink: Sink::File(directory.to_owned()), max_bytes, ..settings() }
+}
+
+#[test]
+fn each_file_ends_with_a_footer_and_what_was_pruned_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let (recorders, _journal, writer) = start(&file_settings(directory.path(), 1 << 20), boot(), 1).unwrap();
+    let mut last = 0;
+    // A kibibyte each, in bursts that no ring is too small for.
+    while last < 3_000 {
+        recorders[0].deny(decision(recorders[0].id(at(1)), Verdict::Deny, "/orders/1"));
+        last += 1;
+        if last % 500 == 0 {
+            let wanted = last as u64;
+            while log_files_hold(directory.path()) < wanted {
+                std::thread::yield_now();
+            }
+        }
+    }
+    drop(recorders);
+    writer.finish();
+    let files = log_files(directory.path());
+    let mut next = None;
+    let mut pruned = Vec::new();
+    for (path, records) in &files {
+        let footer = records.last().unwrap();
+        assert_eq!(footer["kind"], "footer", "{}", path.display());
+        assert_eq!(footer["count"], records.len() - 1);
+        assert_eq!((&footer["first_seq"], &footer["last_seq"]), (&records[0]["seq"], &records[records.len() - 2]["seq"]));
+        assert_eq!(footer["last_chain"], records[records.len() - 2]["chain"]);
+        assert!(next.is_none_or(|next| records[0]["seq"] == next));
+        assert_eq!(records[records.len() - 2]["kind"], "checkpoint", "{}", path.display());
+        next = Some(footer["seq"].as_u64().unwrap() + 1);
+        pruned.extend(records.iter().filter(|record| record["kind"] == "pruned"));
+    }
+    assert!(files.len() >= 2, "{}", files.len());
+    let first = &files[0].1[0];
+    let goes_before = pruned.iter().find(|record| record["pruned"]["last_seq"] == first["seq"].as_u64().unwrap() - 1).unwrap();
+    assert_eq!(goes_before["pruned"]["boot"], first["boot"]);
+    assert!(pruned.iter().all(|record| !directory.path().join(record["pruned"]["file"].as_str().unwrap()).exists()));
+}
+
+/// The number of the last record on the disk.
+fn log_files_hold(directory: &std::path::Path) -> u64 {
+    let newest = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).max();
+    let text = newest.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
+    let line = text.lines().rev().find_map(|line| serde_json::from_str::<Value>(line).ok());
+    line.and_then(|line| line["seq"].as_u64()).unwrap_or_default()
+}
+
+#[test]
+fn a_boot_names_where_the_one_before_it_ended() {
+    let directory = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let (recorders, _journal, writer) = start(&file_settings(directory.path(), 1 << 30), boot(), 1).unwrap();
+        recorders[0].deny(decision(recorders[0].id(at(1)), Verdict::Deny, "/orders/1"));
+        drop(recorders);
+        writer.finish();
+    }
+    let files = log_files(directory.path());
+    let (last, next) = (files[0].1.last().unwrap(), &files[1].1[0]);
+    assert_eq!(files[0].1[0].get("previous"), None);
+    assert_eq!(next["previous"], serde_json::json!({"boot": last["boot"], "seq": last["seq"], "chain": last["chain"], "torn": false}));
+}
+
+/// Each is signed by the same key, over the bytes before its signature, and names the link before itself and the checkpoint before.
+#[tokio::test]
+async fn checkpoints_sign_for_what_stands_before_them() {
+    use base64::prelude::{BASE64_STANDARD, Engine as _};
+    struct Slow;
+    impl crate::runtime::signer::DigestSigner for Slow {
+        fn public_key(&self) -> crate::runtime::signer::Signing<'_, crate::runtime::signer::PublicKey> {
+            Box::pin(std::future::pending())
+        }
+        fn sign<'a>(
+            &'a self,
+            _: &'a crate::runtime::signer::Sha256,
+        ) -> crate::runtime::signer::Signing<'a, crate::runtime::signer::Signature> {
+            Box::pin(std::future::pending())
+        }
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let (recorders, journal, writer) = start(&file_settings(directory.path(), 2 << 20), boot(), 1).unwrap();
+    let asked = journal.certify(Arc::new(Slow), crate::runtime::readiness::Readiness::default());
+    assert!(tokio::time::timeout(Duration::from_millis(1), asked).await.is_err(), "nothing waits for a certificate");
+    for _ in 0..1_000 {
+        recorders[0].deny(decision(recorders[0].id(at(1)), Verdict::Deny, "/orders/1"));
+    }
+    while log_files_hold(directory.path()) < 1_000 {
+        std::thread::yield_now();
+    }
+    drop(recorders);
+    writer.finish();
+    let mut before = Value::Null;
+    let mut checkpoints: Vec<Value> = Vec::new();
+    let text: String = log_files(directory.path()).iter().map(|(path, _)| std::fs::read_to_string(path).unwrap()).collect();
+    for line in text.lines() {
+        let record: Value = serde_json::from_str(line).unwrap();
+        if record["kind"] == "checkpoint" {
+            assert_eq!((&record["last_seq"], &record["last_chain"]), (&before["seq"], &before["chain"]));
+            let previous = checkpoints.last().map_or(&Value::Null, |checkpoint| &checkpoint["signature"]);
+            assert_eq!(record.get("previous").unwrap_or(&Value::Null), previous);
+            assert!(checkpoints.iter().all(|other| other["key"] == record["key"]));
+            let decoded = |name: &str| BASE64_STANDARD.decode(record[name].as_str().unwrap()).unwrap();
+            let (signed, _) = line.split_at(line.find(",\"signature\":").unwrap());
+            let key = crate::runtime::signer::PublicKey::from_spki(&decoded("key")).unwrap();
+            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, signed.as_bytes());
+            key.verified(digest.as_ref().try_into().unwrap(), decoded("signature")).unwrap();
+            checkpoints.push(record.clone());
+        }
+        before = record;
+    }
+    assert!(checkpoints.len() >= 2, "{}", checkpoints.len());
+}
+
 #[tokio::test]
 async fn block_waits_for_room_and_then_refuses() {
     let log = Log::start(&Settings { on_full: OnFull::Block, ..settings() }, true);
@@ -521,7 +655,7 @@ fn the_tap_gets_each_line_and_never_slows_the_writer() {
 fn lines_of_others_stand_whole_between_the_records() {
     let out = Arc::new(Mutex::new(Vec::new()));
     let stream = Stream { out: Box::new(Flaky { out: Arc::clone(&out), failures: 2, half: false }), torn: false };
-    let (recorders, journal, writer) = start_with(&settings(), boot(), 1, None, 1, Output::Stream(stream)).unwrap();
+    let (recorders, journal, writer) = start_with(&settings(), boot(), 1, None, 1, Output::Stream(stream), None).unwrap();
     let other = format!(r#"{{"_aws":"{}"}}"#, "x".repeat(900));
     journal.aside(vec![other.clone(), other.clone()]).unwrap();
     for _ in 0..100 {
@@ -583,7 +717,7 @@ impl Write for Flaky {
 fn a_stream_that_fails_gets_every_line_whole_afterwards() {
     let out = Arc::new(Mutex::new(Vec::new()));
     let stream = Stream { out: Box::new(Flaky { out: Arc::clone(&out), failures: 2, half: false }), torn: false };
-    let (recorders, _journal, writer) = start_with(&settings(), boot(), 1, None, 1, Output::Stream(stream)).unwrap();
+    let (recorders, _journal, writer) = start_with(&settings(), boot(), 1, None, 1, Output::Stream(stream), None).unwrap();
     for _ in 0..100 {
         recorders[0].deny(decision(recorders[0].id(at(1)), Verdict::Deny, "/orders/1"));
     }
@@ -594,5 +728,5 @@ fn a_stream_that_fails_gets_every_line_whole_afterwards() {
         bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| serde_json::from_slice::<Value>(line).is_ok()).collect();
     let whole = values(&whole.concat());
     assert_no_holes(&whole);
-    assert_eq!(whole.len(), 101);
+    assert_eq!(whole.len(), 103);
 }

@@ -1,7 +1,9 @@
 //! The writer thread: rings → JSON → sink.
 
+use super::boot_key::BootKey;
+use super::certify::Certifying;
 use super::entry::Event;
-use super::file::Files;
+use super::file::{Files, Previous};
 use super::id::Ids;
 use super::lines::Lines;
 use super::pairs::Pairs;
@@ -9,7 +11,10 @@ use super::press::Press;
 use super::render::Renderer;
 use super::ring::Shared;
 use super::sink::Output;
+use super::users::Names;
 use super::{BootFacts, PolicyEvent, Recorder, Settings, Sink, TrustEvent};
+use crate::runtime::readiness::Readiness;
+use crate::runtime::signer::DigestSigner;
 use crate::runtime::tasks::count_panic;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,6 +26,8 @@ use std::time::{Duration, SystemTime};
 
 /// How long [`Writer::finish`] waits, a blocked standard output included.
 const FINISH: Duration = Duration::from_secs(5);
+/// Lines that are enough for one write, bytes.
+const SHARE: u64 = 2 << 20;
 /// Events of the control plane that wait for the writer. A table is published once in seconds at most; trust can be withdrawn from every peer at once,
 /// and there are no more of these than connections.
 const EVENTS: usize = 16_384;
@@ -32,9 +39,18 @@ pub type Tap = SyncSender<Arc<str>>;
 #[derive(Clone)]
 pub struct Journal {
     shared: Arc<Shared>,
+    certifying: Certifying,
 }
 
 impl Journal {
+    /// Gets the key certified that signs the checkpoints of this boot; asks until it is.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost; the log goes on with a key that is not certified.
+    pub async fn certify(self, signer: Arc<dyn DigestSigner>, readiness: Readiness) {
+        self.certifying.run(signer, readiness).await;
+    }
+
     /// Notes a published table.
     pub fn policy(&self, event: PolicyEvent) {
         self.note(Event::Policy(event));
@@ -113,7 +129,7 @@ impl Writer {
 /// Starts the writer thread; one recorder a shard.
 ///
 /// # Errors
-/// The directory of a `file` sink cannot be made or written.
+/// The directory of a `file` sink cannot be made or written, or the key for names of end users cannot be read.
 pub fn start(settings: &Settings, boot: BootFacts, shards: usize) -> io::Result<(Vec<Recorder>, Journal, Writer)> {
     start_tapped(settings, boot, shards, None)
 }
@@ -125,8 +141,8 @@ pub fn start(settings: &Settings, boot: BootFacts, shards: usize) -> io::Result<
 pub fn start_tapped(settings: &Settings, boot: BootFacts, shards: usize, tap: Option<Tap>) -> io::Result<(Vec<Recorder>, Journal, Writer)> {
     let random = random()?;
     let boot_id = format!("{random:032x}");
-    let output = open(settings, &boot_id)?;
-    start_with(settings, boot, shards, tap, random, output)
+    let (output, previous) = open(settings, &boot_id)?;
+    start_with(settings, boot, shards, tap, random, output, previous)
 }
 
 pub(super) fn start_with(
@@ -135,7 +151,8 @@ pub(super) fn start_with(
     shards: usize,
     tap: Option<Tap>,
     random: u128,
-    output: Output,
+    mut output: Output,
+    previous: Option<Previous>,
 ) -> io::Result<(Vec<Recorder>, Journal, Writer)> {
     let shared = Arc::new(Shared::new(settings.sample));
     let pairs = Pairs::open(settings.sink.directory());
@@ -145,11 +162,16 @@ pub(super) fn start_with(
         recorders.push(recorder);
         lanes.push(lane);
     }
-    let mut lines = Lines::new(Renderer::new(&format!("{random:032x}"), &settings.labels), tap, matches!(output, Output::None));
-    lines.boot(&boot);
+    let boot_id = format!("{random:032x}");
+    let renderer = Renderer::new(&boot_id, &settings.labels).naming(Names::of(&settings.users)?);
+    let share = output.files().map_or(SHARE, |files| SHARE.min(files.share()));
+    let mut lines = Lines::new(boot_id.clone(), renderer, settings.format, tap, matches!(output, Output::None), share as usize);
+    lines.boot(&boot, previous.as_ref());
     // The last shard number is the writer's own.
     let ids = Ids::new(random as u64, 0xfff);
-    let press = Press::new(lanes, ids, lines, output, pairs, Arc::clone(&shared));
+    let key = BootKey::make(&boot_id, &boot.workload, settings.labels.get("task").map(String::as_str))?;
+    let certifying = Certifying { holder: Arc::clone(key.holder()), certificate: Arc::clone(key.certificate()) };
+    let press = Press::new(lanes, ids, key, lines, output, pairs, Arc::clone(&shared));
     let dying = Arc::clone(&shared);
     let (end, ended) = sync_channel(1);
     let handle = thread::Builder::new().name("decision-log".to_owned()).spawn(move || {
@@ -160,7 +182,7 @@ pub(super) fn start_with(
         }
         let _ = end.send(());
     })?;
-    Ok((recorders, Journal { shared: Arc::clone(&shared) }, Writer { shared, thread: handle.thread().clone(), ended }))
+    Ok((recorders, Journal { shared: Arc::clone(&shared), certifying }, Writer { shared, thread: handle.thread().clone(), ended }))
 }
 
 fn random() -> io::Result<u128> {
@@ -169,13 +191,16 @@ fn random() -> io::Result<u128> {
     Ok(u128::from_ne_bytes(bytes))
 }
 
-fn open(settings: &Settings, boot_id: &str) -> io::Result<Output> {
+fn open(settings: &Settings, boot_id: &str) -> io::Result<(Output, Option<Previous>)> {
     match &settings.sink {
-        Sink::Stdout => Output::stdout(),
-        Sink::File(directory) => Files::open(directory, boot_id.get(..8).unwrap_or(boot_id), settings.max_bytes).map(Output::Files),
+        Sink::Stdout => Ok((Output::stdout()?, None)),
+        Sink::File(directory) => {
+            let (files, previous) = Files::open(directory, boot_id.get(..8).unwrap_or(boot_id), settings.max_bytes)?;
+            Ok((Output::Files(files), previous))
+        }
         Sink::None => {
             tracing::warn!("the decision log is OFF (audit.sink = \"none\"): no decision leaves a record");
-            Ok(Output::None)
+            Ok((Output::None, None))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The command line: one file for each sub-command.
 
+mod audit;
 mod aws;
 pub mod certs;
 pub mod check;
@@ -44,6 +45,9 @@ enum Command {
     /// Works on policy tables
     #[command(subcommand)]
     Policy(policy::Command),
+    /// Works on decision logs
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Prints the JSON Schema of one of the two files, for editors
     Schema(schema::Args),
     /// Shows what a running sidecar says of itself
@@ -98,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Aws(command) => aws::run(&command),
         Command::Certs(command) => certs::run(command),
         Command::Policy(command) => policy::run(&command),
+        Command::Audit(command) => audit::run(&command),
         Command::Schema(args) => schema::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Trust(command) => trust::run(&command),

@@ -1,5 +1,6 @@
 //! The files that a configuration points to, looked at before anything is started.
 
+use crate::audit::Signing;
 use crate::config::References;
 use crate::credentials::dev::DevCa;
 use crate::credentials::{self, Issued};
@@ -7,6 +8,7 @@ use crate::document::{Position, Problem};
 use crate::identity::SpiffeId;
 use crate::policy::jwt::Issuer;
 use crate::policy::{self, LoadError};
+use crate::runtime::signer::FileSigner;
 use crate::trust::{
     self, BadLine, Bundle, Bundles, Crl, Crls, DEVELOPMENT_ROOT_FILE, DenyList, DevelopmentRoots, MAX_CRL_BYTES, Revocation, TrustError,
     Way, certificates,
@@ -48,6 +50,13 @@ impl Referenced {
                 #[cfg(feature = "aws")]
                 credentials::Source::AcmPca(_) => {}
             }
+        }
+        match &references.signing {
+            Some(Signing::File(path)) => found.signing_key(path),
+            // What AWS would say is not asked here.
+            #[cfg(feature = "aws")]
+            Some(Signing::Kms(_)) => {}
+            None => {}
         }
         if let Some((settings, listeners)) = &references.policy {
             found.policy(settings, listeners, references.app);
@@ -159,6 +168,13 @@ impl Referenced {
         let (what, instead) = ("holds no private key in PEM", "give a PEM file with a PKCS#8, SEC1 or PKCS#1 key that is not encrypted");
         // The parser's error could repeat what the file holds.
         read.map_err(|_| self.malformed.push(problem(key, &file, what, instead))).ok()
+    }
+
+    fn signing_key(&mut self, path: &Path) {
+        if let Err(error) = FileSigner::read(path) {
+            let instead = "give a file that only this user may read, with a key of P-256 in PEM, or take the key out";
+            self.malformed.push(problem("audit.signing.key_file", &path.display().to_string(), &error.to_string(), instead));
+        }
     }
 
     fn policy(&mut self, settings: &policy::Settings, listeners: &policy::Listeners, app: Option<Protocol>) {

@@ -6,7 +6,7 @@ use super::read::Draft;
 use crate::document::Problems;
 use crate::request::reserved::Reserved;
 use crate::upstream::Protocol;
-use crate::{admin, credentials, policy, trust};
+use crate::{admin, audit, credentials, policy, trust};
 
 /// A text, read as far as it goes.
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub struct References {
     pub trust: Vec<(usize, trust::Settings)>,
     /// The policy, with what its rules are read against.
     pub policy: Option<(policy::Settings, policy::Listeners)>,
+    /// Who signs for the key of each boot.
+    pub signing: Option<audit::Signing>,
     /// What the app speaks.
     pub app: Option<Protocol>,
 }
@@ -46,6 +48,7 @@ impl References {
         Self {
             credentials: draft.credentials.clone(),
             trust: draft.trust.iter().enumerate().filter_map(|(index, trust)| Some((index, trust.clone()?))).collect(),
+            signing: draft.audit.signing.clone(),
             app: inbound.map(|inbound| inbound.app_protocol),
             policy: draft.policy.clone().filter(|_| listener_known).map(|policy| (policy, listeners)),
         }

@@ -2,8 +2,8 @@
 
 use super::class::Met;
 use super::evaluate::{Candidate, Findings, Outcome, rule};
-use super::jwt::{Claims, EndUser};
-use super::looked::{Looked, Looking};
+use super::jwt::{Claims, EndUser, User};
+use super::looked::{Looked, Looking, Looks};
 use super::methods;
 use super::rule::Question;
 use super::ruling::{By, Ruling, Said};
@@ -43,8 +43,8 @@ pub struct Facts {
     pub pattern: Option<u32>,
     /// Why.
     pub reason: Reason,
-    /// The conditions that were looked at; `None`: none was.
-    pub looked: Option<Arc<[Looked]>>,
+    /// The conditions that were looked at, and the end user; `None`: none was.
+    pub looked: Option<Arc<Looks>>,
     /// What a shadow rule or table, or the candidate, would have decided, where that differs.
     pub would: Option<Box<Would>>,
     /// The service's own table; `None`: there was none.
@@ -163,6 +163,16 @@ impl Facts {
         }
     }
 
+    /// The conditions that were looked at.
+    pub fn conditions(&self) -> &[Looked] {
+        self.looked.as_deref().map_or(&[], |looked| &looked.conditions)
+    }
+
+    /// On whose behalf the request was made, as far as a rule asked and a verified token said.
+    pub fn user(&self) -> Option<&User> {
+        self.looked.as_deref()?.user.as_deref()
+    }
+
     /// The text of the pattern that matched the path.
     pub fn template(&self) -> Option<&str> {
         self.rule.as_ref().zip(self.pattern).and_then(|(rule, pattern)| rule.template(pattern))
@@ -216,7 +226,10 @@ pub(super) fn decide_given(
         // By this table's own issuers: what another one believes is nothing to it.
         let user = EndUser::of(request, &table.issuers, now, claims);
         let standing = met.standing();
-        met.findings(table, request, &Question { request: Some(request), caller, standing, user: &user, method_bit, now, looking })
+        let question = Question { request: Some(request), caller, standing, user: &user, method_bit, now, looking };
+        let findings = met.findings(table, request, &question);
+        looking.user(user.verified());
+        findings
     })
 }
 

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 mod key_file;
 
-pub use key_file::KeyFile;
+pub use key_file::{KeyFile, read_key};
 
 /// Names the format; it is sealed in.
 const FORMAT: &str = "countersign.sealed/1";

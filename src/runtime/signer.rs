@@ -6,6 +6,10 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
+mod key_file;
+
+pub use key_file::{FileSigner, SigningKeyError};
+
 /// A SHA-256 digest.
 pub type Sha256 = [u8; 32];
 
@@ -69,6 +73,14 @@ impl PublicKey {
             Some([0x04, ..]) => Ok(Self { spki }),
             _ => Err(SignError::NoPublicKey),
         }
+    }
+
+    /// Takes an uncompressed point (SEC 1 section 2.3.3).
+    ///
+    /// # Errors
+    /// It is none of P-256.
+    pub fn from_point(point: &[u8]) -> Result<Self, SignError> {
+        Self::from_spki(&[&P256, point].concat())
     }
 
     /// The SubjectPublicKeyInfo in DER.

@@ -3,6 +3,7 @@
 mod pod;
 mod task;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// The variables that only a container platform of AWS sets; laptops have `AWS_ACCESS_KEY_ID` or `AWS_PROFILE`, which say nothing.
@@ -34,6 +35,30 @@ pub enum Fact {
     K8sNamespace,
     /// The Kubernetes service account of the pod.
     K8sServiceAccount,
+}
+
+/// Names and values that go into records.
+pub type Labels = BTreeMap<String, String>;
+
+/// What the platform says of this copy of the workload, as labels of its records: `task`, `account` and `zone` of an ECS task, `pod` of a pod; none
+/// elsewhere. Blocks, for up to some seconds where the platform does not answer.
+///
+/// # Errors
+/// What should say it cannot be had or read.
+pub fn labels() -> Result<Labels, Unsaid> {
+    match task::labels() {
+        Err(Unsaid::Elsewhere(_)) => {}
+        said => return said,
+    }
+    match pod::labels() {
+        Err(Unsaid::Elsewhere(_)) => Ok(Labels::new()),
+        said => said,
+    }
+}
+
+/// A label, where there is something to say.
+fn label(name: &str, value: Option<&str>) -> impl Iterator<Item = (String, String)> {
+    value.filter(|value| !value.is_empty()).map(|value| (name.to_owned(), value.to_owned())).into_iter()
 }
 
 /// Why the platform does not say it.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::audit::chain::Link;
 use crate::audit::sink::Output;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -22,38 +23,81 @@ fn assert_whole(text: &str) {
     assert!(text.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{text}");
 }
 
+fn extent(first: u64, last: u64) -> Extent {
+    Extent { boot: "b".to_owned(), first, last, chain: Link::GENESIS }
+}
+
 #[test]
-fn files_rotate_and_the_oldest_make_room() {
+fn a_file_is_due_at_its_size_and_the_oldest_is_named_before_it_goes() {
     let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join("decisions-20000101T000000Z-old-000000.ndjson"), "x".repeat(200_000)).unwrap();
+    let old = "decisions-20000101T000000Z-old-000000.ndjson";
+    fs::write(dir.path().join(old), "x".repeat(200_000)).unwrap();
     fs::write(dir.path().join("notes.txt"), "kept").unwrap();
-    let mut files = Files::open(dir.path(), "abcdef01", 400_000).unwrap();
+    let (mut files, previous) = Files::open(dir.path(), "abcdef01", 400_000).unwrap();
+    assert_eq!(previous, None, "nothing of it is a record");
+    let mut closed = 0;
     for number in 0..1_000 {
         files.write(line(number).as_bytes()).unwrap();
+        if files.is_due(Instant::now()) {
+            files.close(extent(closed, number as u64)).unwrap();
+            closed = number as u64 + 1;
+        }
+        while let Some(oldest) = files.excess() {
+            assert!(oldest.file == old && oldest.holds.is_none() || oldest.holds.is_some_and(|holds| holds.boot == "b"));
+            files.remove_oldest();
+        }
+        let found = read(dir.path());
+        let bytes: usize = found.iter().filter(|(name, _)| name != "notes.txt").map(|(_, text)| text.len()).sum();
+        assert!(bytes <= 400_000, "{bytes}");
     }
-    files.finish().unwrap();
     let found = read(dir.path());
     assert_eq!(found.last().unwrap().0, "notes.txt");
     let logs = &found[..found.len() - 1];
-    assert!(logs.len() >= 3 && logs.iter().all(|(name, text)| name.contains("abcdef01") && text.len() <= 100_000));
-    assert!(logs.iter().map(|(_, text)| text.len()).sum::<usize>() <= 400_000);
+    assert!(logs.len() >= 3 && logs.iter().all(|(name, text)| name.contains("abcdef01") && text.len() <= 102_000));
     assert!(logs.last().unwrap().1.contains("\"n\":999,"));
     logs.iter().for_each(|(_, text)| assert_whole(text));
 }
 
 #[test]
-fn an_old_file_is_closed_and_an_idle_log_makes_none() {
+fn an_old_file_is_due_and_an_empty_one_is_none() {
     let dir = tempfile::tempdir().unwrap();
-    let mut files = Files::open(dir.path(), "b", 1 << 30).unwrap();
+    let (mut files, _) = Files::open(dir.path(), "b", 1 << 30).unwrap();
     let later = Instant::now() + ROTATE_AGE;
-    files.tick(later).unwrap();
+    assert!(!files.is_due(later));
     files.write(line(1).as_bytes()).unwrap();
-    files.tick(later).unwrap();
-    files.tick(later).unwrap();
+    assert!(!files.is_due(Instant::now()) && files.is_due(later + ROTATE_AGE));
+    files.close(extent(0, 0)).unwrap();
+    assert!(!files.is_due(later + ROTATE_AGE));
     files.write(line(2).as_bytes()).unwrap();
-    files.finish().unwrap();
-    files.finish().unwrap();
+    files.close(extent(1, 1)).unwrap();
+    files.close(extent(2, 2)).unwrap();
     assert_eq!(read(dir.path()).len(), 2);
+}
+
+fn record(boot: &str, seq: u64, kind: &str, link: char) -> String {
+    let chain = link.to_string().repeat(64);
+    format!("{{\"v\":\"countersign.decision/1\",\"seq\":{seq},\"boot\":\"{boot}\",\"kind\":\"{kind}\",\"chain\":\"{chain}\"}}\n")
+}
+
+#[test]
+fn where_the_log_before_ended_is_read_from_its_newest_file() {
+    let previous = |files: &[(&str, String)]| {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        Files::open(dir.path(), "b", 1 << 30).unwrap().1.map(|previous| (previous.boot, previous.seq, previous.chain, previous.torn))
+    };
+    let (old, new) = ("decisions-20260701T000000Z-b-000000.ndjson", "decisions-20260701T000100Z-a-000000.ndjson");
+    let whole = [record("one", 0, "boot", '0'), record("one", 1, "footer", '1')].concat();
+    let link = |digit: char| Link::parse(digit.to_string().repeat(64).as_bytes()).unwrap();
+    let found = |seq, digit, torn| Some(("one".to_owned(), seq, link(digit), torn));
+    assert_eq!(previous(&[]), None);
+    assert_eq!(previous(&[(new, whole.clone())]), found(1, '1', false));
+    assert_eq!(previous(&[(new, record("one", 0, "boot", '0'))]), found(0, '0', true));
+    assert_eq!(previous(&[(new, whole.clone() + "{\"half")]), found(1, '1', true));
+    assert_eq!(previous(&[(old, whole.clone()), (new, "{\"half".to_owned())]), found(1, '1', true));
+    assert_eq!(previous(&[(old, record("two", 5, "gap", '5')), (new, whole)]), found(1, '1', false));
 }
 
 #[test]
@@ -67,7 +111,7 @@ fn a_full_disk_tears_no_line_and_loses_none() {
         2 | 3 => Err(io::ErrorKind::StorageFull.into()),
         _ => file.write(bytes),
     };
-    let mut output = Output::Files(Files::open_with(dir.path(), "b", 1 << 30, Box::new(full)).unwrap());
+    let mut output = Output::Files(Files::open_with(dir.path(), "b", 1 << 30, Box::new(full)).unwrap().0);
     output.write(line(0).as_bytes()).unwrap();
     let batch: String = (1..4).map(line).collect();
     let first = output.write(batch.as_bytes()).unwrap_err();
@@ -76,7 +120,7 @@ fn a_full_disk_tears_no_line_and_loses_none() {
     let rest = &batch.as_bytes()[first.written..];
     assert_eq!(output.write(rest).unwrap_err().written, 0);
     output.write(rest).unwrap();
-    output.finish().unwrap();
+    output.sync().unwrap();
     let found = read(dir.path());
     assert_eq!(found.len(), 2, "the file that took nothing is gone");
     found.iter().for_each(|(_, text)| assert_whole(text));

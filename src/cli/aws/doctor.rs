@@ -2,6 +2,7 @@
 
 use super::Args;
 use crate::app;
+use crate::audit::Signing;
 use crate::aws::doctor::{Finding, Group, Report, Verdict, Wanted, examine};
 use crate::cli::{Outcome, check};
 use crate::config;
@@ -26,8 +27,13 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         Err(problems) => return Ok(check::unusable(&problems.into_vec())),
     };
     let config = &loaded.config;
-    let wanted =
-        Wanted { credentials: &config.credentials, trust: &config.trust, sign_keys: &args.sign_keys, policy_keys: &args.policy_keys };
+    let mut sign_keys = args.sign_keys.clone();
+    if let Some(Signing::Kms(key)) = &config.audit.signing
+        && !sign_keys.contains(key)
+    {
+        sign_keys.insert(0, key.clone());
+    }
+    let wanted = Wanted { credentials: &config.credentials, trust: &config.trust, sign_keys: &sign_keys, policy_keys: &args.policy_keys };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let report = runtime.block_on(examine(&app::way_to_aws(), wanted, app::clock().now()));
     let Some(report) = report.or_else(|| args.json.then(Report::default)) else {

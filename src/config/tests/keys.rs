@@ -26,6 +26,19 @@ fn the_least_gives_the_defaults() {
 }
 
 #[test]
+fn the_log_is_signed_by_what_is_written() {
+    let signing = |keys: &str| load(&format!("[audit.signing]\n{keys}")).unwrap().config.audit.signing;
+    assert_eq!(signing(""), None);
+    assert_eq!(signing("key_file = '/k'"), Some(audit::Signing::File("/k".into())));
+    #[cfg(feature = "aws")]
+    {
+        let arn = "arn:aws:kms:eu-west-1:123456789012:key/a";
+        let key = crate::runtime::key_arn::KeyArn::parse(arn).unwrap();
+        assert_eq!(signing(&format!("kms_key = '{arn}'")), Some(audit::Signing::Kms(key)));
+    }
+}
+
+#[test]
 fn values_arrive_where_they_belong() {
     let text = r#"
 [inbound]

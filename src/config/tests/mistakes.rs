@@ -91,14 +91,13 @@ fn what_is_not_built_yet_is_refused_by_name() {
         ("[policy]\nfile = 'p'\npublic_key = 'b'", "policy.public_key"),
         ("[policy]\nfile = 'p'\nmin_sequence = 1", "policy.min_sequence"),
         ("[policy]\nfile = 'p'\nrefresh = '60s'", "policy.refresh"),
-        ("[audit]\nhash_user = true", "audit.hash_user"),
-        ("[audit.signing]", "audit.signing"),
     ];
     for (text, key) in keys {
         assert_eq!(load(text).unwrap_err(), [format!("{key}: is not built yet; leave it out")], "{text}");
     }
     expect(&[
-        ("[audit]\nformat = 'ocsf'", "audit.format: \"ocsf\" is not built yet; write \"countersign\""),
+        ("[audit]\nhash_user_key_file = 'k'", "audit.hash_user_key_file: is of no use; write hash_user = true, or leave it out"),
+        ("[audit]\nformat = 'cef'", "audit.format: is \"cef\"; write \"countersign\" or \"ocsf\""),
         (
             "[policy]\nfile = 's3://b/p'",
             "policy.file: \"s3://b/p\": sources elsewhere are not built yet; write a path such as \"policy.toml\", or \"env:NAME\"",
@@ -216,9 +215,28 @@ fn one_key_seals_what_is_kept() {
     }
 }
 
+#[cfg(feature = "aws")]
+#[test]
+fn one_key_signs_for_the_log() {
+    let signing = |keys: &str| format!("[audit]\nsink = 'stdout'\n[audit.signing]\n{keys}");
+    let arn = "write the key's whole ARN, arn:aws:kms:<region>:<account>:key/<id>, or an alias's, …:alias/<name>";
+    expect(&[
+        (&signing("kms_key = 'alias/audit'"), &format!("audit.signing.kms_key: \"alias/audit\" is no ARN; {arn}")),
+        (&signing(&format!("kms_key = '{KEY}'\nkey_file = 'k'")), "audit.signing.kms_key: and key_file both sign; write one of them"),
+        (
+            "[audit]\nsink = 'none'\n[audit.signing]\nkey_file = 'k'",
+            "audit.signing.key_file: is of no use; write sink = \"file\" or \"stdout\", or leave it out",
+        ),
+    ]);
+}
+
 #[cfg(not(feature = "aws"))]
 #[test]
 fn keys_of_kms_are_left_out_by_name() {
+    expect(&[(
+        "[audit.signing]\nkms_key = 'arn:aws:kms:eu-west-1:123456789012:key/a'",
+        "audit.signing.kms_key: is left out of this build, which is one without the feature `aws`; write key_file instead",
+    )]);
     expect(&[(
         "[credentials]\nsource = 'dev'\n[credentials.cache]\ndir = 'c'\nkms_key = 'arn:aws:kms:eu-west-1:123456789012:key/a'",
         "credentials.cache.kms_key: is left out of this build, which is one without the feature `aws`; write sealing_key_file instead",

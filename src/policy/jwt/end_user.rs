@@ -3,11 +3,13 @@
 use super::claims::Claims;
 use super::issuer::Issuers;
 use super::remember::judge;
+use super::user::User;
 use super::verify::{TokenError, Verified};
 use crate::request::{CanonicalRequest, Field};
 use http::header::AUTHORIZATION;
 use std::cell::OnceCell;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 /// The end user of one request.
@@ -60,6 +62,14 @@ impl<'r> EndUser<'r> {
             Token::Unverified => Known::Unclear,
             Token::Verified(verified) => Known::Claims(&verified.claims),
             Token::Given(claims) => Known::Claims(claims),
+        }
+    }
+
+    /// Who it is, where a rule looked and the token was verified.
+    pub(in crate::policy) fn verified(&self) -> Option<&Arc<User>> {
+        match self.token.get()? {
+            Token::Verified(verified) => Some(&verified.user),
+            Token::None | Token::Unverified | Token::Given(_) => None,
         }
     }
 

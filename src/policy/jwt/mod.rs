@@ -18,6 +18,7 @@ mod remember;
 mod tests;
 #[cfg(feature = "testing")]
 pub(crate) mod trial;
+mod user;
 mod verify;
 
 pub use algorithm::Algorithm;
@@ -28,4 +29,5 @@ pub use issuer::{Issuer, Issuers, Source};
 pub use keeper::{KeysError, KeysStanding};
 pub use keepers::Keepers;
 pub use key_set::{KeySet, KeySetError};
+pub use user::User;
 pub(super) use verify::LEEWAY;

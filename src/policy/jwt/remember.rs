@@ -50,7 +50,7 @@ impl Memory {
         metrics::token_verified(verified.as_ref().map_or_else(|refusal| refusal.error.reason(), |_| "ok"));
         match verified {
             Ok(verified) => {
-                self.good.put(key, stamp, verified.claims.weight(), verified.clone());
+                self.good.put(key, stamp, verified.claims.weight() + verified.user.weight(), verified.clone());
                 verified.holds_at(now).map(|()| verified)
             }
             Err(refusal) => {

@@ -5,6 +5,7 @@ use super::compact::Compact;
 use super::issuer::Issuers;
 use super::key_set::NoSuchKey;
 use super::keys::Keys;
+use super::user::User;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -16,6 +17,8 @@ pub(in crate::policy) const LEEWAY: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Verified {
     pub(super) claims: Claims,
+    /// For records; another thread writes them.
+    pub(super) user: Arc<User>,
     expires: SystemTime,
     not_before: Option<SystemTime>,
 }
@@ -126,7 +129,10 @@ pub(super) fn verify(issuers: &Issuers, token: &[u8]) -> Result<Verified, Refusa
     let keys = issuer.keys().ok_or(TokenError::NoKeys)?;
     let set = keys.current().ok_or(TokenError::NoKeys)?;
     match set.verify(token.kid.as_deref(), token.algorithm, token.signed, &token.signature) {
-        Ok(true) => Ok(Verified { expires, not_before, claims: token.claims }),
+        Ok(true) => {
+            let user = Arc::new(User::new(iss, token.claims.get("sub").and_then(Value::as_str)));
+            Ok(Verified { expires, not_before, user, claims: token.claims })
+        }
         // A key without a name may have been replaced by another one without a name.
         Ok(false) => Err(Refusal { error: TokenError::Signature, stale: token.kid.is_none().then(|| Arc::clone(keys)) }),
         Err(NoSuchKey) => Err(Refusal { error: TokenError::UnknownKey, stale: Some(Arc::clone(keys)) }),

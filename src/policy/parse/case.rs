@@ -95,8 +95,7 @@ impl Case {
             return;
         }
         let (verdict, facts) = self.decide(&Some(Arc::new(Arc::clone(table).into())), self.at.unwrap_or(now));
-        let asks_the_hour =
-            facts.looked.iter().flat_map(|looked| looked.iter()).any(|looked| table.asks_the_hour(&looked.condition, self.claims.as_ref()));
+        let asks_the_hour = facts.conditions().iter().any(|looked| table.asks_the_hour(&looked.condition, self.claims.as_ref()));
         if self.at.is_none() && asks_the_hour {
             let what = format!("case `{}` hangs on the hour at which the table is loaded", self.name);
             document.report(self.expect_place.clone(), what, "add at = \"2026-12-01T12:00:00Z\", a time for which it holds");

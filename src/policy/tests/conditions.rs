@@ -32,7 +32,7 @@ fn looked(decision: &Decision) -> Vec<(String, &'static str)> {
         Err(denial) => &denial.facts,
     };
     let one = |looked: &crate::policy::Looked| (looked.condition.name.to_string(), looked.result.letter());
-    facts.looked.as_deref().unwrap_or_default().iter().map(one).collect()
+    facts.conditions().iter().map(one).collect()
 }
 
 #[test]

@@ -15,7 +15,7 @@ use fastrand::Rng;
 
 /// As records write them.
 fn record(table: &Table, ask: &Random, facts: &Facts, allowed: bool) -> String {
-    let conds: Vec<_> = facts.looked.iter().flat_map(|looked| looked.iter()).collect();
+    let conds: Vec<_> = facts.conditions().iter().collect();
     let conds: Vec<_> = conds
         .iter()
         .map(|looked| serde_json::json!({ "name": looked.condition.name, "cond": looked.condition.hash, "result": looked.result.letter() }))

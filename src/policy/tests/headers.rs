@@ -91,7 +91,7 @@ fn what_was_looked_at_is_told() {
             Err(denial) => denial.facts,
         };
         let one = |looked: &crate::policy::Looked| (looked.condition.name.to_string(), looked.result.letter());
-        facts.looked.as_deref().unwrap_or_default().iter().map(one).collect::<Vec<_>>()
+        facts.conditions().iter().map(one).collect::<Vec<_>>()
     };
     // `eq` and `in` with the same value are one condition; what a false one spares is not looked at.
     assert_eq!(looked(&[("x-a", "2"), ("x-b", "p")]), [("header:x-a".to_owned(), "f")]);

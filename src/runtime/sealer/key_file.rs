@@ -3,8 +3,10 @@
 use super::{Context, DataKey, KEY_BYTES, Key, SealError, Sealer, Sealing, bound, decrypt, encrypt};
 use crate::runtime::watch::read_capped;
 use aws_lc_rs::aead::NONCE_LEN;
+use std::fs::{File, Metadata};
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// 64 digits and what editors append.
@@ -26,13 +28,29 @@ impl KeyFile {
 
     async fn key(&self) -> Result<Key, SealError> {
         let failed = |error| SealError::File { path: self.path.clone(), error };
-        let mode = tokio::fs::metadata(&self.path).await.map_err(failed)?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(SealError::Exposed { path: self.path.clone(), mode });
-        }
+        let metadata = tokio::fs::metadata(&self.path).await.map_err(failed)?;
+        is_ours_alone(&self.path, &metadata)?;
         let text = Zeroizing::new(read_capped(&self.path, MAX_FILE_BYTES).await.map_err(failed)?);
         key_of(text.trim_ascii()).ok_or_else(|| SealError::NoKey { path: self.path.clone() })
     }
+}
+
+/// A key that is read once, at start, in the same form. Blocks.
+///
+/// # Errors
+/// The file cannot be read, is open to others, or holds no key.
+pub fn read_key(path: &Path) -> Result<Key, SealError> {
+    let failed = |error| SealError::File { path: path.to_owned(), error };
+    let file = File::open(path).map_err(failed)?;
+    is_ours_alone(path, &file.metadata().map_err(failed)?)?;
+    let mut text = Zeroizing::new(Vec::with_capacity(MAX_FILE_BYTES as usize));
+    file.take(MAX_FILE_BYTES).read_to_end(&mut text).map_err(failed)?;
+    key_of(text.trim_ascii()).ok_or_else(|| SealError::NoKey { path: path.to_owned() })
+}
+
+fn is_ours_alone(path: &Path, metadata: &Metadata) -> Result<(), SealError> {
+    let mode = metadata.permissions().mode() & 0o777;
+    if mode & 0o077 == 0 { Ok(()) } else { Err(SealError::Exposed { path: path.to_owned(), mode }) }
 }
 
 fn key_of(digits: &[u8]) -> Option<Key> {

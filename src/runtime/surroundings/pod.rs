@@ -3,7 +3,7 @@
 //! The kubelet projects it into the pod. Its signature is not verified: it is our own token, and whoever could write another one into our file system
 //! could write another configuration too. It proves nothing to anybody else.
 
-use super::{Fact, Said, Unsaid, variable};
+use super::{Fact, Labels, Said, Unsaid, label, variable};
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde_json::Value;
@@ -21,6 +21,30 @@ const EKS: [&str; 2] = ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZAT
 const LONGEST: u64 = 64 << 10;
 
 pub(super) fn ask(fact: Fact) -> Result<Said, Unsaid> {
+    let (path, claims) = token()?;
+    let pod = &claims["kubernetes.io"];
+    let value = match fact {
+        Fact::K8sNamespace => &pod["namespace"],
+        _ => &pod["serviceaccount"]["name"],
+    };
+    let by = path.display().to_string();
+    match value.as_str() {
+        Some(value) => Ok(Said { by, value: value.to_owned() }),
+        None => {
+            let problem = "is no projected service account token: it has no claim for that".into();
+            Err(Unsaid::Unreadable { source_name: by, problem })
+        }
+    }
+}
+
+/// The pod.
+pub(super) fn labels() -> Result<Labels, Unsaid> {
+    let (_, claims) = token()?;
+    Ok(label("pod", claims["kubernetes.io"]["pod"]["name"].as_str()).collect())
+}
+
+/// What the token says, and where it is.
+fn token() -> Result<(PathBuf, Value), Unsaid> {
     let named = EKS.into_iter().filter_map(variable).map(PathBuf::from);
     let path = std::iter::once(PathBuf::from(TOKEN)).chain(named).find(|path| path.exists()).ok_or(Unsaid::Elsewhere(
         "there is no service account token: this is no pod, or automountServiceAccountToken is false and EKS projects none of its own",
@@ -28,13 +52,7 @@ pub(super) fn ask(fact: Fact) -> Result<Said, Unsaid> {
     let unreadable = |problem: String| Unsaid::Unreadable { source_name: path.display().to_string(), problem };
     let token = read(&path).map_err(|error| unreadable(format!("cannot be read ({error})")))?;
     let claims = claims(&token).ok_or_else(|| unreadable("holds no JSON web token".into()))?;
-    let pod = &claims["kubernetes.io"];
-    let value = match fact {
-        Fact::K8sNamespace => &pod["namespace"],
-        _ => &pod["serviceaccount"]["name"],
-    };
-    let value = value.as_str().ok_or_else(|| unreadable("is no projected service account token: it has no claim for that".into()))?;
-    Ok(Said { by: path.display().to_string(), value: value.to_owned() })
+    Ok((path, claims))
 }
 
 fn read(path: &PathBuf) -> io::Result<String> {

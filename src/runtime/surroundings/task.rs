@@ -1,6 +1,6 @@
 //! What the metadata endpoint says of the ECS task (task metadata version 4).
 
-use super::{Fact, Said, Unsaid, variable};
+use super::{Fact, Labels, Said, Unsaid, label, variable};
 use serde_json::Value;
 use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -20,18 +20,36 @@ const PAUSE: Duration = Duration::from_millis(300);
 const LONGEST: u64 = 1 << 20;
 
 pub(super) fn ask(fact: Fact) -> Result<Said, Unsaid> {
-    let base = variable(VARIABLE).ok_or(Unsaid::Elsewhere("this is no ECS task: ECS_CONTAINER_METADATA_URI_V4 is not set"))?;
-    let by = format!("{}/task", base.trim_end_matches('/'));
-    let unreadable = |problem: String| Unsaid::Unreadable { source_name: by.clone(), problem };
-    let (address, path) = endpoint(&by).ok_or_else(|| unreadable("is no http URL with an IP address".into()))?;
-    let task = patiently(address, &path).map_err(unreadable)?;
+    let (by, task) = task()?;
     let value = match fact {
         // Its name, or its ARN, which ends with it.
         Fact::EcsCluster => task["Cluster"].as_str().and_then(|cluster| cluster.rsplit('/').next()),
         _ => task["Family"].as_str(),
     };
-    let value = value.ok_or_else(|| unreadable("does not say it".into()))?.to_owned();
+    let Some(value) = value.map(str::to_owned) else {
+        return Err(Unsaid::Unreadable { source_name: by, problem: "does not say it".into() });
+    };
     Ok(Said { by, value })
+}
+
+/// The task, its account, and where it runs.
+pub(super) fn labels() -> Result<Labels, Unsaid> {
+    let (_, task) = task()?;
+    // arn:aws:ecs:eu-west-1:123456789012:task/cluster/158d1c8083dd49d6b527399fd6414f5c
+    let arn = task["TaskARN"].as_str();
+    let id = arn.and_then(|arn| arn.rsplit('/').next());
+    let account = arn.and_then(|arn| arn.split(':').nth(4));
+    Ok(label("task", id).chain(label("account", account)).chain(label("zone", task["AvailabilityZone"].as_str())).collect())
+}
+
+/// The answer to everything, and who gave it.
+fn task() -> Result<(String, Value), Unsaid> {
+    let base = variable(VARIABLE).ok_or(Unsaid::Elsewhere("this is no ECS task: ECS_CONTAINER_METADATA_URI_V4 is not set"))?;
+    let by = format!("{}/task", base.trim_end_matches('/'));
+    let unreadable = |problem: String| Unsaid::Unreadable { source_name: by.clone(), problem };
+    let (address, path) = endpoint(&by).ok_or_else(|| unreadable("is no http URL with an IP address".into()))?;
+    let task = patiently(address, &path).map_err(unreadable)?;
+    Ok((by, task))
 }
 
 fn patiently(address: SocketAddr, path: &str) -> Result<Value, String> {
