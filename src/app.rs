@@ -1,6 +1,7 @@
 //! The only wiring: builds everything from a configuration, runs it, ends it.
 
 use crate::admin::{self, Bound};
+use crate::audit::detect::Detecting;
 use crate::audit::{self, BootFacts, Direction, TrustEvent, Writer};
 use crate::config::Loaded;
 use crate::credentials::Renewal;
@@ -38,6 +39,7 @@ mod app_watch;
 mod emitting;
 #[cfg(feature = "otlp")]
 mod exporting;
+mod quarantine;
 mod reload;
 mod routing;
 mod sources;
@@ -158,9 +160,12 @@ impl Sidecar {
         let signer = config.audit.signing.as_ref().map(sources::boot_signer).transpose()?;
         let policy_sha256 = first.as_ref().map(|tables| tables.own().facts.sha256.clone());
         let boot = BootFacts { workload: config.credentials.id.to_string(), version: env!("CARGO_PKG_VERSION"), policy_sha256 };
-        let (recorders, journal, writer) =
-            audit::start_tapped(&labelled(&config.audit), boot, config.runtime.shards, options.tap.clone()).map_err(StartError::Audit)?;
         let clock = clock();
+        let quarantine = policy::quarantine::Quarantine::new(config.quarantine.clone(), publisher.clone());
+        let detecting = Detecting { settings: config.detect.clone(), quarantine: quarantine.clone(), clock: Arc::clone(&clock) };
+        let (recorders, journal, writer) =
+            audit::start_tapped(&labelled(&config.audit), boot, config.runtime.shards, options.tap.clone(), Some(detecting))
+                .map_err(StartError::Audit)?;
         let drain = Drain::default();
         let tls = TlsPublisher::default();
         let control = runtime("control").map_err(StartError::Threads)?;
@@ -250,6 +255,7 @@ impl Sidecar {
                 let tables = Arc::clone(&tables);
                 move || tables.promote()
             }),
+            quarantine: quarantine::handle(&quarantine, &config.quarantine, &log_of_decisions, &clock),
             log_level: Arc::new(move |text| match &level {
                 Some(level) => level.set(text).map_err(|error| error.to_string()),
                 None => Err("this process has no log level".into()),
@@ -286,6 +292,7 @@ impl Sidecar {
                 spawn("boot key", log_of_decisions.clone().certify(signer, readiness.clone()));
             }
             spawn("policy", tables.watch());
+            spawn("quarantine", quarantine::expire(quarantine, log_of_decisions.clone(), Arc::clone(&clock)));
             spawn("routes", routing.follow());
             app.run(&drain);
             spawn("watch", status::watch(Arc::clone(&plan), log_of_decisions, readiness.clone()));
@@ -375,7 +382,11 @@ impl Sidecar {
 fn labelled(settings: &audit::Settings) -> audit::Settings {
     let mut settings = settings.clone();
     match surroundings::labels() {
-        Ok(said) => said.into_iter().for_each(|(name, value)| drop(settings.labels.entry(name).or_insert(value))),
+        Ok(said) => {
+            for (name, value) in said {
+                settings.labels.entry(name).or_insert(value);
+            }
+        }
         Err(error) => tracing::warn!(%error, "records do not say which task or pod they are of"),
     }
     settings

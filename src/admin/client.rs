@@ -81,6 +81,14 @@ pub fn get_tcp(address: SocketAddr, path: &str) -> Result<Answer, ClientError> {
     exchange(&name, &stream, clock, "GET", path, "")
 }
 
+/// Takes something away over the control socket.
+///
+/// # Errors
+/// See [`ClientError`]; an HTTP status is no error.
+pub fn delete(socket: &Path, path: &str, body: &str) -> Result<Answer, ClientError> {
+    over_socket(socket, "DELETE", path, body)
+}
+
 fn over_socket(socket: &Path, method: &str, path: &str, body: &str) -> Result<Answer, ClientError> {
     let name = PathBuf::from(socket).display().to_string();
     let stream = UnixStream::connect(socket).map_err(|error| ClientError::Connect(name.clone(), error))?;

@@ -57,6 +57,19 @@ pub type Promote = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
 /// Takes `error`, `warn`, `info`, `debug` or `trace`, or says what is wrong with it.
 pub type LogLevel = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 
+/// Does what the bytes of a body say, for the user with this id; what it says, either way, goes to the operator. Must not block.
+pub type Command = Arc<dyn Fn(&[u8], Option<u32>) -> Result<String, String> + Send + Sync>;
+
+/// Who is refused for a while, and how that is changed.
+pub struct Quarantine {
+    /// For `GET /quarantine`.
+    pub list: Status,
+    /// For `POST /quarantine`.
+    pub add: Command,
+    /// For `DELETE /quarantine`.
+    pub remove: Command,
+}
+
 /// What the rooms of the house answer with, and what a command sets off.
 pub struct Handles {
     /// For `/ready`.
@@ -73,6 +86,8 @@ pub struct Handles {
     pub reload: Reload,
     /// For `POST /policy/promote`.
     pub promote: Promote,
+    /// For `/quarantine`.
+    pub quarantine: Quarantine,
     /// For `PUT /log-level`.
     pub log_level: LogLevel,
 }
@@ -121,8 +136,8 @@ pub fn start(settings: &Settings, handles: Handles) -> std::io::Result<Bound> {
     ];
     let socket = control.is_some().then(|| settings.socket.clone());
     if let Some(listener) = control {
-        let Handles { status, trust, drain, reload, promote, log_level, .. } = handles;
-        let room = Room::Control(Control { status, trust, drain, reload, promote, log_level });
+        let Handles { status, trust, drain, reload, promote, quarantine, log_level, .. } = handles;
+        let room = Room::Control(Control { status, trust, drain, reload, promote, quarantine, log_level });
         tasks.push(spawn("control socket", serve::unix(listener, Arc::new(room))));
     }
     Ok(Bound { health: health_address, metrics: metrics_address, socket, tasks })

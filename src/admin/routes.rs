@@ -1,6 +1,6 @@
 //! What each listener answers.
 
-use super::{Drain, LogLevel, Promote, Reload, Status, Trust};
+use super::{Command, Drain, LogLevel, Promote, Quarantine, Reload, Status, Trust};
 use crate::runtime::readiness::Readiness;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -33,18 +33,20 @@ pub(super) struct Control {
     pub(super) drain: Drain,
     pub(super) reload: Reload,
     pub(super) promote: Promote,
+    pub(super) quarantine: Quarantine,
     pub(super) log_level: LogLevel,
 }
 
 impl Room {
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Answer {
+    /// `uid`: who asks, on the control socket.
+    pub(super) async fn answer(&self, request: Request<Incoming>, uid: Option<u32>) -> Answer {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
         match self {
             Self::Health(_) | Self::Metrics(_) if !reads => not_allowed(READ_ONLY),
             Self::Health(readiness) => health(readiness, request.uri().path()),
             Self::Metrics(recorder) if request.uri().path() == "/metrics" => answer(StatusCode::OK, PROMETHEUS, recorder.render()),
             Self::Metrics(_) => not_found(),
-            Self::Control(control) => control.answer(request).await,
+            Self::Control(control) => control.answer(request, uid).await,
         }
     }
 }
@@ -70,7 +72,7 @@ fn health(readiness: &Readiness, path: &str) -> Answer {
 }
 
 impl Control {
-    async fn answer(&self, request: Request<Incoming>) -> Answer {
+    async fn answer(&self, request: Request<Incoming>, uid: Option<u32>) -> Answer {
         let path = request.uri().path().to_owned();
         match (path.as_str(), request.method().as_str()) {
             ("/status", "GET" | "HEAD") => answer(StatusCode::OK, JSON, format!("{:#}\n", (self.status)())),
@@ -87,6 +89,10 @@ impl Control {
                 acted(Arc::clone(&self.promote)).await
             }
             ("/drain" | "/reload" | "/policy/promote", _) => not_allowed("POST"),
+            ("/quarantine", "GET" | "HEAD") => answer(StatusCode::OK, JSON, format!("{:#}\n", (self.quarantine.list)())),
+            ("/quarantine", "POST") => commanded(&self.quarantine.add, request, uid).await,
+            ("/quarantine", "DELETE") => commanded(&self.quarantine.remove, request, uid).await,
+            ("/quarantine", _) => not_allowed("GET, HEAD, POST, DELETE"),
             ("/log-level", "PUT") => self.set_log_level(request).await,
             ("/log-level", _) => not_allowed("PUT"),
             _ => not_found(),
@@ -111,6 +117,17 @@ impl Control {
             Ok(()) => answer(StatusCode::OK, TEXT, format!("{}\n", level.trim())),
             Err(problem) => answer(StatusCode::UNPROCESSABLE_ENTITY, TEXT, problem),
         }
+    }
+}
+
+/// Reads a command's body, acts on it, and answers with what was done.
+async fn commanded(act: &Command, request: Request<Incoming>, uid: Option<u32>) -> Answer {
+    let Ok(body) = Limited::new(request.into_body(), MAX_BODY).collect().await else {
+        return answer(StatusCode::BAD_REQUEST, TEXT, "the body did not arrive, or is too long\n");
+    };
+    match act(&body.to_bytes(), uid) {
+        Ok(said) => answer(StatusCode::OK, TEXT, said),
+        Err(problem) => answer(StatusCode::UNPROCESSABLE_ENTITY, TEXT, problem),
     }
 }
 

@@ -30,7 +30,7 @@ const HEAD_BYTES: usize = 16 << 10;
 
 /// Serves `room` on a TCP listener, for ever.
 pub(super) async fn tcp(listener: TcpListener, room: Arc<Room>) {
-    accept(|| async { listener.accept().await.map(|(stream, _)| stream) }, room).await;
+    accept(|| async { listener.accept().await.map(|(stream, _)| (stream, None)) }, room).await;
 }
 
 /// Serves `room` on a Unix socket, for ever, for our own user and root.
@@ -39,10 +39,10 @@ pub(super) async fn unix(listener: UnixListener, room: Arc<Room>) {
 }
 
 /// The mode of the socket's file says the same; this still holds where somebody changed it.
-fn checked(stream: UnixStream) -> io::Result<UnixStream> {
+fn checked(stream: UnixStream) -> io::Result<(UnixStream, Option<u32>)> {
     let uid = stream.peer_cred()?.uid();
     if uid == 0 || uid == rustix::process::geteuid().as_raw() {
-        return Ok(stream);
+        return Ok((stream, Some(uid)));
     }
     tracing::warn!(uid, "another user's connection to the control socket was refused");
     Err(io::ErrorKind::PermissionDenied.into())
@@ -51,13 +51,13 @@ fn checked(stream: UnixStream) -> io::Result<UnixStream> {
 async fn accept<S, F>(next: impl Fn() -> F, room: Arc<Room>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    F: Future<Output = io::Result<S>>,
+    F: Future<Output = io::Result<(S, Option<u32>)>>,
 {
     let permits = Arc::new(Semaphore::new(CONNECTIONS));
     // Never closed: ends with its task.
     while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         match next().await {
-            Ok(stream) => drop(spawn("admin connection", connection(stream, Arc::clone(&room), permit))),
+            Ok((stream, uid)) => drop(spawn("admin connection", connection(stream, uid, Arc::clone(&room), permit))),
             Err(error) => {
                 tracing::debug!(%error, "a connection to an admin port was not accepted");
                 sleep(ACCEPT_PAUSE).await;
@@ -66,7 +66,7 @@ where
     }
 }
 
-async fn connection<S>(stream: S, room: Arc<Room>, _permit: OwnedSemaphorePermit)
+async fn connection<S>(stream: S, uid: Option<u32>, room: Arc<Room>, _permit: OwnedSemaphorePermit)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -74,7 +74,7 @@ where
     let service = service_fn(|request| {
         begun.store(true, Ordering::Relaxed);
         let room = Arc::clone(&room);
-        async move { Ok::<_, Infallible>(room.answer(request).await) }
+        async move { Ok::<_, Infallible>(room.answer(request, uid).await) }
     });
     let mut builder = http1::Builder::new();
     // A head that is read in one piece and an answer that fits a buffer need no keep-alive; scrapers come every few seconds.

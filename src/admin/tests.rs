@@ -54,6 +54,14 @@ impl House {
                 reloaded();
                 Err("policy.toml:3:1: nonsense".to_owned())
             }),
+            quarantine: Quarantine {
+                list: Arc::new(|| serde_json::json!({ "entries": [] })),
+                add: Arc::new(|body, uid| {
+                    let same = uid == Some(rustix::process::geteuid().as_raw());
+                    Ok(format!("{} {same}", String::from_utf8_lossy(body)))
+                }),
+                remove: Arc::new(|_, _| Err("nobody is there".to_owned())),
+            },
             log_level: Arc::new(move |level| {
                 said.lock().unwrap().push(level.to_owned());
                 if level == "debug" { Ok(()) } else { Err("no such level".to_owned()) }

@@ -2,7 +2,7 @@
 
 use super::routing::Routing;
 use super::tables::Keeper;
-use crate::audit::Journal;
+use crate::audit::{Journal, Trouble};
 use crate::config::reload::{Part, compare};
 use crate::config::{self, Loaded};
 use crate::policy::jwt::Keepers;
@@ -71,6 +71,7 @@ impl Reloader {
             }
             Err(problems) => {
                 Process::handles().config_failed.increment(1);
+                self.targets.journal.trouble(Trouble::ReloadFailed(format!("the configuration: {problems}")));
                 tracing::error!(problems, "configuration not reloaded; the old one stays in force");
             }
         }
@@ -131,6 +132,10 @@ impl Reloader {
             Part::AuditSample => {
                 journal.set_sample(new.config.audit.sample);
                 return "[audit] sample";
+            }
+            Part::Detect => {
+                journal.set_detect(new.config.detect.clone());
+                return "[detect]";
             }
             Part::LogLevel => {
                 if let Some(log) = log

@@ -1,7 +1,7 @@
 //! What `countersign status` shows, and the figures that nobody counts on the request path.
 
 use super::{Addresses, AppWatch, Reloader, Routing, trust_report};
-use crate::audit::Journal;
+use crate::audit::{Journal, Trouble};
 use crate::policy::jwt::KeysStanding;
 use crate::policy::{Part, Table};
 use crate::proxy::Plan;
@@ -13,6 +13,9 @@ use serde_json::{Value, json};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
+
+/// The share of its life after which a certificate should have been replaced long ago: renewal begins at half of it.
+const OLD: f64 = 0.8;
 
 /// The answer to `GET /status`. `bound` is set once every listener is.
 pub fn reporter(
@@ -55,6 +58,7 @@ pub fn reporter(
             "policy": table(Part::Own),
             "policy_boundary": table(Part::Boundary),
             "policy_candidate": table(Part::Candidate),
+            "quarantined": plan.policy.quarantined(),
             "revocation_lists": trust_report::lists(&plan, &remote_lists),
             "key_sets": reloader.key_sets().standing().iter().map(key_set).collect::<Vec<_>>(),
             "app": app.status(),
@@ -80,10 +84,14 @@ fn key_set(standing: &KeysStanding) -> Value {
     })
 }
 
-/// Once a second: the gauges of requests under way and of bytes held, and whether the decision log still lives.
+/// Once a second: the gauges of requests under way and of bytes held, whether the decision log still lives, and whether our certificate gets old.
 pub async fn watch(plan: Arc<Plan>, journal: Journal, readiness: Readiness) {
     let (inbound, outbound, buffered) = (in_flight("inbound"), in_flight("outbound"), buffered_bytes());
+    let mut late = String::new();
     loop {
+        if let Some(trouble) = renewal_late(&plan, &mut late) {
+            journal.trouble(trouble);
+        }
         inbound.set(plan.live.inbound_requests.load(Ordering::Relaxed) as f64);
         outbound.set(plan.live.outbound_requests.load(Ordering::Relaxed) as f64);
         buffered.set(plan.buffers.held() as f64);
@@ -92,6 +100,17 @@ pub async fn watch(plan: Arc<Plan>, journal: Journal, readiness: Readiness) {
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
+}
+
+/// Our certificate, once it is past [`OLD`] of its life; once for each, by its serial number.
+fn renewal_late(plan: &Plan, told: &mut String) -> Option<Trouble> {
+    let tls = plan.tls.current()?;
+    let life = tls.not_after.duration_since(tls.not_before).ok()?;
+    let late = plan.clock.now() >= tls.not_before + life.mul_f64(OLD) && *told != tls.serial;
+    late.then(|| {
+        told.clone_from(&tls.serial);
+        Trouble::RenewalLate { serial: tls.serial.clone(), not_after: tls.not_after }
+    })
 }
 
 /// A moment as text.

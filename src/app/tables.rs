@@ -1,7 +1,7 @@
 //! The policy tables in force: read at start, followed while running, promoted when somebody says so.
 
 use super::StartError;
-use crate::audit::{Journal, PolicyEvent};
+use crate::audit::{Journal, PolicyEvent, Trouble};
 use crate::document::Problems;
 use crate::policy::jwt::Keepers;
 use crate::policy::{self, Listeners, LoadError, Publisher, Settings, Tables};
@@ -196,6 +196,7 @@ impl Keeper {
 
     fn complain(&self, error: &LoadError) {
         Process::handles().policy_failed.increment(1);
+        self.journal.trouble(Trouble::ReloadFailed(format!("the policy: {error}")));
         match (error, self.tables.snapshot().is_none()) {
             (LoadError::Malformed(problems), _) => {
                 tracing::error!(%problems, "the policy table was not replaced; the old one stays in force");

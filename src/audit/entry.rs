@@ -1,7 +1,9 @@
 //! What the rings carry from a shard to the writer.
 
+use super::detect::Finding;
 use super::{Decision, DecisionId, Direction, PolicyEvent, RefusedHandshake, TrustEvent};
 use crate::identity::Principal;
+use crate::policy::quarantine::Change;
 use crate::policy::{Reason, RuleFacts, TableFacts};
 use std::borrow::Cow;
 use std::hash::{Hash, Hasher};
@@ -19,6 +21,8 @@ pub(super) struct Entry {
 pub(super) enum Event {
     Policy(PolicyEvent),
     Trust(TrustEvent),
+    Action(Change),
+    Finding(Finding),
 }
 
 /// Held by value: a request's thread neither allocates nor frees for its record.

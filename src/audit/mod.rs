@@ -10,6 +10,7 @@
 mod boot_key;
 mod certify;
 mod chain;
+pub mod detect;
 mod entry;
 pub mod evidence;
 mod file;
@@ -38,7 +39,9 @@ mod users;
 mod writer;
 
 pub use id::DecisionIdError;
-pub use record::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, TrustEvent};
+pub use record::{
+    BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, Trouble, TrustEvent,
+};
 pub use ring::{Recorder, Unavailable};
 pub use settings::{Format, OnFull, Settings, Signing, Sink, Users};
 pub use writer::{Journal, Tap, Writer, start, start_tapped};

@@ -1,7 +1,8 @@
 //! The writer thread's work: collect, render, write.
 
 use super::boot_key::BootKey;
-use super::entry::{Cause, Entry, Gap, Span, What};
+use super::detect::Detectors;
+use super::entry::{Cause, Entry, Event, Gap, Span, What};
 use super::id::Ids;
 use super::lines::Lines;
 use super::pairs::Pairs;
@@ -45,6 +46,7 @@ pub(super) struct Press {
     lines: Lines,
     output: Output,
     pairs: Pairs,
+    detectors: Option<Detectors>,
     shared: Arc<Shared>,
     metrics: AuditWriter,
     trouble: Option<Trouble>,
@@ -52,10 +54,23 @@ pub(super) struct Press {
     pruning: bool,
 }
 
+/// What the writer works with.
+pub(super) struct Parts {
+    pub(super) lanes: Vec<Lane>,
+    pub(super) ids: Ids,
+    pub(super) key: BootKey,
+    pub(super) lines: Lines,
+    pub(super) output: Output,
+    pub(super) pairs: Pairs,
+    pub(super) detectors: Option<Detectors>,
+    pub(super) shared: Arc<Shared>,
+}
+
 impl Press {
-    pub(super) fn new(lanes: Vec<Lane>, ids: Ids, key: BootKey, lines: Lines, output: Output, pairs: Pairs, shared: Arc<Shared>) -> Self {
-        let quota = (ROUND / lanes.len().max(1)).max(LEAST);
-        Self { lanes, quota, ids, key, lines, output, pairs, shared, metrics: AuditWriter::new(), trouble: None, pruning: false }
+    pub(super) fn new(parts: Parts) -> Self {
+        let quota = (ROUND / parts.lanes.len().max(1)).max(LEAST);
+        let Parts { lanes, ids, key, lines, output, pairs, detectors, shared } = parts;
+        Self { lanes, quota, ids, key, lines, output, pairs, detectors, shared, metrics: AuditWriter::new(), trouble: None, pruning: false }
     }
 
     pub(super) fn run(mut self) {
@@ -99,20 +114,27 @@ impl Press {
     fn collect(&mut self) -> Collected {
         let mut collected = Collected::default();
         let events = std::mem::take(&mut *self.shared.events.lock().unwrap_or_else(PoisonError::into_inner));
+        self.begin_looking();
         for (at, event) in events {
             collected.records += 1;
+            if let (Some(detectors), Event::Policy(table)) = (&mut self.detectors, &event) {
+                detectors.table(table);
+            }
             self.lines.line(|renderer, out, seq| renderer.event(out, seq, at, &event));
         }
         for line in std::mem::take(&mut *self.shared.asides.lock().unwrap_or_else(PoisonError::into_inner)) {
             collected.records += 1;
             self.lines.aside(&line);
         }
-        let Self { lanes, lines, pairs, quota, shared, .. } = self;
+        let Self { lanes, lines, pairs, detectors, quota, shared, .. } = self;
         for (lane, shard) in lanes.iter_mut().zip(0..) {
             // Half of what is written at once: a flood of denials leaves room for allows.
             let take = |entry: &Entry| {
                 lines.entry(shard, entry);
                 shared.spans.note(entry);
+                if let Some(detectors) = detectors {
+                    detectors.entry(entry, false);
+                }
                 !lines.has_share(2)
             };
             collected.add(drain(&mut lane.denials, *quota, take), *quota);
@@ -122,14 +144,31 @@ impl Press {
             let take = |entry: &Entry| {
                 lines.entry(shard, entry);
                 shared.spans.note(entry);
-                if let What::Decision(decision) = &entry.what {
-                    pairs.note(decision);
+                let first = matches!(&entry.what, What::Decision(decision) if pairs.note(decision));
+                if let Some(detectors) = detectors {
+                    detectors.entry(entry, first);
                 }
                 !lines.has_share(1)
             };
             collected.add(drain(&mut lane.allows, *quota, take), *quota);
         }
+        self.write_findings();
         collected
+    }
+
+    /// Tells the detectors the time, what they look for, and what went wrong elsewhere.
+    fn begin_looking(&mut self) {
+        let Some(detectors) = &mut self.detectors else { return };
+        detectors.begin(Instant::now(), self.shared.detect.load_full());
+        let troubles = std::mem::take(&mut *self.shared.troubles.lock().unwrap_or_else(PoisonError::into_inner));
+        troubles.into_iter().for_each(|trouble| detectors.trouble(trouble));
+    }
+
+    fn write_findings(&mut self) {
+        let Self { detectors: Some(detectors), lines, .. } = self else { return };
+        for event in detectors.take() {
+            lines.line(|renderer, out, seq| renderer.event(out, seq, SystemTime::now(), &event));
+        }
     }
 
     /// Gives the sink what it has not got; says whether it has everything now. What it refuses stays for the next try.

@@ -158,6 +158,20 @@ pub struct PolicyEvent {
     pub generation: u64,
 }
 
+/// Something that went wrong in the control plane, and that leaves no record of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trouble {
+    /// A table or the configuration was not taken over, and why.
+    ReloadFailed(String),
+    /// Our certificate is past 80 % of its life, and there is no other one.
+    RenewalLate {
+        /// Its serial number.
+        serial: String,
+        /// Its end.
+        not_after: SystemTime,
+    },
+}
+
 /// Trust was withdrawn from a peer with open connections, which end now; one for each certificate.
 #[derive(Debug, Clone)]
 pub struct TrustEvent {

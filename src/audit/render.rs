@@ -2,6 +2,7 @@
 
 use super::boot_key::{Certificate, Holder};
 use super::chain::Link;
+use super::detect::{About, Finding};
 use super::entry::{Aggregate, Entry, Event, Gap, Key, RuleKey, Span, What};
 use super::file::{Extent, Oldest, Previous};
 use super::json::{Line, key};
@@ -9,7 +10,8 @@ use super::stamp::SCHEMA;
 use super::time::{Stamps, whole_second};
 use super::users::Names;
 use super::{BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, TrustEvent};
-use crate::identity::{Channel, Group, PeerIdentity};
+use crate::identity::{Channel, Group, PeerIdentity, Principal};
+use crate::policy::quarantine::{Act, Change};
 use crate::policy::{Caller, Looked, Part, Rendered, RuleFacts, TableFacts, Trial};
 use crate::request::{Framing, TraceContext};
 use std::collections::BTreeMap;
@@ -101,6 +103,8 @@ impl Renderer {
         let kind = match event {
             Event::Policy(_) => "policy",
             Event::Trust(_) => "trust",
+            Event::Action(_) => "action",
+            Event::Finding(_) => "finding",
         };
         let mut line = self.begin(out, Position { seq, shard: None }, kind, at);
         match event {
@@ -112,6 +116,8 @@ impl Renderer {
                 line.number(key!("generation"), *generation);
             }
             Event::Trust(event) => render_trust(&mut line, event),
+            Event::Action(change) => render_action(&mut line, change),
+            Event::Finding(finding) => render_finding(&mut line, finding),
         }
         self.end(line);
         kind
@@ -272,6 +278,62 @@ fn render_trust(line: &mut Line<'_>, event: &TrustEvent) {
     }
     render_certificate(line, &event.peer);
     line.number(key!("connections"), event.connections);
+}
+
+fn render_finding(line: &mut Line<'_>, finding: &Finding) {
+    let About { direction: way, caller, serial, address, callee, detail } = &finding.about;
+    line.name(key!("id"));
+    id(line, finding.id);
+    line.label(key!("detector"), finding.detector.as_str());
+    line.label(key!("severity"), finding.detector.severity().as_str());
+    line.label(key!("response"), finding.response.as_str());
+    if let Some(way) = way {
+        line.label(key!("dir"), direction(*way));
+    }
+    line.open(key!("src"));
+    line.optional(key!("id"), caller.as_deref());
+    if let Some(address) = address {
+        line.plain(key!("ip"), address.to_canonical());
+    }
+    line.close();
+    line.open(key!("cert"));
+    line.optional(key!("serial"), serial.as_deref());
+    line.close();
+    line.open(key!("dst"));
+    line.optional(key!("id"), callee.as_deref());
+    line.close();
+    line.text(key!("message"), detail);
+    line.number(key!("count"), finding.count);
+    if !finding.window.is_zero() {
+        line.number(key!("window_s"), finding.window.as_secs());
+    }
+    line.name(key!("evidence"));
+    for (index, decision) in finding.evidence.iter().enumerate() {
+        line.out.push(if index == 0 { b'[' } else { b',' });
+        id(line, *decision);
+    }
+    line.out.extend_from_slice(if finding.evidence.is_empty() { b"[]" } else { b"]" });
+    if finding.suppressed > 0 {
+        line.number(key!("suppressed"), finding.suppressed);
+    }
+}
+
+fn render_action(line: &mut Line<'_>, change: &Change) {
+    let Change { act, held, by } = change;
+    line.label(key!("action"), act.as_str());
+    if let Act::Refuse(refused) = act {
+        line.label(key!("refused"), refused.reason());
+    }
+    line.plain(key!("by"), by);
+    source(line, held.subject.identity().or(held.holder.as_ref().map(Principal::as_str)), None);
+    line.open(key!("cert"));
+    line.optional(key!("serial"), held.subject.serial());
+    line.close();
+    second(line, key!("until"), held.until);
+    line.text(key!("cause"), &held.cause);
+    if held.by != *by {
+        line.plain(key!("made_by"), held.by);
+    }
 }
 
 fn render_channel(line: &mut Line<'_>, channel: &Channel) {

@@ -6,9 +6,10 @@ use super::id::Ids;
 use super::pairs::{Known, Seen};
 use super::sampling::{Keep, Share, keep};
 use super::spans::Spans;
-use super::{Decision, DecisionId, OnFull, RefusedHandshake, trim};
+use super::{Decision, DecisionId, OnFull, RefusedHandshake, Trouble, detect, trim};
 use crate::policy::Verdict;
 use crate::telemetry::metrics::AuditShard;
+use arc_swap::ArcSwapOption;
 use rtrb::{Consumer, Producer, PushError, RingBuffer};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -67,6 +68,10 @@ pub(super) struct Shared {
     pub(super) asides: Mutex<Vec<String>>,
     /// Where the spans of traced requests go.
     pub(super) spans: Spans,
+    /// What went wrong in the control plane, for the detectors.
+    pub(super) troubles: Mutex<Vec<Trouble>>,
+    /// What the detectors look for, where it was changed.
+    pub(super) detect: ArcSwapOption<detect::Settings>,
 }
 
 impl Shared {
@@ -79,6 +84,8 @@ impl Shared {
             events: Mutex::default(),
             asides: Mutex::default(),
             spans: Spans::default(),
+            troubles: Mutex::default(),
+            detect: ArcSwapOption::empty(),
         }
     }
 }

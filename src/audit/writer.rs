@@ -2,17 +2,19 @@
 
 use super::boot_key::BootKey;
 use super::certify::Certifying;
+use super::detect::{Detecting, Detectors};
 use super::entry::Event;
 use super::file::{Files, Previous};
 use super::id::Ids;
 use super::lines::Lines;
 use super::pairs::Pairs;
-use super::press::Press;
+use super::press::{Parts, Press};
 use super::render::Renderer;
 use super::ring::Shared;
 use super::sink::Output;
 use super::users::Names;
-use super::{BootFacts, PolicyEvent, Recorder, Settings, Sink, TrustEvent};
+use super::{BootFacts, PolicyEvent, Recorder, Settings, Sink, Trouble, TrustEvent, detect};
+use crate::policy::quarantine::Change;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::signer::DigestSigner;
 use crate::runtime::tasks::count_panic;
@@ -22,7 +24,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError};
 use std::thread::{self, Thread};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// How long [`Writer::finish`] waits, a blocked standard output included.
 const FINISH: Duration = Duration::from_secs(5);
@@ -31,6 +33,9 @@ const SHARE: u64 = 2 << 20;
 /// Events of the control plane that wait for the writer. A table is published once in seconds at most; trust can be withdrawn from every peer at once,
 /// and there are no more of these than connections.
 const EVENTS: usize = 16_384;
+
+/// Troubles that wait for the writer.
+const TROUBLES: usize = 64;
 
 /// Gets a copy of each rendered line, newline excluded; lines are left out while it is full.
 pub type Tap = SyncSender<Arc<str>>;
@@ -61,6 +66,24 @@ impl Journal {
         self.note(Event::Trust(event));
     }
 
+    /// Notes a change of the quarantine.
+    pub fn action(&self, change: Change) {
+        self.note(Event::Action(change));
+    }
+
+    /// Tells the detectors of what went wrong; of so much that they cannot be told, the process log says it all the same.
+    pub fn trouble(&self, trouble: Trouble) {
+        let mut troubles = self.shared.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        if troubles.len() < TROUBLES {
+            troubles.push(trouble);
+        }
+    }
+
+    /// Changes what the detectors look for.
+    pub fn set_detect(&self, settings: detect::Settings) {
+        self.shared.detect.store(Some(Arc::new(settings)));
+    }
+
     fn note(&self, event: Event) {
         let mut events = self.shared.events.lock().unwrap_or_else(PoisonError::into_inner);
         if events.len() < EVENTS {
@@ -72,6 +95,11 @@ impl Journal {
             }
             Event::Trust(TrustEvent { peer, reason, .. }) => {
                 tracing::error!(id = %peer.principal, reason, "trust was withdrawn without a record: the decision log's writer stands still");
+            }
+            // Made by the writer itself, which does not come this way.
+            Event::Finding(_) => {}
+            Event::Action(Change { act, held, .. }) => {
+                tracing::error!(subject = %held.subject, action = act.as_str(), "an action left no record: the decision log's writer stands still");
             }
         }
     }
@@ -131,29 +159,50 @@ impl Writer {
 /// # Errors
 /// The directory of a `file` sink cannot be made or written, or the key for names of end users cannot be read.
 pub fn start(settings: &Settings, boot: BootFacts, shards: usize) -> io::Result<(Vec<Recorder>, Journal, Writer)> {
-    start_tapped(settings, boot, shards, None)
+    start_tapped(settings, boot, shards, None, None)
 }
 
-/// Like [`start`]; `tap` also gets each line. It never slows the writer.
+/// Like [`start`]; `tap` also gets each line and never slows the writer; `detecting`: the records are looked at.
 ///
 /// # Errors
 /// As [`start`].
-pub fn start_tapped(settings: &Settings, boot: BootFacts, shards: usize, tap: Option<Tap>) -> io::Result<(Vec<Recorder>, Journal, Writer)> {
+pub fn start_tapped(
+    settings: &Settings,
+    boot: BootFacts,
+    shards: usize,
+    tap: Option<Tap>,
+    detecting: Option<Detecting>,
+) -> io::Result<(Vec<Recorder>, Journal, Writer)> {
     let random = random()?;
     let boot_id = format!("{random:032x}");
     let (output, previous) = open(settings, &boot_id)?;
-    start_with(settings, boot, shards, tap, random, output, previous)
+    start_with(settings, boot, shards, Beside { tap, detecting }, Opened { random, output, previous })
+}
+
+/// Who else gets the records.
+#[derive(Default)]
+pub(super) struct Beside {
+    pub(super) tap: Option<Tap>,
+    pub(super) detecting: Option<Detecting>,
+}
+
+/// A sink, for one boot.
+pub(super) struct Opened {
+    /// What the boot's id and those of its decisions are made of.
+    pub(super) random: u128,
+    pub(super) output: Output,
+    /// Where the boot before ended.
+    pub(super) previous: Option<Previous>,
 }
 
 pub(super) fn start_with(
     settings: &Settings,
     boot: BootFacts,
     shards: usize,
-    tap: Option<Tap>,
-    random: u128,
-    mut output: Output,
-    previous: Option<Previous>,
+    beside: Beside,
+    opened: Opened,
 ) -> io::Result<(Vec<Recorder>, Journal, Writer)> {
+    let (Beside { tap, detecting }, Opened { random, mut output, previous }) = (beside, opened);
     let shared = Arc::new(Shared::new(settings.sample));
     let pairs = Pairs::open(settings.sink.directory());
     let (mut recorders, mut lanes) = (Vec::new(), Vec::new());
@@ -167,11 +216,12 @@ pub(super) fn start_with(
     let share = output.files().map_or(SHARE, |files| SHARE.min(files.share()));
     let mut lines = Lines::new(boot_id.clone(), renderer, settings.format, tap, matches!(output, Output::None), share as usize);
     lines.boot(&boot, previous.as_ref());
-    // The last shard number is the writer's own.
+    // The last shard numbers are the writer's own.
+    let detectors = detecting.map(|detecting| Detectors::new(detecting, Ids::new(random as u64, 0xffe), Instant::now()));
     let ids = Ids::new(random as u64, 0xfff);
     let key = BootKey::make(&boot_id, &boot.workload, settings.labels.get("task").map(String::as_str))?;
     let certifying = Certifying { holder: Arc::clone(key.holder()), certificate: Arc::clone(key.certificate()) };
-    let press = Press::new(lanes, ids, key, lines, output, pairs, Arc::clone(&shared));
+    let press = Press::new(Parts { lanes, ids, key, lines, output, pairs, detectors, shared: Arc::clone(&shared) });
     let dying = Arc::clone(&shared);
     let (end, ended) = sync_channel(1);
     let handle = thread::Builder::new().name("decision-log".to_owned()).spawn(move || {

@@ -9,6 +9,7 @@ mod dev;
 mod drain;
 mod health;
 mod policy;
+mod quarantine;
 mod referenced;
 pub mod run;
 mod schema;
@@ -55,6 +56,9 @@ enum Command {
     /// Shows whom a running sidecar believes, and what depends on it
     #[command(subcommand)]
     Trust(trust::Command),
+    /// Shows and changes who is refused by a running sidecar for a while, whatever the rules say
+    #[command(subcommand)]
+    Quarantine(quarantine::Command),
     /// Asks a running sidecar's health port: exit code 0 or 1
     Health(health::Args),
     /// Asks a running sidecar to end: what runs is finished first
@@ -106,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::Schema(args) => schema::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Trust(command) => trust::run(&command),
+        Command::Quarantine(command) => quarantine::run(&command),
         Command::Health(args) => Ok(health::run(&args)),
         Command::Drain(args) => drain::run(&args),
     };

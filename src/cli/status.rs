@@ -62,6 +62,9 @@ fn readable(status: &Value) -> String {
     for set in status["key_sets"].as_array().into_iter().flatten() {
         line("keys", keys_line(set));
     }
+    if status["quarantined"].as_u64().is_some_and(|quarantined| quarantined > 0) {
+        line("quarantine", format!("{}; see countersign quarantine list", show(&status["quarantined"])));
+    }
     line("health", show(&status["health"]));
     line("crypto", show(&status["crypto"]));
     line("process", format!("{}, version {}, {} shards", show(&status["pid"]), show(&status["version"]), show(&status["shards"])));

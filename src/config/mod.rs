@@ -42,6 +42,10 @@ pub struct Config {
     pub policy: policy::Settings,
     /// `[audit]`, `[workload] labels`.
     pub audit: audit::Settings,
+    /// `[detect.…]`.
+    pub detect: audit::detect::Settings,
+    /// `[quarantine]`.
+    pub quarantine: policy::quarantine::Settings,
     /// `[limits]`.
     pub limits: runtime::limits::Limits,
     /// `[timeouts]`.

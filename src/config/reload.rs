@@ -22,6 +22,8 @@ pub enum Part {
     Timeouts,
     /// `[audit] sample`.
     AuditSample,
+    /// `[detect.…]`.
+    Detect,
     /// `[log] level`.
     LogLevel,
 }
@@ -61,7 +63,7 @@ pub fn compare(old: &Loaded, new: &Loaded) -> Result<Changes, Problems> {
 }
 
 fn is_reloadable(key: &str) -> bool {
-    let sections = ["policy.", "trust[", "upstream[", "credentials.file.", "timeouts."];
+    let sections = ["policy.", "trust[", "upstream[", "credentials.file.", "timeouts.", "detect."];
     let keys = [
         "audit.sample",
         "log.level",
@@ -100,6 +102,7 @@ fn changes(old: &Config, new: &Config) -> Changes {
         (Part::Authority, authority(old) != authority(new)),
         (Part::Timeouts, old.timeouts != new.timeouts),
         (Part::AuditSample, old.audit.sample != new.audit.sample),
+        (Part::Detect, old.detect != new.detect),
         (Part::LogLevel, old.log.level != new.log.level),
     ];
     Changes(parts.into_iter().filter(|(_, differs)| *differs).map(|(part, _)| part).collect())

@@ -17,6 +17,9 @@ use x509_parser::time::ASN1Time;
 /// Bundles that hold a root with it are refused in production.
 pub const DEVELOPMENT_EXTENSION: &[u64] = &[2, 25, 4_821_947_360_155_270_323];
 
+/// The most hex digits of a serial number: 20 bytes, and a sign byte (RFC 5280, section 4.1.2.2).
+const SERIAL_DIGITS: usize = 42;
+
 /// What one certificate says of itself; nothing of it is verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaf {
@@ -171,6 +174,22 @@ fn plain(text: &str) -> Result<&str, LeafError> {
 fn serial(raw: &[u8]) -> String {
     let zeros = raw.iter().take_while(|byte| **byte == 0).count().min(raw.len().saturating_sub(1));
     hex(raw.get(zeros..).unwrap_or_default())
+}
+
+/// A serial number as [`Leaf::serial`] has it, from hex in either case, with or without colons; `None`: it is none.
+pub fn serial_number(text: &str) -> Option<Box<str>> {
+    let mut digits: String = text.chars().filter(|c| *c != ':').map(|c| c.to_ascii_lowercase()).collect();
+    let hex = !digits.is_empty() && digits.len() <= SERIAL_DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !hex || text.starts_with(':') || text.ends_with(':') || text.contains("::") {
+        return None;
+    }
+    if digits.len() % 2 == 1 {
+        digits.insert(0, '0');
+    }
+    while digits.len() > 2 && digits.starts_with("00") {
+        digits.drain(..2);
+    }
+    Some(digits.into())
 }
 
 /// Lower-case hex without separators.

@@ -20,6 +20,8 @@ pub struct Caller {
     pub classes: ClassCache,
     /// What its records say of it, kept by the decision log's writer; changing the fields above afterwards is not seen there either.
     pub rendered: OnceLock<Rendered>,
+    /// Set by [`Caller::notice`].
+    pub noticed: OnceLock<()>,
 }
 
 /// A part of a record, as text.
@@ -34,6 +36,11 @@ pub struct Rendered {
 impl Caller {
     /// The other end of one connection.
     pub fn new(identity: Option<Arc<PeerIdentity>>, source: SocketAddr, local_port: u16, channel: Option<Channel>) -> Self {
-        Self { identity, source, local_port, channel, classes: ClassCache::default(), rendered: OnceLock::new() }
+        Self { identity, source, local_port, channel, classes: ClassCache::default(), rendered: OnceLock::new(), noticed: OnceLock::new() }
+    }
+
+    /// True for the first who asks: whoever looks at all records looks at what they share once.
+    pub fn notice(&self) -> bool {
+        self.noticed.get().is_none() && self.noticed.set(()).is_ok()
     }
 }

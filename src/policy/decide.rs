@@ -8,7 +8,7 @@ use super::methods;
 use super::rule::Question;
 use super::ruling::{By, Ruling, Said};
 use super::{Caller, Part, RuleFacts, Snapshot, Table, TableFacts, Verdict};
-use crate::identity::{PeerIdentity, Principal};
+use crate::identity::PeerIdentity;
 use crate::request::{CanonicalRequest, Malformed};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -252,12 +252,16 @@ fn decided(
     findings: impl Fn(&Met, &Arc<Table>, &Looking) -> Findings,
 ) -> Result<Permit, Box<Denial>> {
     let deny = |reason| Err(Box::new(Denial { status: FORBIDDEN, facts: Facts::without_rule(reason, table) }));
-    let principal = match authenticated(caller, now) {
-        Ok(principal) => principal,
+    let identity = match authenticated(caller, now) {
+        Ok(identity) => identity,
         Err(code) => return deny(Reason::Unauthenticated(code)),
     };
-    // Step 3, quarantine, has its place here: before the rules, and never in shadow.
     let Some(tables) = table else { return deny(Reason::NoPolicy) };
+    // Step 3: before the rules, and never in shadow.
+    if tables.quarantined().is_some_and(|quarantined| quarantined.holds(identity, now)) {
+        return deny(Reason::Quarantined);
+    }
+    let principal = &identity.principal;
     let looking = Looking::default();
     let said = |part, table| {
         caller.classes.with(part, table, caller, principal, |met| Said {
@@ -289,11 +293,11 @@ pub fn permit_route(rule: Arc<RuleFacts>, table: &Snapshot) -> Permit {
 }
 
 /// Step 2: who asks. A connection ends before its certificate does; this holds where that was missed.
-fn authenticated(caller: &Caller, now: SystemTime) -> Result<&Principal, &'static str> {
+fn authenticated(caller: &Caller, now: SystemTime) -> Result<&PeerIdentity, &'static str> {
     let identity: &PeerIdentity = caller.identity.as_deref().ok_or("no_identity")?;
     // The last second of the validity belongs to it (RFC 5280 section 4.1.2.5).
     let live = identity.not_after.checked_add(Duration::from_secs(1)).is_none_or(|end| now < end);
-    if live { Ok(&identity.principal) } else { Err("expired") }
+    if live { Ok(identity) } else { Err("expired") }
 }
 
 /// Steps 4 to 6, as the record says them.

@@ -22,6 +22,7 @@ mod parse;
 mod pattern;
 mod principals;
 mod publish;
+pub mod quarantine;
 mod rule;
 mod ruling;
 mod settings;

@@ -1,12 +1,13 @@
 //! The tables in force, from the control runtime to the shards.
 
 use super::class::Classes;
+use super::quarantine::Quarantined;
 use super::{Snapshot, Tables};
 use arc_swap::ArcSwapOption;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 /// Publishes tables; cloning gives another handle of the same one. Starts without a table: everything is denied with `no_policy`.
@@ -21,11 +22,18 @@ struct Shared {
     /// Counts publications. Moves after the snapshot did.
     publication: AtomicU64,
     changes: watch::Sender<u64>,
+    /// What every publication is beside; held while one is made, so that neither kind undoes the other.
+    quarantined: Mutex<Option<Arc<Quarantined>>>,
 }
 
 impl Default for Shared {
     fn default() -> Self {
-        Self { snapshot: ArcSwapOption::empty(), publication: AtomicU64::new(0), changes: watch::Sender::new(0) }
+        Self {
+            snapshot: ArcSwapOption::empty(),
+            publication: AtomicU64::new(0),
+            changes: watch::Sender::new(0),
+            quarantined: Mutex::default(),
+        }
     }
 }
 
@@ -53,14 +61,27 @@ impl Publisher {
 
     /// Puts `tables` in force: the next request of every connection is decided by them. Blocks while what these connections need of them is compiled.
     pub fn publish(&self, tables: Tables) -> Published {
-        let tables = Arc::new(tables);
         if let Some(before) = self.snapshot() {
             tables.all().for_each(|(_, table)| Classes::prepare(table, before.own()));
         }
-        let previous = self.shared.snapshot.swap(Some(Arc::clone(&tables)));
-        let publication = self.shared.publication.fetch_add(1, Ordering::Release) + 1;
-        self.shared.changes.send_replace(publication);
-        Published { tables, previous }
+        let quarantined = self.shared.quarantined.lock().unwrap_or_else(PoisonError::into_inner);
+        self.shared.put(tables.beside(quarantined.clone()))
+    }
+
+    /// Refuses `quarantined` from now on, whatever the tables say: also the requests that are under way, at the next look of the sweep.
+    pub(super) fn quarantine(&self, quarantined: Option<Arc<Quarantined>>) {
+        let mut current = self.shared.quarantined.lock().unwrap_or_else(PoisonError::into_inner);
+        current.clone_from(&quarantined);
+        // Without a table nobody passes anyway; the first one is published beside it.
+        if let Some(tables) = self.snapshot() {
+            self.shared.put(Tables::clone(&tables).beside(quarantined));
+        }
+    }
+
+    /// How many identities and certificates are in quarantine.
+    pub fn quarantined(&self) -> usize {
+        let current = self.shared.quarantined.lock().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().map_or(0, |quarantined| quarantined.len())
     }
 
     /// What is in force.
@@ -79,6 +100,16 @@ impl Publisher {
         let publication = self.shared.publication.load(Ordering::Acquire);
         let cached = RefCell::new(Rc::new(self.snapshot()));
         Reader { shared: self.shared.clone(), seen: Cell::new(publication), cached }
+    }
+}
+
+impl Shared {
+    fn put(&self, tables: Tables) -> Published {
+        let tables = Arc::new(tables);
+        let previous = self.snapshot.swap(Some(Arc::clone(&tables)));
+        let publication = self.publication.fetch_add(1, Ordering::Release) + 1;
+        self.changes.send_replace(publication);
+        Published { tables, previous }
     }
 }
 

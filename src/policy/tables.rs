@@ -1,17 +1,20 @@
 //! The tables that decide together.
 
+use super::quarantine::Quarantined;
 use super::{OverdueShadow, Table};
 use crate::request::Mentioned;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 /// What is in force at one moment. Immutable; published as a whole.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Tables {
     own: Arc<Table>,
     boundary: Option<Arc<Table>>,
     candidate: Option<Arc<Table>>,
     mentioned: Mentioned,
+    /// `None`: nobody, which costs a decision one comparison.
+    quarantined: Option<Arc<Quarantined>>,
 }
 
 /// The part that a table plays.
@@ -42,7 +45,7 @@ impl Tables {
         let enforced = boundary.as_ref().map_or_else(|| own.mentioned().clone(), |boundary| own.mentioned().and(boundary.mentioned()));
         // A trial refuses nothing, so its names do not either.
         let mentioned = candidate.as_ref().map_or_else(|| enforced.clone(), |candidate| enforced.and_tried(candidate.mentioned()));
-        Self { own, boundary, candidate, mentioned }
+        Self { own, boundary, candidate, mentioned, quarantined: None }
     }
 
     /// The service's own table.
@@ -75,6 +78,16 @@ impl Tables {
     /// Whether they say the same as `other`, each in its part.
     pub fn same_as(&self, other: &Self) -> bool {
         self.all().map(|(part, table)| (part, &table.facts)).eq(other.all().map(|(part, table)| (part, &table.facts)))
+    }
+
+    /// The same tables beside another quarantine.
+    pub(super) fn beside(self, quarantined: Option<Arc<Quarantined>>) -> Self {
+        Self { quarantined, ..self }
+    }
+
+    /// Who is refused before a rule is looked at; `None`: nobody.
+    pub(super) fn quarantined(&self) -> Option<&Quarantined> {
+        self.quarantined.as_deref()
     }
 
     /// The header names that any of them mentions.

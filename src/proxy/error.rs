@@ -61,7 +61,7 @@ impl Failure {
             "response_head_timeout" | "deadline_exceeded" | "stream_idle" | "upload_stalled" => StatusCode::GATEWAY_TIMEOUT,
             "body_idle" => StatusCode::REQUEST_TIMEOUT,
             "max_body" => StatusCode::PAYLOAD_TOO_LARGE,
-            "policy_changed" => StatusCode::FORBIDDEN,
+            "policy_changed" | "quarantined" => StatusCode::FORBIDDEN,
             "client_closed" | "host_missing" => StatusCode::BAD_REQUEST,
             "no_certificate" | "peer_no_address" => StatusCode::SERVICE_UNAVAILABLE,
             _ => StatusCode::BAD_GATEWAY,

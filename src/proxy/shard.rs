@@ -9,7 +9,7 @@ use super::outbound::Destinations;
 use super::settings::{App, Inbound, Outbound};
 use super::{inbound, outbound};
 use crate::audit::{Direction, Recorder};
-use crate::policy;
+use crate::policy::{self, Reason};
 use crate::request::reserved::Reserved;
 use crate::runtime::clock::Clock;
 use crate::runtime::drain::{Live, Phase};
@@ -261,11 +261,15 @@ impl Shard {
         self.connections.for_each_exchange(|connection, exchange| {
             let forbidden = exchange.with_decision(|decision| {
                 let request = decision.request.as_ref()?;
-                let (permitted, reason) = match decision.direction {
-                    Direction::Inbound => (policy::decide(&table, &connection.caller, request, wall).is_ok(), "policy_changed"),
-                    Direction::Outbound => (outbound::leads_on(&destinations, request, decision.target.as_deref()), "route_changed"),
-                };
-                (!permitted).then_some(reason)
+                match decision.direction {
+                    Direction::Inbound => {
+                        let denial = policy::decide(&table, &connection.caller, request, wall).err()?;
+                        Some(if denial.facts.reason == Reason::Quarantined { "quarantined" } else { "policy_changed" })
+                    }
+                    Direction::Outbound => {
+                        (!outbound::leads_on(&destinations, request, decision.target.as_deref())).then_some("route_changed")
+                    }
+                }
             });
             if let Some(reason) = forbidden.flatten() {
                 exchange.end(reason, now);

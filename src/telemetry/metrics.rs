@@ -81,6 +81,10 @@ names! {
     counter TOKENS_VERIFIED = "countersign_tokens_verified_total", (Unit::Count), "Tokens of end users that were looked at, once each as long as they are remembered, by result (ok, signature, unknown_key, no_keys, algorithm, issuer, audience, claim, malformed, type, critical, too_long).";
     counter JWKS_READS = "countersign_jwks_reads_total", (Unit::Count), "Times that a key set of a token issuer was read, by result (ok, unchanged, unusable, unreadable, unresolved, forbidden, unreachable, tls, timeout, redirect, status, malformed, too_large).";
     gauge JWKS_READ = "countersign_jwks_read_timestamp_seconds", (Unit::Seconds), "When the key set that was read longest ago was read, in seconds since 1970; 0: one never was. Absent without issuers.";
+    counter FINDINGS = "countersign_findings_total", (Unit::Count), "Findings by detector and response (none, would_quarantine, quarantined, already_quarantined, spread, refused_never, refused_cap, refused_full).";
+    counter FINDINGS_LEFT_OUT = "countersign_findings_left_out_total", (Unit::Count), "Findings that were only counted, by detector: a detector makes ten a minute.";
+    gauge QUARANTINE_ENTRIES = "countersign_quarantine_entries", (Unit::Count), "Identities and certificates in quarantine.";
+    counter QUARANTINE_CHANGES = "countersign_quarantine_changes_total", (Unit::Count), "Changes of the quarantine by action (quarantine_add, quarantine_remove, quarantine_expire, quarantine_refuse).";
     counter CONFIG_RELOADS = "countersign_config_reloads_total", (Unit::Count), "Configuration reloads by result (ok, failed).";
     counter TRUST_RELOADS = "countersign_trust_reloads_total", (Unit::Count), "Trust bundle reloads by result (ok, failed).";
     counter TRUST_WITHDRAWN = "countersign_trust_withdrawn_total", (Unit::Count), "Certificates with open connections that are not trusted any more, by reason (denied_id, denied_serial, revoked, revocation_unknown, trust_revoked, expired).";
@@ -365,6 +369,35 @@ impl Spans {
     pub fn new() -> Self {
         let spans = |result: &'static str| counter!(SPANS, "result" => result);
         Self { sent: spans("sent"), queue_full: spans("queue_full"), failed: spans("failed") }
+    }
+}
+
+/// Counts a finding; both labels are closed.
+pub fn finding_made(detector: &'static str, response: &'static str) {
+    counter!(FINDINGS, "detector" => detector, "response" => response).increment(1);
+}
+
+/// Counts a finding that is only counted; `detector` is a closed label.
+pub fn finding_left_out(detector: &'static str) {
+    counter!(FINDINGS_LEFT_OUT, "detector" => detector).increment(1);
+}
+
+/// Metrics of the quarantine.
+pub struct Quarantine {
+    /// [`QUARANTINE_ENTRIES`].
+    pub entries: Gauge,
+}
+
+impl Quarantine {
+    /// The handles.
+    #[expect(clippy::new_without_default, reason = "looks metrics up: not a value")]
+    pub fn new() -> Self {
+        Self { entries: gauge!(QUARANTINE_ENTRIES) }
+    }
+
+    /// Counts a change; `action` is a closed label.
+    pub fn changed(&self, action: &'static str) {
+        counter!(QUARANTINE_CHANGES, "action" => action).increment(1);
     }
 }
 

@@ -24,6 +24,8 @@ pub struct TlsState {
     pub generation: u64,
     /// The end of our own certificate's validity.
     pub not_after: SystemTime,
+    /// Its beginning.
+    pub not_before: SystemTime,
     /// Our own SPIFFE id.
     pub id: crate::identity::SpiffeId,
     /// Our own leaf's serial number, as in records.
@@ -81,6 +83,7 @@ impl TlsState {
         Ok(Self {
             generation,
             not_after: issued.not_after(),
+            not_before: issued.leaf.not_before,
             id: issued.id.clone(),
             serial: issued.leaf.serial.clone(),
             fingerprint: issued.leaf.fingerprint.clone(),

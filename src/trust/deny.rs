@@ -1,6 +1,6 @@
 //! The deny list: peers that are refused whatever their certificate says, by SPIFFE id or by serial number.
 
-use crate::identity::{Principal, SpiffeId, TrustDomain};
+use crate::identity::{Principal, SpiffeId, TrustDomain, x509::serial_number};
 use std::collections::HashSet;
 
 /// The code of a peer whose id is listed.
@@ -8,9 +8,6 @@ pub const DENIED_ID: &str = "denied_id";
 
 /// The code of a peer whose certificate's serial number is listed.
 pub const DENIED_SERIAL: &str = "denied_serial";
-
-/// The most hex digits of a serial number: 20 bytes, and a sign byte (RFC 5280, section 4.1.2.2).
-const SERIAL_DIGITS: usize = 42;
 
 /// Who is denied in one trust domain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,7 +73,7 @@ impl DenyList {
 
     fn add(&mut self, domain: &TrustDomain, entry: &str) -> Result<(), (String, &'static str)> {
         if !entry.contains("//") {
-            let serial = serial(entry).ok_or_else(|| {
+            let serial = serial_number(entry).ok_or_else(|| {
                 let what = format!("{:?} is neither a SPIFFE id nor a serial number", shortened(entry));
                 (what, "write spiffe://domain/path, or a serial number of at most 20 bytes in hex, and # before remarks")
             })?;
@@ -93,22 +90,6 @@ impl DenyList {
         self.ids.insert(id.as_str().into());
         Ok(())
     }
-}
-
-/// Lower-case hex without separators or leading zero bytes; `None`: it is no serial number.
-fn serial(text: &str) -> Option<Box<str>> {
-    let mut digits: String = text.chars().filter(|c| *c != ':').map(|c| c.to_ascii_lowercase()).collect();
-    let hex = !digits.is_empty() && digits.len() <= SERIAL_DIGITS && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if !hex || text.starts_with(':') || text.ends_with(':') || text.contains("::") {
-        return None;
-    }
-    if digits.len() % 2 == 1 {
-        digits.insert(0, '0');
-    }
-    while digits.len() > 2 && digits.starts_with("00") {
-        digits.drain(..2);
-    }
-    Some(digits.into())
 }
 
 /// As much of a line as a message has room for.
@@ -150,7 +131,7 @@ mod tests {
 
     #[test]
     fn one_bad_line_refuses_the_list_and_is_named() {
-        let long = "a".repeat(SERIAL_DIGITS + 1);
+        let long = "a".repeat(43);
         let table = [
             ("ff\nspiffe://d\n", 2, "has no path"),
             ("spiffe://e/a", 1, "not in the trust domain d"),

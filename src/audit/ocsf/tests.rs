@@ -254,6 +254,7 @@ fn what_the_control_plane_does_is_a_base_event() {
         0,
         at(),
         &BootFacts { workload: "spiffe://prod.example/o".to_owned(), version: "0.1.0", policy_sha256: Some("ef".repeat(32)) },
+        None,
     );
     let table = TableFacts { name: "shop".to_owned(), version: String::new(), sha256: "cd".to_owned() };
     let policy = PolicyEvent { part: Part::Boundary, table: Arc::new(table), generation: 4 };

@@ -1,6 +1,7 @@
 //! The names of closed sets.
 
 use crate::audit::OnFull;
+use crate::audit::detect::{Mode, Watching};
 use crate::config::keys::Choice;
 use crate::credentials::SigningAlgorithm;
 use crate::proxy::{IdentityHeader, OutboundProtocol};
@@ -9,6 +10,14 @@ use crate::telemetry::log::Format;
 use crate::tls::{Cipher, Group, MinVersion, Offer};
 use crate::trust::CrlMode;
 use crate::upstream::Protocol;
+
+impl Choice for Mode {
+    const NAMES: &'static [(&'static str, Self)] = &[("off", Self::Off), ("advise", Self::Advise), ("act", Self::Act)];
+}
+
+impl Choice for Watching {
+    const NAMES: &'static [(&'static str, Self)] = &[("off", Self::Off), ("advise", Self::Advise)];
+}
 
 impl Choice for Group {
     const NAMES: &'static [(&'static str, Self)] =

@@ -3,11 +3,13 @@
 mod audit;
 mod choices;
 mod credentials;
+mod detect;
 mod inbound;
 mod limits;
 mod outbound;
 mod policy;
 mod ports;
+mod quarantine;
 mod tls;
 mod trace;
 mod trust;
@@ -31,6 +33,8 @@ pub(super) struct Draft {
     pub(super) upstreams: Vec<Option<upstream_room::Settings>>,
     pub(super) policy: Option<policy_room::Settings>,
     pub(super) audit: audit_room::Settings,
+    pub(super) detect: audit_room::detect::Settings,
+    pub(super) quarantine: policy_room::quarantine::Settings,
     pub(super) limits: runtime::limits::Limits,
     pub(super) timeouts: runtime::limits::Timeouts,
     pub(super) admin: admin::Settings,
@@ -52,6 +56,8 @@ impl Draft {
             upstreams: self.upstreams.into_iter().collect::<Option<_>>()?,
             policy: self.policy?,
             audit: self.audit,
+            detect: self.detect,
+            quarantine: self.quarantine,
             limits: self.limits,
             timeouts: self.timeouts,
             admin: self.admin,
@@ -65,7 +71,7 @@ impl Draft {
 /// Reads every section of `document`; problems are noted there.
 pub(super) fn document(document: &Document<'_>, ledger: &Ledger) -> Draft {
     let root = Keys::root(document, ledger);
-    root.not_built(&["detect", "quarantine", "webhook"]);
+    root.not_built(&["webhook"]);
     let workload = credentials::workload(&root);
     let runtime = limits::runtime(&root);
     let tls = tls::read(&root);
@@ -76,6 +82,8 @@ pub(super) fn document(document: &Document<'_>, ledger: &Ledger) -> Draft {
     let upstreams = upstream::read(&root);
     let policy = policy::read(&root);
     let audit = audit::read(&root, workload.labels);
+    let detect = detect::read(&root);
+    let quarantine = quarantine::read(&root);
     let limits = limits::limits(&root);
     let timeouts = limits::timeouts(&root);
     let (admin, app_check) = ports::read(&root);
@@ -89,5 +97,23 @@ pub(super) fn document(document: &Document<'_>, ledger: &Ledger) -> Draft {
     for strictness in [inbound.as_mut().map(|x| &mut x.strictness), outbound.as_mut().map(|x| &mut x.strictness)].into_iter().flatten() {
         strictness.head_fields = limits.head_fields;
     }
-    Draft { runtime, tls, credentials, trust, inbound, outbound, upstreams, policy, audit, limits, timeouts, admin, log, metrics, trace }
+    Draft {
+        runtime,
+        tls,
+        credentials,
+        trust,
+        inbound,
+        outbound,
+        upstreams,
+        policy,
+        audit,
+        detect,
+        quarantine,
+        limits,
+        timeouts,
+        admin,
+        log,
+        metrics,
+        trace,
+    }
 }

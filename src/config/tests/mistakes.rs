@@ -83,8 +83,6 @@ fn unknown_keys_are_refused_in_every_section() {
 #[test]
 fn what_is_not_built_yet_is_refused_by_name() {
     let keys = [
-        ("[detect.flood]\nmode = 'off'", "detect"),
-        ("[quarantine]\nmax = 3", "quarantine"),
         ("[webhook]", "webhook"),
         ("[inbound]\nproxy_protocol = 'off'", "inbound.proxy_protocol"),
         ("[inbound]\nproxy_from = []", "inbound.proxy_from"),

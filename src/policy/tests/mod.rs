@@ -13,6 +13,7 @@ mod headers;
 mod hostile;
 mod percentages;
 mod properties;
+mod quarantines;
 mod reaches;
 mod shadows;
 mod together;
