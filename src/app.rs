@@ -2,7 +2,7 @@
 
 use crate::admin::{self, Bound};
 use crate::audit::detect::Detecting;
-use crate::audit::{self, BootFacts, Direction, TrustEvent, Writer};
+use crate::audit::{self, BootFacts, Direction, KeptTables, TrustEvent, Writer};
 use crate::config::Loaded;
 use crate::credentials::Renewal;
 use crate::document::Problems;
@@ -155,7 +155,8 @@ impl Sidecar {
         };
         let publisher = policy::Publisher::new();
         let (look, looked_at) = (Look::at(&config.policy.files()), SystemTime::now());
-        let first = tables::first(&config.policy, &listeners, &readiness)?;
+        let kept = KeptTables::beside(&config.audit.sink);
+        let first = tables::first(&config.policy, &listeners, &readiness, kept.as_ref())?;
 
         let signer = config.audit.signing.as_ref().map(sources::boot_signer).transpose()?;
         let policy_sha256 = first.as_ref().map(|tables| tables.own().facts.sha256.clone());
@@ -218,7 +219,7 @@ impl Sidecar {
             Arc::clone(&clock),
             key_sets,
         );
-        let tables = Arc::new(tables.read_at(look, looked_at));
+        let tables = Arc::new(tables.keeping(kept).read_at(look, looked_at));
         let reloader = Arc::new(Reloader::new(
             loaded,
             options.source,
@@ -256,6 +257,10 @@ impl Sidecar {
                 move || tables.promote()
             }),
             quarantine: quarantine::handle(&quarantine, &config.quarantine, &log_of_decisions, &clock),
+            tail: Arc::new({
+                let journal = log_of_decisions.clone();
+                move || journal.watch()
+            }),
             log_level: Arc::new(move |text| match &level {
                 Some(level) => level.set(text).map_err(|error| error.to_string()),
                 None => Err("this process has no log level".into()),

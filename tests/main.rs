@@ -8,6 +8,8 @@ mod admin_tcp_is_read_only;
 mod app_check_rules_readiness;
 mod app_down_is_502;
 mod app_over_h2c;
+mod audit_tail_follows_the_log;
+mod audit_why_tells_what_kept_a_request_out;
 #[cfg(feature = "aws")]
 mod authority_rolls_over_without_a_drop;
 #[cfg(feature = "aws")]
@@ -32,6 +34,7 @@ mod connection_cap_recovers;
 mod crypto_module_is_named;
 #[cfg(feature = "aws")]
 mod data_keys_of_kms_open_for_their_context_alone;
+mod decision_log_is_asked;
 mod declined_streams_are_tried_again;
 mod denials_are_in_the_ring_before_the_response;
 mod denied_peers_are_cut;

@@ -4,7 +4,7 @@ use super::DecisionId;
 use std::cell::Cell;
 use std::fmt;
 use std::str::FromStr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const TEXT_LEN: usize = 26;
@@ -15,6 +15,16 @@ const TEXT_LEN: usize = 26;
 pub struct DecisionIdError;
 
 impl DecisionId {
+    /// When it was given, to the millisecond.
+    pub fn at(self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis((self.0 >> 80) as u64)
+    }
+
+    /// What the `boot` of its records ends with: which start of a sidecar gave it.
+    pub fn boot_end(self) -> String {
+        format!("{:010x}", (self.0 >> 40) & ((1 << 40) - 1))
+    }
+
     /// The id's text: 26 ASCII characters.
     pub(super) fn text(self) -> [u8; TEXT_LEN] {
         let mut text = [b'0'; TEXT_LEN];
@@ -122,6 +132,14 @@ mod tests {
         ids.counter.set((1 << 28) - 2);
         let three = [ids.next(SystemTime::now()), ids.next(SystemTime::now()), ids.next(SystemTime::now())];
         assert!(three.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    }
+
+    #[test]
+    fn an_id_says_when_and_by_whom_it_was_given() {
+        let (random, now) = (0x0123_4567_89ab_cdef_0123_4567_89ab_cdef_u128, UNIX_EPOCH + Duration::from_millis(1_795_348_800_123));
+        let id = Ids::new(random as u64, 3).next(now + Duration::from_nanos(999));
+        assert_eq!(id.at(), now);
+        assert!(format!("{random:032x}").ends_with(&id.boot_end()));
     }
 
     #[test]

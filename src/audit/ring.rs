@@ -64,14 +64,14 @@ pub(super) struct Shared {
     pub(super) dead: AtomicBool,
     /// Published tables that have no record yet; the shards never touch it.
     pub(super) events: Mutex<VecDeque<(SystemTime, Event)>>,
-    /// Lines of others for the same stream.
-    pub(super) asides: Mutex<Vec<String>>,
-    /// Where the spans of traced requests go.
-    pub(super) spans: Spans,
     /// What went wrong in the control plane, for the detectors.
     pub(super) troubles: Mutex<Vec<Trouble>>,
     /// What the detectors look for, where it was changed.
     pub(super) detect: ArcSwapOption<detect::Settings>,
+    /// Lines of others for the same stream.
+    pub(super) asides: Mutex<Vec<String>>,
+    /// Where the spans of traced requests go.
+    pub(super) spans: Spans,
 }
 
 impl Shared {
@@ -82,10 +82,10 @@ impl Shared {
             stop: AtomicBool::new(false),
             dead: AtomicBool::new(false),
             events: Mutex::default(),
-            asides: Mutex::default(),
-            spans: Spans::default(),
             troubles: Mutex::default(),
             detect: ArcSwapOption::empty(),
+            asides: Mutex::default(),
+            spans: Spans::default(),
         }
     }
 }

@@ -351,27 +351,6 @@ impl AuditWriter {
     }
 }
 
-/// [`SPANS`].
-#[cfg(feature = "otlp")]
-pub struct Spans {
-    /// With result `sent`.
-    pub sent: Counter,
-    /// With result `queue_full`.
-    pub queue_full: Counter,
-    /// With result `failed`: the collector did not take them.
-    pub failed: Counter,
-}
-
-#[cfg(feature = "otlp")]
-impl Spans {
-    /// The handles.
-    #[expect(clippy::new_without_default, reason = "looks metrics up: not a value")]
-    pub fn new() -> Self {
-        let spans = |result: &'static str| counter!(SPANS, "result" => result);
-        Self { sent: spans("sent"), queue_full: spans("queue_full"), failed: spans("failed") }
-    }
-}
-
 /// Counts a finding; both labels are closed.
 pub fn finding_made(detector: &'static str, response: &'static str) {
     counter!(FINDINGS, "detector" => detector, "response" => response).increment(1);
@@ -398,6 +377,27 @@ impl Quarantine {
     /// Counts a change; `action` is a closed label.
     pub fn changed(&self, action: &'static str) {
         counter!(QUARANTINE_CHANGES, "action" => action).increment(1);
+    }
+}
+
+/// [`SPANS`].
+#[cfg(feature = "otlp")]
+pub struct Spans {
+    /// With result `sent`.
+    pub sent: Counter,
+    /// With result `queue_full`.
+    pub queue_full: Counter,
+    /// With result `failed`: the collector did not take them.
+    pub failed: Counter,
+}
+
+#[cfg(feature = "otlp")]
+impl Spans {
+    /// The handles.
+    #[expect(clippy::new_without_default, reason = "looks metrics up: not a value")]
+    pub fn new() -> Self {
+        let spans = |result: &'static str| counter!(SPANS, "result" => result);
+        Self { sent: spans("sent"), queue_full: spans("queue_full"), failed: spans("failed") }
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) fn times(event: &mut Object<'_>, record: &mut Record<'_>) -> i64 {
     event.number("start_time", first);
     event.number("end_time", record.time("", "last"));
     // A file's footer also has a count, which is none of happenings.
-    if first.is_some() {
+    if first.is_some() || record.is("", "kind", "finding") {
         event.number("count", record.number("", "count"));
     }
     event.number("duration", micros(record, "total_us").map(|micros| micros / 1_000));
