@@ -21,6 +21,8 @@ use crate::runtime::surroundings;
 use crate::runtime::tasks::spawn;
 use crate::telemetry::log::LogLevel;
 use crate::telemetry::metrics::crypto_module;
+#[cfg(feature = "otlp")]
+use crate::telemetry::otlp::Exporting;
 use crate::tls::{BuildError, Module, OwnProbe, Publishing, SelfProbe, TlsPublisher, approve};
 use crate::trust::{DevelopmentRoots, Judging, LivePeers, Trusting, Usage, Withdrawn};
 use crate::upstream::{Names, OwnListeners, Resolver, Snapshot, System};
@@ -50,8 +52,6 @@ pub use reload::Reloader;
 #[cfg(feature = "aws")]
 pub use sources::way_to_aws;
 
-#[cfg(feature = "otlp")]
-use crate::telemetry::otlp::Exporting;
 use app_watch::AppWatch;
 use emitting::Emitting;
 use routing::Routing;
