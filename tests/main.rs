@@ -9,6 +9,7 @@ mod app_check_rules_readiness;
 mod app_down_is_502;
 mod app_over_h2c;
 #[cfg(feature = "aws")]
+mod audit_page_lists_every_field;
 mod authority_rolls_over_without_a_drop;
 #[cfg(feature = "aws")]
 mod authority_roots_outlive_aws;
