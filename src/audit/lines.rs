@@ -5,6 +5,7 @@ use super::chain::Chain;
 use super::entry::Entry;
 use super::file::{Extent, Oldest, Previous};
 use super::render::{Point, Renderer};
+use super::watch::Watchers;
 use super::{BootFacts, Format, Tap, ocsf};
 use crate::telemetry::metrics::AuditWriter;
 use metrics::Counter;
@@ -34,12 +35,13 @@ pub(super) struct Lines {
     share: usize,
     kinds: Vec<(&'static str, u64, Counter)>,
     tap: Option<Tap>,
+    watchers: Arc<Watchers>,
     /// Nobody reads: records are taken and dropped.
     mute: bool,
 }
 
 impl Lines {
-    pub(super) fn new(boot: String, renderer: Renderer, format: Format, tap: Option<Tap>, sinkless: bool, share: usize) -> Self {
+    pub(super) fn new(boot: String, renderer: Renderer, format: Format, tap: Option<Tap>, watchers: Arc<Watchers>, sinkless: bool, share: usize) -> Self {
         let mute = sinkless && tap.is_none();
         Self {
             boot,
@@ -54,6 +56,7 @@ impl Lines {
             share,
             kinds: Vec::new(),
             tap,
+            watchers,
             mute,
         }
     }
@@ -136,6 +139,7 @@ impl Lines {
             Some((_, count, _)) => *count += 1,
             None => self.kinds.push((kind, 1, AuditWriter::records(kind))),
         }
+        self.watchers.line(self.buffer.get(start..).unwrap_or_default());
         if let Some(tap) = &self.tap {
             let line = self.buffer.get(start..self.buffer.len().saturating_sub(1)).unwrap_or_default();
             let _ = tap.try_send(String::from_utf8_lossy(line).into());
@@ -157,6 +161,14 @@ impl Lines {
                 self.buffer.extend_from_slice(&self.record);
                 (kind, RECORD_END)
             }
+        }
+    }
+
+    /// A line that is no record and goes where the records go: without a number, and to no tap.
+    pub(super) fn aside(&mut self, line: &str) {
+        if !self.mute {
+            self.buffer.extend_from_slice(line.as_bytes());
+            self.buffer.push(b'\n');
         }
     }
 
