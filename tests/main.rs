@@ -8,10 +8,10 @@ mod admin_tcp_is_read_only;
 mod app_check_rules_readiness;
 mod app_down_is_502;
 mod app_over_h2c;
-mod audit_tail_follows_the_log;
-mod audit_why_tells_what_kept_a_request_out;
 #[cfg(feature = "aws")]
 mod audit_page_lists_every_field;
+mod audit_tail_follows_the_log;
+mod audit_why_tells_what_kept_a_request_out;
 mod authority_rolls_over_without_a_drop;
 #[cfg(feature = "aws")]
 mod authority_roots_outlive_aws;
@@ -118,9 +118,9 @@ mod revoked_certificates_are_refused;
 mod signatures_of_kms_are_verified;
 mod silent_http2_peer_does_not_hold_the_drain;
 mod slow_head_times_out;
-mod spoofed_identity_headers_replaced;
 #[cfg(feature = "otlp")]
 mod spans_reach_a_collector;
+mod spoofed_identity_headers_replaced;
 mod stalled_readers_are_cut;
 mod stdout_of_the_log_costs_no_request;
 #[cfg(feature = "aws")]

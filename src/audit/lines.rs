@@ -41,7 +41,15 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(boot: String, renderer: Renderer, format: Format, tap: Option<Tap>, watchers: Arc<Watchers>, sinkless: bool, share: usize) -> Self {
+    pub(super) fn new(
+        boot: String,
+        renderer: Renderer,
+        format: Format,
+        tap: Option<Tap>,
+        watchers: Arc<Watchers>,
+        sinkless: bool,
+        share: usize,
+    ) -> Self {
         let mute = sinkless && tap.is_none();
         Self {
             boot,
