@@ -3,7 +3,7 @@
 use crate::support::sidecar::run;
 use crate::support::{App, Setup, Sidecar, eventually};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
-use countersign::audit::evidence::Holder;
+use countersign::audit::verify::Holder;
 use countersign::runtime::signer::{DigestSigner as _, FileSigner, PublicKey};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;

@@ -11,6 +11,7 @@ mod app_over_h2c;
 #[cfg(feature = "aws")]
 mod audit_page_lists_every_field;
 mod audit_tail_follows_the_log;
+mod audit_verify_finds_tampering;
 mod audit_why_tells_what_kept_a_request_out;
 mod authority_rolls_over_without_a_drop;
 #[cfg(feature = "aws")]
@@ -47,6 +48,7 @@ mod end_users_are_recorded_by_verified_tokens;
 mod events_fit_the_published_schema;
 mod exposed_app_is_reported;
 mod extended_connect;
+mod findings_reach_the_webhook;
 mod fleet_renews_without_a_herd;
 mod foreign_trust_domain_rejected;
 mod full_disk_is_loud;

@@ -58,13 +58,15 @@ impl Emitting {
 }
 
 fn emit(mut emf: Emf, recorder: &PrometheusHandle, out: &Out, stopped: &Receiver<()>) {
+    let mut lines = Vec::new();
     loop {
         let ends = stopped.recv_timeout(INTERVAL) != Err(RecvTimeoutError::Timeout);
-        let mut interval = emf.interval(&recorder.render(), SystemTime::now());
-        match out.send(std::mem::take(&mut interval.lines)) {
-            Ok(()) => emf.sent(interval),
-            // What is not sent now is in the next lines.
-            Err(error) => tracing::warn!(%error, "metrics cannot be sent to standard output; they are with the next ones"),
+        // While lines are not out, what happens is for those after them: nothing is said twice.
+        if lines.is_empty() {
+            lines = emf.interval(&recorder.render(), SystemTime::now());
+        }
+        if let Err(error) = out.send(&mut lines) {
+            tracing::warn!(%error, "metrics cannot be sent to standard output; they wait");
         }
         if ends {
             return;
@@ -73,12 +75,19 @@ fn emit(mut emf: Emf, recorder: &PrometheusHandle, out: &Out, stopped: &Receiver
 }
 
 impl Out {
-    fn send(&self, lines: Vec<String>) -> io::Result<()> {
+    /// Takes what is out away from `lines`.
+    fn send(&self, lines: &mut Vec<String>) -> io::Result<()> {
         match self {
-            Self::Log(journal) => journal.aside(lines).map_err(|_| io::Error::other("those of the last minute still wait for it")),
+            Self::Log(journal) => journal.aside(std::mem::take(lines)).map_err(|refused| {
+                *lines = refused;
+                io::Error::other("those of the last minute still wait for it")
+            }),
             Self::Stdout => {
                 let mut stdout = io::stdout().lock();
-                lines.iter().try_for_each(|line| writeln!(stdout, "{line}"))?;
+                while let Some(line) = lines.last() {
+                    writeln!(stdout, "{line}")?;
+                    lines.pop();
+                }
                 stdout.flush()
             }
         }

@@ -1,4 +1,4 @@
-//! The `file` sink: files of a directory, their sync, and which is the next to go at `max_bytes`.
+//! The `file` sink: files of a directory, their sync and compression, and which is the next to go at `max_bytes`.
 //!
 //! One process a directory. A file is closed by the writer, after the record that ends it; after a fault it is closed without one, and what was not written
 //! begins the next.
@@ -15,6 +15,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 mod closed;
 mod extent;
+mod keeper;
 mod name;
 #[cfg(test)]
 mod tests;
@@ -55,13 +56,19 @@ struct Current {
 
 impl Files {
     /// Makes the directory where it is missing and opens the first file; also says where the log ended that was there.
-    pub(super) fn open(directory: &Path, boot: &str, max_bytes: u64) -> io::Result<(Self, Option<Previous>)> {
-        Self::open_with(directory, boot, max_bytes, Box::new(|file, bytes| file.write(bytes)))
+    pub(super) fn open(directory: &Path, boot: &str, max_bytes: u64, compress: bool) -> io::Result<(Self, Option<Previous>)> {
+        Self::open_with(directory, boot, max_bytes, compress, Box::new(|file, bytes| file.write(bytes)))
     }
 
-    pub(super) fn open_with(directory: &Path, boot: &str, max_bytes: u64, write: Write1) -> io::Result<(Self, Option<Previous>)> {
+    pub(super) fn open_with(
+        directory: &Path,
+        boot: &str,
+        max_bytes: u64,
+        compress: bool,
+        write: Write1,
+    ) -> io::Result<(Self, Option<Previous>)> {
         fs::DirBuilder::new().recursive(true).mode(0o750).create(directory)?;
-        let closed = Closed::list(directory)?;
+        let closed = Closed::list(directory, compress)?;
         let (previous, names) = (previous(closed.newest_first()), Names::after(closed.newest_first().next(), boot));
         let mut files = Self {
             directory: directory.to_owned(),
@@ -114,8 +121,9 @@ impl Files {
         (kept - before) as usize
     }
 
-    /// Syncs what is due.
+    /// Syncs what is due, and has closed files compressed.
     pub(super) fn tick(&mut self, now: Instant) -> io::Result<()> {
+        self.closed.tick();
         match &self.current {
             Some(current) if current.unsynced.is_some_and(|since| now.saturating_duration_since(since) >= SYNC) => self.sync(),
             _ => Ok(()),
@@ -173,6 +181,8 @@ impl Files {
     fn create(&mut self) -> io::Result<Current> {
         let path = self.names.next(&self.directory, SystemTime::now());
         let file = OpenOptions::new().append(true).create_new(true).mode(0o640).open(&path)?;
+        // Tells other processes that it is written; a file system that has no locks has no other processes here either.
+        let _ = file.try_lock();
         Ok(Current { file, path, length: 0, opened: Instant::now(), unsynced: None })
     }
 }

@@ -80,7 +80,7 @@ impl Lines {
         self.line(|renderer, out, seq| renderer.entry(out, seq, shard, entry));
     }
 
-    /// Signs for all that was rendered. Signed are the bytes of the record before its signature, which stands before the chain.
+    /// Signs for all that was rendered. Signed are the bytes of the record, in its form, before its signature, which stands before the chain.
     pub(super) fn checkpoint(&mut self, key: &mut BootKey) {
         let (last, chain) = (self.seq.saturating_sub(1), self.chain.last());
         let (holder, certificate) = (Arc::clone(key.holder()), Arc::clone(key.certificate()));
@@ -178,6 +178,12 @@ impl Lines {
             self.buffer.extend_from_slice(line.as_bytes());
             self.buffer.push(b'\n');
         }
+    }
+
+    /// The line that was rendered last, without its newline, unless the sink has it already or nobody reads.
+    pub(super) fn last(&self) -> Option<&[u8]> {
+        let lines = self.buffer.strip_suffix(b"\n")?;
+        lines.get(memchr::memrchr(b'\n', lines).map_or(0, |end| end + 1)..)
     }
 
     pub(super) fn unwritten(&self) -> &[u8] {

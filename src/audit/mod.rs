@@ -12,7 +12,6 @@ mod certify;
 mod chain;
 pub mod detect;
 mod entry;
-pub mod evidence;
 mod file;
 mod fold;
 mod halt;
@@ -38,7 +37,9 @@ mod tests;
 mod time;
 mod trim;
 mod users;
+pub mod verify;
 mod watch;
+pub mod webhook;
 mod writer;
 
 pub use id::DecisionIdError;

@@ -14,6 +14,8 @@ pub struct Settings {
     pub format: Format,
     /// The most bytes that the files of a `file` sink may take together.
     pub max_bytes: u64,
+    /// Whether closed files of a `file` sink are compressed.
+    pub compress: bool,
     /// What happens to allows when their ring is full.
     pub on_full: OnFull,
     /// The share of plain allows that are recorded, 0.0 to 1.0. Reloadable.
@@ -32,6 +34,7 @@ impl Default for Settings {
             sink: Sink::Stdout,
             format: Format::Countersign,
             max_bytes: 1 << 30,
+            compress: true,
             on_full: OnFull::Aggregate,
             sample: 1.0,
             signing: None,

@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-fn at(second: u64) -> SystemTime {
+pub(super) fn at(second: u64) -> SystemTime {
     UNIX_EPOCH + Duration::new(second, 5)
 }
 
@@ -125,12 +125,13 @@ struct Log {
     shut: Arc<(Mutex<bool>, Condvar)>,
 }
 
-fn settings() -> Settings {
+pub(super) fn settings() -> Settings {
     let labels = [("task".to_owned(), "a\"1".to_owned())].into();
     Settings {
         sink: Sink::None,
         format: Format::Countersign,
         max_bytes: 1 << 30,
+        compress: false,
         on_full: OnFull::Aggregate,
         sample: 1.0,
         signing: None,
@@ -139,7 +140,7 @@ fn settings() -> Settings {
     }
 }
 
-fn boot() -> BootFacts {
+pub(super) fn boot() -> BootFacts {
     BootFacts { workload: "spiffe://prod.example/o".to_owned(), version: "0.1.0", policy_sha256: Some("ef".repeat(32)) }
 }
 
@@ -488,7 +489,7 @@ fn log_files(directory: &std::path::Path) -> Vec<(std::path::PathBuf, Vec<Value>
     paths.into_iter().map(|path| (path.clone(), lines(std::fs::read(&path).unwrap()))).collect()
 }
 
-fn file_settings(directory: &std::path::Path, max_bytes: u64) -> Settings {
+pub(super) fn file_settings(directory: &std::path::Path, max_bytes: u64) -> Settings {
     Settings { sink: Sink::File(directory.to_owned()), max_bytes, ..settings() }
 }
 

@@ -262,7 +262,7 @@ fn open(settings: &Settings, boot_id: &str) -> io::Result<(Output, Option<Previo
     match &settings.sink {
         Sink::Stdout => Ok((Output::stdout()?, None)),
         Sink::File(directory) => {
-            let (files, previous) = Files::open(directory, boot_id.get(..8).unwrap_or(boot_id), settings.max_bytes)?;
+            let (files, previous) = Files::open(directory, boot_id.get(..8).unwrap_or(boot_id), settings.max_bytes, settings.compress)?;
             Ok((Output::Files(files), previous))
         }
         Sink::None => {

@@ -32,31 +32,25 @@ const LABELS: usize = 4 << 10;
 /// The most characters of a dimension's value (`Dimension` of the CloudWatch API).
 const DIMENSION: usize = 1_024;
 
-/// What was sent so far, and the parts that all lines share.
+/// What was said so far, and the parts that all lines share.
 pub struct Emf {
     workload: String,
     labels: Value,
-    sent: HashMap<String, f64>,
-}
-
-/// What happened since the lines that were sent last.
-pub struct Interval {
-    /// Each a whole line of JSON without its newline, which begins with `{"_aws":`.
-    pub lines: Vec<String>,
-    counts: HashMap<String, f64>,
+    /// The numbers of the last interval, by series.
+    said: HashMap<String, f64>,
 }
 
 impl Emf {
-    /// Nothing is sent yet by `workload`, whose `labels` each line says.
+    /// Nothing is said yet by `workload`, whose `labels` each line says.
     pub fn new(workload: &str, labels: &BTreeMap<String, String>) -> Self {
         let workload = workload.get(..workload.floor_char_boundary(DIMENSION)).unwrap_or_default().to_owned();
         let labels = Some(json!(labels)).filter(|json| !labels.is_empty() && json.to_string().len() <= LABELS);
-        Self { workload, labels: labels.unwrap_or_default(), sent: HashMap::new() }
+        Self { workload, labels: labels.unwrap_or_default(), said: HashMap::new() }
     }
 
-    /// The lines for what `exposition`, the text of `/metrics`, says more than what was sent.
-    pub fn interval(&self, exposition: &str, at: SystemTime) -> Interval {
-        let (mut groups, mut counts) = (Groups::default(), HashMap::new());
+    /// The lines for what `exposition`, the text of `/metrics`, says more than the one before; each is whole and begins with `{"_aws":`, without a newline.
+    pub fn interval(&mut self, exposition: &str, at: SystemTime) -> Vec<String> {
+        let mut groups = Groups::default();
         let mut kind = "";
         for line in exposition.lines() {
             if let Some((_, declared)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
@@ -65,20 +59,13 @@ impl Emf {
                 let value = if kind == "gauge" {
                     sample.value
                 } else {
-                    counts.insert(sample.series.to_owned(), sample.value);
-                    sample.value - self.sent.get(sample.series).copied().unwrap_or_default()
+                    sample.value - self.said.insert(sample.series.to_owned(), sample.value).unwrap_or_default()
                 };
                 groups.add(kind, sample, value);
             }
         }
         let millis = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
-        let lines = groups.0.into_iter().flat_map(|(dimensions, metrics)| self.lines(millis, &dimensions, metrics)).collect();
-        Interval { lines, counts }
-    }
-
-    /// The lines of `interval` are out: the next one begins where it ended.
-    pub fn sent(&mut self, interval: Interval) {
-        self.sent = interval.counts;
+        groups.0.into_iter().flat_map(|(dimensions, metrics)| self.lines(millis, &dimensions, metrics)).collect()
     }
 
     /// As many lines as the limits ask for.

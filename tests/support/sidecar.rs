@@ -2,6 +2,7 @@
 
 use super::{PATIENCE, Setup, eventually};
 use countersign::admin::client::{self, Answer};
+use countersign::audit::read::{Piece, inputs};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::fs::File;
@@ -230,13 +231,19 @@ fn command(before: &[&str]) -> Command {
 }
 
 fn read_records(dir: &Path) -> Vec<Value> {
-    let Ok(files) = std::fs::read_dir(dir) else { return Vec::new() };
-    let mut paths: Vec<_> =
-        files.flatten().map(|file| file.path()).filter(|path| path.extension().is_some_and(|end| end == "ndjson")).collect();
-    paths.sort();
-    let text: String = paths.iter().map(|path| std::fs::read_to_string(path).unwrap_or_default()).collect();
-    let lines = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
-    lines.map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error} in a record: {line}"))).collect()
+    let Ok(inputs) = inputs(&[dir.to_owned()]) else { return Vec::new() };
+    let mut text = Vec::new();
+    for mut reader in inputs.iter().filter_map(|input| input.open().ok()) {
+        while let Ok(Some(piece)) = reader.next_whole() {
+            if let Piece::Lines(lines) = piece {
+                text.extend_from_slice(lines.bytes);
+            }
+        }
+    }
+    let lines = text.split_inclusive(|byte| *byte == b'\n');
+    lines
+        .map(|line| serde_json::from_slice(line).unwrap_or_else(|error| panic!("{error} in a record: {}", String::from_utf8_lossy(line))))
+        .collect()
 }
 
 /// Calls what blocks on a thread of its own.

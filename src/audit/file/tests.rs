@@ -33,7 +33,7 @@ fn a_file_is_due_at_its_size_and_the_oldest_is_named_before_it_goes() {
     let old = "decisions-20000101T000000Z-old-000000.ndjson";
     fs::write(dir.path().join(old), "x".repeat(200_000)).unwrap();
     fs::write(dir.path().join("notes.txt"), "kept").unwrap();
-    let (mut files, previous) = Files::open(dir.path(), "abcdef01", 400_000).unwrap();
+    let (mut files, previous) = Files::open(dir.path(), "abcdef01", 400_000, false).unwrap();
     assert_eq!(previous, None, "nothing of it is a record");
     let mut closed = 0;
     for number in 0..1_000 {
@@ -61,7 +61,7 @@ fn a_file_is_due_at_its_size_and_the_oldest_is_named_before_it_goes() {
 #[test]
 fn an_old_file_is_due_and_an_empty_one_is_none() {
     let dir = tempfile::tempdir().unwrap();
-    let (mut files, _) = Files::open(dir.path(), "b", 1 << 30).unwrap();
+    let (mut files, _) = Files::open(dir.path(), "b", 1 << 30, false).unwrap();
     let later = Instant::now() + ROTATE_AGE;
     assert!(!files.is_due(later));
     files.write(line(1).as_bytes()).unwrap();
@@ -86,7 +86,7 @@ fn where_the_log_before_ended_is_read_from_its_newest_file() {
         for (name, text) in files {
             fs::write(dir.path().join(name), text).unwrap();
         }
-        Files::open(dir.path(), "b", 1 << 30).unwrap().1.map(|previous| (previous.boot, previous.seq, previous.chain, previous.torn))
+        Files::open(dir.path(), "b", 1 << 30, false).unwrap().1.map(|previous| (previous.boot, previous.seq, previous.chain, previous.torn))
     };
     let (old, new) = ("decisions-20260701T000000Z-b-000000.ndjson", "decisions-20260701T000100Z-a-000000.ndjson");
     let whole = [record("one", 0, "boot", '0'), record("one", 1, "footer", '1')].concat();
@@ -111,7 +111,7 @@ fn a_full_disk_tears_no_line_and_loses_none() {
         2 | 3 => Err(io::ErrorKind::StorageFull.into()),
         _ => file.write(bytes),
     };
-    let mut output = Output::Files(Files::open_with(dir.path(), "b", 1 << 30, Box::new(full)).unwrap().0);
+    let mut output = Output::Files(Files::open_with(dir.path(), "b", 1 << 30, false, Box::new(full)).unwrap().0);
     output.write(line(0).as_bytes()).unwrap();
     let batch: String = (1..4).map(line).collect();
     let first = output.write(batch.as_bytes()).unwrap_err();
@@ -133,5 +133,38 @@ fn a_directory_that_cannot_be_made_fails_the_start() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();
-    assert!(Files::open(&file.join("logs"), "b", 1).is_err());
+    assert!(Files::open(&file.join("logs"), "b", 1, false).is_err());
+}
+
+/// What a crash leaves at any step of compressing is one whole file afterwards, under one name.
+#[test]
+fn a_crash_while_compressing_loses_and_doubles_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = ("decisions-20260701T000000Z-b-000000.ndjson", "decisions-20260701T000001Z-b-000001.ndjson");
+    let text = line(7).repeat(50);
+    fs::write(dir.path().join(one), &text).unwrap();
+    fs::write(dir.path().join(format!(".{one}.zst")), "half").unwrap();
+    fs::write(dir.path().join(two), &text).unwrap();
+    fs::write(dir.path().join(format!("{two}.zst")), zstd::encode_all(text.as_bytes(), 1).unwrap()).unwrap();
+    fs::write(dir.path().join(".decisions.zst"), "somebody else's").unwrap();
+    let (files, _) = Files::open(dir.path(), "c", 1 << 30, false).unwrap();
+    let names: Vec<String> = read(dir.path()).into_iter().map(|(name, _)| name).collect();
+    assert_eq!((&names[..3], names.len()), (&[".decisions.zst".to_owned(), one.to_owned(), two.to_owned()][..], 4));
+    fs::remove_file(files.current.unwrap().path).unwrap();
+
+    let (mut files, _) = Files::open(dir.path(), "d", 1 << 30, true).unwrap();
+    let packed = |name: &str| dir.path().join(format!("{name}.zst"));
+    let give_up = Instant::now() + Duration::from_secs(20);
+    let before = files.closed.bytes();
+    while files.closed.bytes() == before || dir.path().join(two).exists() || files.closed.bytes() > 2 * 1_000 {
+        assert!(Instant::now() < give_up);
+        files.tick(Instant::now()).unwrap();
+        std::thread::yield_now();
+    }
+    for name in [one, two] {
+        assert_eq!(zstd::decode_all(File::open(packed(name)).unwrap()).unwrap(), text.as_bytes());
+    }
+    let size = |name: &str| fs::metadata(packed(name)).unwrap().len();
+    let empty = fs::read_dir(dir.path()).unwrap().count();
+    assert_eq!((files.closed.bytes(), empty), (size(one) + size(two), 4), "what is on the disk counts");
 }

@@ -13,8 +13,8 @@ impl Press {
             self.write_out();
         }
         self.prune();
-        let synced = if critical { self.output.sync() } else { self.output.tick(now) };
-        if let Err(error) = synced {
+        let synced = if critical { self.output.sync() } else { Ok(()) };
+        if let Err(error) = synced.and_then(|()| self.output.tick(now)) {
             self.faulted(&error);
         }
         self.pairs.tick(now);

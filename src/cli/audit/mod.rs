@@ -6,6 +6,7 @@ mod query;
 mod source;
 mod tail;
 mod top;
+mod verify;
 mod walk;
 mod why;
 mod write;
@@ -28,6 +29,8 @@ pub enum Command {
     Tail(tail::Args),
     /// Says why a request was decided as it was, by the table that was in force
     Why(why::Args),
+    /// Says whether a log is whole, and where it is not
+    Verify(verify::Args),
 }
 
 /// Runs one.
@@ -42,6 +45,7 @@ pub fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Edges(args) => edges::run(args),
         Command::Tail(args) => tail::run(args),
         Command::Why(args) => why::run(args),
+        Command::Verify(args) => verify::run(args),
     }
 }
 

@@ -35,6 +35,7 @@ pub(super) fn read(root: &Keys<'_>, labels: BTreeMap<String, String>) -> Setting
         sink: kind.sink(dir),
         format: keys.or("format", default.format),
         max_bytes: keys.within("max_bytes", Size(default.max_bytes), Size(1 << 20)..=Size(1 << 50)).0,
+        compress: keys.or("compress", default.compress),
         on_full: keys.or("on_full", default.on_full),
         sample: keys.within("sample", default.sample, 0.0..=1.0),
         signing: signing(&keys, kind),
