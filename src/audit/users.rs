@@ -17,7 +17,7 @@ pub(super) enum Names {
     /// As the token says them.
     Plain,
     /// As HMAC-SHA256 under a key that is never in the log: whoever has the log cannot try names out, and one user still has one name.
-    Hashed(Key),
+    Hashed(Box<Key>),
 }
 
 impl Names {
@@ -31,7 +31,7 @@ impl Names {
                 key
             }
         };
-        Ok(Self::Hashed(Key::new(HMAC_SHA256, key.as_slice())))
+        Ok(Self::Hashed(Box::new(Key::new(HMAC_SHA256, key.as_slice()))))
     }
 
     /// Appends `user`.
