@@ -86,6 +86,7 @@ mod less_loaded_endpoint_is_chosen;
 mod library_refusals_are_recorded;
 mod loops_are_refused;
 mod messages_pass_unchanged;
+mod metrics_reach_standard_output;
 mod names_need_no_c_library;
 mod own_expiry_cuts_connection;
 mod own_listener_shows_the_certificate;
@@ -117,6 +118,8 @@ mod signatures_of_kms_are_verified;
 mod silent_http2_peer_does_not_hold_the_drain;
 mod slow_head_times_out;
 mod spoofed_identity_headers_replaced;
+#[cfg(feature = "otlp")]
+mod spans_reach_a_collector;
 mod stalled_readers_are_cut;
 mod stdout_of_the_log_costs_no_request;
 #[cfg(feature = "aws")]

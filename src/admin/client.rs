@@ -83,6 +83,14 @@ pub fn get_tcp(address: SocketAddr, path: &str) -> Result<Answer, ClientError> {
     exchange(&name, &stream, clock, "GET", path, "")
 }
 
+/// Takes something away over the control socket.
+///
+/// # Errors
+/// See [`ClientError`]; an HTTP status is no error.
+pub fn delete(socket: &Path, path: &str, body: &str) -> Result<Answer, ClientError> {
+    over_socket(socket, "DELETE", path, body)
+}
+
 /// Asks over the control socket for an answer that goes on: the body of a good one is what is then read, until its end or a silence of 30 s.
 ///
 /// # Errors
@@ -108,14 +116,6 @@ pub fn stream(socket: &Path, path: &str) -> Result<Result<impl Read + Send + 'st
     }
     bytes.take(MAX_ANSWER as u64).read_to_end(&mut head).map_err(failed)?;
     parse(&head).map(Err).ok_or(ClientError::Answer(name))
-}
-
-/// Takes something away over the control socket.
-///
-/// # Errors
-/// See [`ClientError`]; an HTTP status is no error.
-pub fn delete(socket: &Path, path: &str, body: &str) -> Result<Answer, ClientError> {
-    over_socket(socket, "DELETE", path, body)
 }
 
 fn over_socket(socket: &Path, method: &str, path: &str, body: &str) -> Result<Answer, ClientError> {

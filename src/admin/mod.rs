@@ -60,9 +60,6 @@ pub type Promote = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
 /// Takes `error`, `warn`, `info`, `debug` or `trace`, or says what is wrong with it.
 pub type LogLevel = Arc<dyn Fn(&str) -> Result<(), String> + Send + Sync>;
 
-/// Gives the lines of the decision log from now on, each with its newline, or says why not; must not block.
-pub type Tail = Arc<dyn Fn() -> Result<Receiver<Bytes>, String> + Send + Sync>;
-
 /// Does what the bytes of a body say, for the user with this id; what it says, either way, goes to the operator. Must not block.
 pub type Command = Arc<dyn Fn(&[u8], Option<u32>) -> Result<String, String> + Send + Sync>;
 
@@ -75,6 +72,8 @@ pub struct Quarantine {
     /// For `DELETE /quarantine`.
     pub remove: Command,
 }
+/// Gives the lines of the decision log from now on, each with its newline, or says why not; must not block.
+pub type Tail = Arc<dyn Fn() -> Result<Receiver<Bytes>, String> + Send + Sync>;
 
 /// What the rooms of the house answer with, and what a command sets off.
 pub struct Handles {
@@ -92,10 +91,10 @@ pub struct Handles {
     pub reload: Reload,
     /// For `POST /policy/promote`.
     pub promote: Promote,
-    /// For `GET /audit/tail`.
-    pub tail: Tail,
     /// For `/quarantine`.
     pub quarantine: Quarantine,
+    /// For `GET /audit/tail`.
+    pub tail: Tail,
     /// For `PUT /log-level`.
     pub log_level: LogLevel,
 }

@@ -35,8 +35,8 @@ pub(super) struct Control {
     pub(super) drain: Drain,
     pub(super) reload: Reload,
     pub(super) promote: Promote,
-    pub(super) tail: Tail,
     pub(super) quarantine: Quarantine,
+    pub(super) tail: Tail,
     pub(super) log_level: LogLevel,
 }
 

@@ -54,11 +54,6 @@ impl House {
                 reloaded();
                 Err("policy.toml:3:1: nonsense".to_owned())
             }),
-            tail: Arc::new(|| {
-                let (lines, receiver) = tokio::sync::mpsc::channel(2);
-                lines.try_send(bytes::Bytes::from_static(b"{\"seq\":1}\n")).unwrap();
-                Ok(receiver)
-            }),
             quarantine: Quarantine {
                 list: Arc::new(|| serde_json::json!({ "entries": [] })),
                 add: Arc::new(|body, uid| {
@@ -67,6 +62,11 @@ impl House {
                 }),
                 remove: Arc::new(|_, _| Err("nobody is there".to_owned())),
             },
+            tail: Arc::new(|| {
+                let (lines, receiver) = tokio::sync::mpsc::channel(2);
+                lines.try_send(bytes::Bytes::from_static(b"{\"seq\":1}\n")).unwrap();
+                Ok(receiver)
+            }),
             log_level: Arc::new(move |level| {
                 said.lock().unwrap().push(level.to_owned());
                 if level == "debug" { Ok(()) } else { Err("no such level".to_owned()) }

@@ -37,6 +37,21 @@ impl DecisionId {
     }
 }
 
+impl DecisionId {
+    /// The span that this decision is in a trace: never zero, and as unlikely as any 64 random bits to be another's.
+    pub fn span_id(self) -> [u8; 8] {
+        let mixed = mix(self.0 as u64 ^ mix((self.0 >> 64) as u64));
+        mixed.max(1).to_be_bytes()
+    }
+}
+
+/// Spreads what differs in few bits over all of them (the finalizer of SplitMix64; Steele et al., "Fast Splittable Pseudorandom Number Generators").
+fn mix(value: u64) -> u64 {
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
+}
+
 impl fmt::Display for DecisionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(std::str::from_utf8(&self.text()).unwrap_or_default())
@@ -96,7 +111,7 @@ mod tests {
 
     #[test]
     fn ids_of_a_shard_rise_and_none_repeats_across_shards_and_boots() {
-        let mut seen = HashSet::new();
+        let (mut seen, mut spans) = (HashSet::new(), HashSet::new());
         for (boot, shard) in [(1, 0), (1, 1), (2, 0)] {
             let ids = Ids::new(boot, shard);
             let mut last = DecisionId(0);
@@ -105,6 +120,7 @@ mod tests {
                 assert!(id.0 > last.0);
                 assert!(id.to_string() > last.to_string());
                 assert!(seen.insert(id));
+                assert!(spans.insert(id.span_id()));
                 last = id;
             }
         }

@@ -166,6 +166,14 @@ impl Lines {
         }
     }
 
+    /// A line that is no record and goes where the records go: without a number, and to no tap.
+    pub(super) fn aside(&mut self, line: &str) {
+        if !self.mute {
+            self.buffer.extend_from_slice(line.as_bytes());
+            self.buffer.push(b'\n');
+        }
+    }
+
     pub(super) fn unwritten(&self) -> &[u8] {
         self.buffer.get(self.written..).unwrap_or_default()
     }

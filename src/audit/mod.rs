@@ -31,6 +31,7 @@ mod ring;
 mod sampling;
 mod settings;
 mod sink;
+mod spans;
 mod stamp;
 #[cfg(test)]
 mod tests;

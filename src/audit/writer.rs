@@ -47,9 +47,9 @@ pub type Tap = SyncSender<Arc<str>>;
 #[derive(Clone)]
 pub struct Journal {
     shared: Arc<Shared>,
+    certifying: Certifying,
     /// Who looks at the log; `None` where there is none.
     watchers: Option<Arc<Watchers>>,
-    certifying: Certifying,
 }
 
 impl Journal {
@@ -107,6 +107,26 @@ impl Journal {
                 tracing::error!(subject = %held.subject, action = act.as_str(), "an action left no record: the decision log's writer stands still");
             }
         }
+    }
+
+    /// Has whole lines of others, without their newlines, written between the records; for standard output, which the writer owns. `Err`: those before are
+    /// still waiting, so these are not taken.
+    ///
+    /// # Errors
+    /// Gives the lines back.
+    pub fn aside(&self, lines: Vec<String>) -> Result<(), Vec<String>> {
+        let mut waiting = self.shared.asides.lock().unwrap_or_else(PoisonError::into_inner);
+        if !waiting.is_empty() {
+            return Err(lines);
+        }
+        *waiting = lines;
+        Ok(())
+    }
+
+    /// Has a span made of each record of a request whose caller keeps its own spans; the first call counts.
+    #[cfg(feature = "otlp")]
+    pub fn make_spans(&self, queue: crate::telemetry::otlp::Queue) {
+        self.shared.spans.go_to(queue);
     }
 
     /// Whether records are still written; once they are not, they never are again.
@@ -205,10 +225,11 @@ pub(super) fn start_with(
         recorders.push(recorder);
         lanes.push(lane);
     }
-    let (watchers, sinkless) = (Arc::new(Watchers::default()), matches!(output, Output::None));
     let boot_id = format!("{random:032x}");
     let renderer = Renderer::new(&boot_id, &settings.labels).naming(Names::of(&settings.users)?);
     let share = output.files().map_or(SHARE, |files| SHARE.min(files.share()));
+    let watchers = Arc::new(Watchers::default());
+    let sinkless = matches!(output, Output::None);
     let mut lines = Lines::new(boot_id.clone(), renderer, settings.format, tap, Arc::clone(&watchers), sinkless, share as usize);
     lines.boot(&boot, previous.as_ref());
     // The last shard numbers are the writer's own.
@@ -227,7 +248,7 @@ pub(super) fn start_with(
         }
         let _ = end.send(());
     })?;
-    let journal = Journal { shared: Arc::clone(&shared), watchers: (!sinkless).then_some(watchers), certifying };
+    let journal = Journal { shared: Arc::clone(&shared), certifying, watchers: (!sinkless).then_some(watchers) };
     Ok((recorders, journal, Writer { shared, thread: handle.thread().clone(), ended }))
 }
 

@@ -16,6 +16,8 @@ use clap::Subcommand;
 /// The sub-commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Prints the records of a log in a form that other tools read
+    Export(export::Args),
     /// Shows the records that a filter lets pass
     Query(query::Args),
     /// Counts decisions by what they have in common
@@ -26,8 +28,6 @@ pub enum Command {
     Tail(tail::Args),
     /// Says why a request was decided as it was, by the table that was in force
     Why(why::Args),
-    /// Prints the records of a log in a form that other tools read
-    Export(export::Args),
 }
 
 /// Runs one.
@@ -36,12 +36,12 @@ pub enum Command {
 /// It could not do its work.
 pub fn run(command: &Command) -> anyhow::Result<Outcome> {
     match command {
+        Command::Export(args) => export::run(args),
         Command::Query(args) => query::run(args),
         Command::Top(args) => top::run(args),
         Command::Edges(args) => edges::run(args),
         Command::Tail(args) => tail::run(args),
         Command::Why(args) => why::run(args),
-        Command::Export(args) => export::run(args),
     }
 }
 
