@@ -82,7 +82,7 @@ async fn a_log_on_standard_output_is_followed_over_the_control_socket() {
     let config = setup.write_config();
     let sidecar = setup.start(&app).await;
     let mut bob = Peer::http1(sidecar.inbound(), &setup.cert(BOB)).await;
-    let arguments = ["--config", config.to_str().unwrap(), "--filter", "src.id~spiffe://*/bob", "--json"];
+    let arguments = ["--config", config.to_str().unwrap(), "--filter", "decision=deny and src.id~spiffe://*/bob", "--json"];
     let tails: Vec<Tail> = (0..4).map(|_| Tail::start(&arguments, setup.dir.path())).collect();
     // Whether all of them listen already is not to be seen, so the denials go on until each has shown one.
     let mut seen = vec![false; tails.len()];
