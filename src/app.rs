@@ -2,7 +2,7 @@
 
 use crate::admin::{self, Bound};
 use crate::audit::detect::Detecting;
-use crate::audit::{self, BootFacts, Direction, TrustEvent, Writer};
+use crate::audit::{self, BootFacts, Direction, KeptTables, TrustEvent, Writer};
 use crate::config::Loaded;
 use crate::credentials::Renewal;
 use crate::document::Problems;
@@ -34,6 +34,9 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 mod app_watch;
+mod emitting;
+#[cfg(feature = "otlp")]
+mod exporting;
 mod quarantine;
 mod reload;
 mod routing;
@@ -47,7 +50,10 @@ pub use reload::Reloader;
 #[cfg(feature = "aws")]
 pub use sources::way_to_aws;
 
+#[cfg(feature = "otlp")]
+use crate::telemetry::otlp::Exporting;
 use app_watch::AppWatch;
+use emitting::Emitting;
 use routing::Routing;
 
 /// How a sidecar is started, beside its configuration.
@@ -106,6 +112,9 @@ pub struct Sidecar {
     pub readiness: Readiness,
     shards: Shards<Incoming<Listener>>,
     writer: Writer,
+    emitting: Option<Emitting>,
+    #[cfg(feature = "otlp")]
+    exporting: Option<Exporting>,
     control: Runtime,
     acceptors: Runtime,
     timeouts: Arc<Plan>,
@@ -147,7 +156,8 @@ impl Sidecar {
         };
         let publisher = policy::Publisher::new();
         let (look, looked_at) = (Look::at(&config.policy.files()), SystemTime::now());
-        let first = tables::first(&config.policy, &listeners, &readiness)?;
+        let kept = KeptTables::beside(&config.audit.sink);
+        let first = tables::first(&config.policy, &listeners, &readiness, kept.as_ref())?;
 
         let signer = config.audit.signing.as_ref().map(sources::boot_signer).transpose()?;
         let policy_sha256 = first.as_ref().map(|tables| tables.own().facts.sha256.clone());
@@ -196,6 +206,7 @@ impl Sidecar {
             own: Arc::new(own),
             own_probe: own_probe.clone(),
             reserved: listeners.reserved.clone(),
+            spans: config.trace.otlp.is_some(),
             phases: drain.phases(),
         });
         let names = Names::new(Resolver::new(system()), control.handle().clone());
@@ -211,7 +222,7 @@ impl Sidecar {
             Arc::clone(&clock),
             key_sets,
         );
-        let tables = Arc::new(tables.read_at(look, looked_at));
+        let tables = Arc::new(tables.keeping(kept).read_at(look, looked_at));
         let reloader = Arc::new(Reloader::new(
             loaded,
             options.source,
@@ -227,6 +238,10 @@ impl Sidecar {
                 log: level.clone(),
             },
         ));
+        let emitting = config.metrics.emf.then(|| Emitting::start(&config, options.metrics.clone(), log_of_decisions.clone()));
+        let emitting = emitting.transpose().map_err(StartError::Threads)?;
+        #[cfg(feature = "otlp")]
+        let exporting = exporting::start(&config, &log_of_decisions).map_err(StartError::Threads)?;
         let handles = admin::Handles {
             readiness: readiness.clone(),
             metrics: options.metrics,
@@ -245,6 +260,10 @@ impl Sidecar {
                 move || tables.promote()
             }),
             quarantine: quarantine::handle(&quarantine, &config.quarantine, &log_of_decisions, &clock),
+            tail: Arc::new({
+                let journal = log_of_decisions.clone();
+                move || journal.watch()
+            }),
             log_level: Arc::new(move |text| match &level {
                 Some(level) => level.set(text).map_err(|error| error.to_string()),
                 None => Err("this process has no log level".into()),
@@ -313,7 +332,21 @@ impl Sidecar {
             "countersign {} serves",
             env!("CARGO_PKG_VERSION")
         );
-        Ok(Self { addresses, drain, reloader, readiness, shards, writer, control, acceptors, timeouts: plan, _admin: admin })
+        Ok(Self {
+            addresses,
+            drain,
+            reloader,
+            readiness,
+            shards,
+            writer,
+            emitting,
+            #[cfg(feature = "otlp")]
+            exporting,
+            control,
+            acceptors,
+            timeouts: plan,
+            _admin: admin,
+        })
     }
 
     /// The control runtime, for signals.
@@ -323,11 +356,28 @@ impl Sidecar {
 
     /// Waits for a drain to be asked for, leads it, and ends everything. Blocks.
     pub fn wait(self) -> Drained {
-        let Self { drain, readiness, shards, writer, control, acceptors, timeouts, _admin, .. } = self;
+        let Self {
+            drain,
+            readiness,
+            shards,
+            writer,
+            emitting,
+            #[cfg(feature = "otlp")]
+            exporting,
+            control,
+            acceptors,
+            timeouts,
+            _admin,
+            ..
+        } = self;
         control.block_on(drain.run(|| (**timeouts.timeouts.load()).clone(), &readiness));
         acceptors.shutdown_background();
         shards.join();
+        // Its last lines go through the writer.
+        emitting.into_iter().for_each(Emitting::finish);
         writer.finish();
+        #[cfg(feature = "otlp")]
+        exporting.into_iter().for_each(Exporting::finish);
         drop(_admin);
         control.shutdown_background();
         let drained = drain.outcome();

@@ -4,6 +4,9 @@ use crate::support::client::is_taken;
 use crate::support::sidecar::run;
 use crate::support::{ALICE, App, BOB, ORDERS, Peer, Setup, Sidecar, eventually, policy};
 use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use http::StatusCode;
 use jsonschema::Validator;
 use rustix::process::Signal;
@@ -26,6 +29,7 @@ async fn what_is_written() {
     assert_eq!((of_class(&events, 4002, "Denied"), of_class(&events, 4002, "Observed")), (3, 2));
     assert_eq!((of_class(&events, 4001, "Denied"), of_class(&events, 0, "Denied")), (1, 1));
     chain_holds(&lines);
+    checkpoints_hold(&lines);
 }
 
 #[tokio::test]
@@ -134,6 +138,21 @@ fn all_fit(lines: &[String]) -> Vec<Value> {
 
 fn of_class(events: &[Value], class: u64, action: &str) -> usize {
     events.iter().filter(|event| event["class_uid"] == class && event["action"] == action).count()
+}
+
+/// A signature is over the bytes of the event before it.
+fn checkpoints_hold(lines: &[String]) {
+    let points: Vec<&String> = lines.iter().filter(|line| line.contains("\"kind\":\"checkpoint\"")).collect();
+    assert!(!points.is_empty());
+    for line in points {
+        let (signed, rest) = line.split_once(",\"signature\":\"").unwrap();
+        let signature = BASE64_STANDARD.decode(rest.split('"').next().unwrap()).unwrap();
+        let point: Value = serde_json::from_str(line).unwrap();
+        let spki = BASE64_STANDARD.decode(point["unmapped"]["key"].as_str().unwrap()).unwrap();
+        // Of a P-256 key's SubjectPublicKeyInfo the last 65 bytes are the point.
+        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &spki[spki.len() - 65..]);
+        key.verify(signed.as_bytes(), &signature).unwrap();
+    }
 }
 
 /// The last member of the last member of each line commits to all before it.

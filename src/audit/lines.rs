@@ -5,6 +5,7 @@ use super::chain::Chain;
 use super::entry::Entry;
 use super::file::{Extent, Oldest, Previous};
 use super::render::{Point, Renderer};
+use super::watch::Watchers;
 use super::{BootFacts, Format, Tap, ocsf};
 use crate::telemetry::metrics::AuditWriter;
 use metrics::Counter;
@@ -34,12 +35,13 @@ pub(super) struct Lines {
     share: usize,
     kinds: Vec<(&'static str, u64, Counter)>,
     tap: Option<Tap>,
+    watchers: Arc<Watchers>,
     /// Nobody reads: records are taken and dropped.
     mute: bool,
 }
 
 impl Lines {
-    pub(super) fn new(boot: String, renderer: Renderer, format: Format, tap: Option<Tap>, sinkless: bool, share: usize) -> Self {
+    pub(super) fn new(boot: String, renderer: Renderer, format: Format, tap: Option<Tap>, watchers: Arc<Watchers>, sinkless: bool, share: usize) -> Self {
         let mute = sinkless && tap.is_none();
         Self {
             boot,
@@ -54,6 +56,7 @@ impl Lines {
             share,
             kinds: Vec::new(),
             tap,
+            watchers,
             mute,
         }
     }
@@ -72,16 +75,19 @@ impl Lines {
     /// Signs for all that was rendered. Signed are the bytes of the record before its signature, which stands before the chain.
     pub(super) fn checkpoint(&mut self, key: &mut BootKey) {
         let (last, chain) = (self.seq.saturating_sub(1), self.chain.last());
-        self.line(|renderer, out, seq| {
-            let start = out.len();
-            let (holder, certificate) = (Arc::clone(key.holder()), Arc::clone(key.certificate()));
-            let point = Point { last, chain, previous: key.previous(), holder: &holder, certificate: certificate.get() };
+        let (holder, certificate) = (Arc::clone(key.holder()), Arc::clone(key.certificate()));
+        let certificate = certificate.get();
+        let previous = key.previous().map(str::to_owned);
+        let point = Point { last, chain, previous: previous.as_deref(), holder: &holder, certificate };
+        let render = |renderer: &mut Renderer, out: &mut Vec<u8>, seq| {
             renderer.checkpoint(out, seq, SystemTime::now(), &point);
-            let signature = key.sign(out.get(start..).unwrap_or_default(), point.certificate.is_some());
+            "checkpoint"
+        };
+        self.completed(render, |out, start| {
+            let signature = key.sign(out.get(start..).unwrap_or_default(), certificate.is_some());
             out.extend_from_slice(SIGNATURE);
             out.extend_from_slice(signature.as_bytes());
             out.push(b'"');
-            "checkpoint"
         });
     }
 
@@ -107,8 +113,17 @@ impl Lines {
         });
     }
 
-    /// Renders one record; everything that a line passes through comes here.
+    /// Renders one record.
     pub(super) fn line(&mut self, render: impl FnOnce(&mut Renderer, &mut Vec<u8>, u64) -> &'static str) {
+        self.completed(render, |_, _| ());
+    }
+
+    /// Renders one record, to which `complete` may append what is made of its bytes in either format; everything that a line passes through comes here.
+    fn completed(
+        &mut self,
+        render: impl FnOnce(&mut Renderer, &mut Vec<u8>, u64) -> &'static str,
+        complete: impl FnOnce(&mut Vec<u8>, usize),
+    ) {
         if self.mute {
             return;
         }
@@ -117,12 +132,14 @@ impl Lines {
             Format::Countersign => (render(&mut self.renderer, &mut self.buffer, self.seq), RECORD_END),
             Format::Ocsf => self.event(render),
         };
+        complete(&mut self.buffer, start);
         self.chain.seal(&mut self.buffer, start, braces);
         self.seq += 1;
         match self.kinds.iter_mut().find(|(known, ..)| *known == kind) {
             Some((_, count, _)) => *count += 1,
             None => self.kinds.push((kind, 1, AuditWriter::records(kind))),
         }
+        self.watchers.line(self.buffer.get(start..).unwrap_or_default());
         if let Some(tap) = &self.tap {
             let line = self.buffer.get(start..self.buffer.len().saturating_sub(1)).unwrap_or_default();
             let _ = tap.try_send(String::from_utf8_lossy(line).into());
@@ -151,6 +168,14 @@ impl Lines {
     pub(super) fn last(&self) -> Option<&[u8]> {
         let lines = self.buffer.strip_suffix(b"\n")?;
         lines.get(memchr::memrchr(b'\n', lines).map_or(0, |end| end + 1)..)
+    }
+
+    /// A line that is no record and goes where the records go: without a number, and to no tap.
+    pub(super) fn aside(&mut self, line: &str) {
+        if !self.mute {
+            self.buffer.extend_from_slice(line.as_bytes());
+            self.buffer.push(b'\n');
+        }
     }
 
     pub(super) fn unwritten(&self) -> &[u8] {

@@ -56,6 +56,10 @@ pub struct Config {
     pub admin: admin::Settings,
     /// `[log]`.
     pub log: telemetry::log::Settings,
+    /// `[metrics]`.
+    pub metrics: telemetry::emf::Settings,
+    /// `[trace]`.
+    pub trace: telemetry::Tracing,
 }
 
 /// A configuration that was read, and what there is to say about it.

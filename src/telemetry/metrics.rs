@@ -98,6 +98,7 @@ names! {
     counter AUDIT_LOST = "countersign_audit_lost_total", (Unit::Count), "Records that did not reach the sink, by cause (ring_full, sink_error). Each episode leaves a gap record.";
     counter AUDIT_SAMPLED = "countersign_audit_sampled_out_total", (Unit::Count), "Plain allows left out by sampling.";
     counter AUDIT_FOLDED = "countersign_audit_folded_total", (Unit::Count), "Denials folded into an aggregate record because their ring was full.";
+    counter SPANS = "countersign_spans_total", (Unit::Count), "Spans of traced requests by result (sent, queue_full, failed); in builds with the feature `otlp`.";
     counter AUDIT_ERRORS = "countersign_audit_sink_errors_total", (Unit::Count), "Errors of the sink, such as a full disk.";
 }
 
@@ -405,6 +406,27 @@ impl Quarantine {
     }
 }
 
+/// [`SPANS`].
+#[cfg(feature = "otlp")]
+pub struct Spans {
+    /// With result `sent`.
+    pub sent: Counter,
+    /// With result `queue_full`.
+    pub queue_full: Counter,
+    /// With result `failed`: the collector did not take them.
+    pub failed: Counter,
+}
+
+#[cfg(feature = "otlp")]
+impl Spans {
+    /// The handles.
+    #[expect(clippy::new_without_default, reason = "looks metrics up: not a value")]
+    pub fn new() -> Self {
+        let spans = |result: &'static str| counter!(SPANS, "result" => result);
+        Self { sent: spans("sent"), queue_full: spans("queue_full"), failed: spans("failed") }
+    }
+}
+
 /// [`BUFFERED_BYTES`], set once a second from what the sweeps see.
 pub fn buffered_bytes() -> Gauge {
     gauge!(BUFFERED_BYTES)
@@ -529,6 +551,14 @@ mod tests {
         }
         assert!(text.contains("countersign_request_duration_seconds_bucket{le=\"0.0025\"} 0"), "{text}");
         assert!(text.contains("countersign_request_duration_seconds_bucket{le=\"0.005\"} 1"), "{text}");
+    }
+
+    #[test]
+    fn the_documentation_lists_every_metric() {
+        let page = include_str!("../../docs/telemetry.md");
+        let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `countersign_")).collect();
+        let known: Vec<String> = ALL.iter().map(|(name, help)| format!("| `{name}` | {help} |")).collect();
+        assert_eq!(rows, known);
     }
 
     #[test]

@@ -110,6 +110,11 @@ impl Input {
         Reader::new(self.name(), stream)
     }
 
+    /// Whether this file of a directory was begun after the other one: their names begin with their time.
+    pub fn comes_after(&self, other: &Self) -> bool {
+        self.plain_name().file_name() > other.plain_name().file_name()
+    }
+
     /// The same for both forms of a file.
     fn plain_name(&self) -> PathBuf {
         match &self.place {

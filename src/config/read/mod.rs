@@ -11,6 +11,7 @@ mod policy;
 mod ports;
 mod quarantine;
 mod tls;
+mod trace;
 mod trust;
 mod upstream;
 mod webhook;
@@ -40,6 +41,8 @@ pub(super) struct Draft {
     pub(super) timeouts: runtime::limits::Timeouts,
     pub(super) admin: admin::Settings,
     pub(super) log: telemetry::log::Settings,
+    pub(super) metrics: telemetry::emf::Settings,
+    pub(super) trace: telemetry::Tracing,
 }
 
 impl Draft {
@@ -62,6 +65,8 @@ impl Draft {
             timeouts: self.timeouts,
             admin: self.admin,
             log: self.log,
+            metrics: self.metrics,
+            trace: self.trace,
         })
     }
 }
@@ -69,7 +74,6 @@ impl Draft {
 /// Reads every section of `document`; problems are noted there.
 pub(super) fn document(document: &Document<'_>, ledger: &Ledger) -> Draft {
     let root = Keys::root(document, ledger);
-    root.not_built(&["metrics", "trace"]);
     let workload = credentials::workload(&root);
     let runtime = limits::runtime(&root);
     let tls = tls::read(&root);
@@ -87,6 +91,8 @@ pub(super) fn document(document: &Document<'_>, ledger: &Ledger) -> Draft {
     let timeouts = limits::timeouts(&root);
     let (admin, app_check) = ports::read(&root);
     let log = ports::log(&root);
+    let metrics = ports::metrics(&root);
+    let trace = trace::read(&root);
     root.close();
     if let Some(inbound) = &mut inbound {
         inbound.app_check = app_check;
@@ -111,5 +117,7 @@ pub(super) fn document(document: &Document<'_>, ledger: &Ledger) -> Draft {
         timeouts,
         admin,
         log,
+        metrics,
+        trace,
     }
 }
