@@ -114,7 +114,7 @@ impl Delivery {
         let path = self.shared.settings.secret_file.clone();
         let secret = spawn_blocking(move || Secret::read(&path)).await.map_err(|_| Failure::Clock)??;
         let signature = secret.signature(&body, self.shared.clock.now()).ok_or(Failure::Clock)?;
-        Ok(self.shared.fetcher.post(&self.shared.settings.url, body.into(), (SIGNATURE, signature)).await?)
+        Ok(self.shared.fetcher.post(&self.shared.settings.url.0, body.into(), (SIGNATURE, signature)).await?)
     }
 }
 

@@ -15,17 +15,46 @@ pub use spool::Spool;
 
 use crate::fetch::Url;
 use bytes::Bytes;
+use std::fmt;
 use std::path::PathBuf;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 /// Lines that wait for the disk.
 const WAITING: usize = 256;
 
+/// A URL that findings may be sent to: https, or http to a loopback address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server(Url);
+
+impl Server {
+    /// Reads a URL.
+    ///
+    /// # Errors
+    /// What is wrong with it, as a predicate, and what to write instead.
+    pub fn parse(text: &str) -> Result<Self, (&'static str, &'static str)> {
+        match Url::parse(text) {
+            Err(what) => Err((what, "write a URL such as \"https://alerts.prod.example/findings\"")),
+            Ok(url) if url.is_private() => Ok(Self(url)),
+            Ok(_) => Err((
+                "is http to another machine, and a finding is nobody else's business",
+                "write https, or the loopback address of a forwarder, such as \"http://127.0.0.1:9000/\"",
+            )),
+        }
+    }
+}
+
+/// Without the query, which may hold a token.
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 /// `[webhook]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// Where findings are sent: https, or http to a loopback address.
-    pub url: Url,
+    /// Where findings are sent.
+    pub url: Server,
     /// Holds the secret that they are signed with; read again for each one.
     pub secret_file: PathBuf,
     /// Where they wait.
