@@ -2,7 +2,7 @@
 
 use crate::admin::{self, Bound};
 use crate::audit::detect::Detecting;
-use crate::audit::{self, BootFacts, Direction, TrustEvent, Writer};
+use crate::audit::{self, BootFacts, Direction, KeptTables, TrustEvent, Writer};
 use crate::config::Loaded;
 use crate::credentials::Renewal;
 use crate::document::Problems;
@@ -34,6 +34,9 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 mod app_watch;
+mod emitting;
+#[cfg(feature = "otlp")]
+mod exporting;
 mod quarantine;
 mod reload;
 mod routing;
@@ -41,12 +44,16 @@ mod sources;
 mod status;
 mod tables;
 mod trust_report;
+mod webhook;
 
 pub use reload::Reloader;
 #[cfg(feature = "aws")]
 pub use sources::way_to_aws;
 
+#[cfg(feature = "otlp")]
+use crate::telemetry::otlp::Exporting;
 use app_watch::AppWatch;
+use emitting::Emitting;
 use routing::Routing;
 
 /// How a sidecar is started, beside its configuration.
@@ -105,6 +112,9 @@ pub struct Sidecar {
     pub readiness: Readiness,
     shards: Shards<Incoming<Listener>>,
     writer: Writer,
+    emitting: Option<Emitting>,
+    #[cfg(feature = "otlp")]
+    exporting: Option<Exporting>,
     control: Runtime,
     acceptors: Runtime,
     timeouts: Arc<Plan>,
@@ -146,14 +156,18 @@ impl Sidecar {
         };
         let publisher = policy::Publisher::new();
         let (look, looked_at) = (Look::at(&config.policy.files()), SystemTime::now());
-        let first = tables::first(&config.policy, &listeners, &readiness)?;
+        let kept = KeptTables::beside(&config.audit.sink);
+        let first = tables::first(&config.policy, &listeners, &readiness, kept.as_ref())?;
 
         let signer = config.audit.signing.as_ref().map(sources::boot_signer).transpose()?;
         let policy_sha256 = first.as_ref().map(|tables| tables.own().facts.sha256.clone());
         let boot = BootFacts { workload: config.credentials.id.to_string(), version: env!("CARGO_PKG_VERSION"), policy_sha256 };
         let clock = clock();
         let quarantine = policy::quarantine::Quarantine::new(config.quarantine.clone(), publisher.clone());
-        let detecting = Detecting { settings: config.detect.clone(), quarantine: quarantine.clone(), clock: Arc::clone(&clock) };
+        let fetcher = sources::fetcher();
+        let webhook = config.webhook.as_ref().map(|settings| webhook::Webhook::open(settings, &fetcher, &clock)).transpose()?;
+        let (webhook, outbox) = webhook.unzip();
+        let detecting = Detecting { settings: config.detect.clone(), quarantine: quarantine.clone(), clock: Arc::clone(&clock), outbox };
         let (recorders, journal, writer) =
             audit::start_tapped(&labelled(&config.audit), boot, config.runtime.shards, options.tap.clone(), Some(detecting))
                 .map_err(StartError::Audit)?;
@@ -162,7 +176,6 @@ impl Sidecar {
         let control = runtime("control").map_err(StartError::Threads)?;
         let acceptors = runtime("acceptor").map_err(StartError::Threads)?;
         let level = options.log.clone();
-        let fetcher = sources::fetcher();
         let key_sets = Keepers::new(control.handle().clone(), fetcher.clone(), readiness.clone());
         if let Some(first) = first {
             tables::put_in_force(&publisher, first, &key_sets, &journal);
@@ -193,6 +206,7 @@ impl Sidecar {
             own: Arc::new(own),
             own_probe: own_probe.clone(),
             reserved: listeners.reserved.clone(),
+            spans: config.trace.otlp.is_some(),
             phases: drain.phases(),
         });
         let names = Names::new(Resolver::new(system()), control.handle().clone());
@@ -208,7 +222,7 @@ impl Sidecar {
             Arc::clone(&clock),
             key_sets,
         );
-        let tables = Arc::new(tables.read_at(look, looked_at));
+        let tables = Arc::new(tables.keeping(kept).read_at(look, looked_at));
         let reloader = Arc::new(Reloader::new(
             loaded,
             options.source,
@@ -224,6 +238,10 @@ impl Sidecar {
                 log: level.clone(),
             },
         ));
+        let emitting = config.metrics.emf.then(|| Emitting::start(&config, options.metrics.clone(), log_of_decisions.clone()));
+        let emitting = emitting.transpose().map_err(StartError::Threads)?;
+        #[cfg(feature = "otlp")]
+        let exporting = exporting::start(&config, &log_of_decisions).map_err(StartError::Threads)?;
         let handles = admin::Handles {
             readiness: readiness.clone(),
             metrics: options.metrics,
@@ -242,6 +260,10 @@ impl Sidecar {
                 move || tables.promote()
             }),
             quarantine: quarantine::handle(&quarantine, &config.quarantine, &log_of_decisions, &clock),
+            tail: Arc::new({
+                let journal = log_of_decisions.clone();
+                move || journal.watch()
+            }),
             log_level: Arc::new(move |text| match &level {
                 Some(level) => level.set(text).map_err(|error| error.to_string()),
                 None => Err("this process has no log level".into()),
@@ -278,6 +300,9 @@ impl Sidecar {
                 spawn("boot key", log_of_decisions.clone().certify(signer, readiness.clone()));
             }
             spawn("policy", tables.watch());
+            if let Some(webhook) = webhook {
+                webhook.start();
+            }
             spawn("quarantine", quarantine::expire(quarantine, log_of_decisions.clone(), Arc::clone(&clock)));
             spawn("routes", routing.follow());
             app.run(&drain);
@@ -307,7 +332,21 @@ impl Sidecar {
             "countersign {} serves",
             env!("CARGO_PKG_VERSION")
         );
-        Ok(Self { addresses, drain, reloader, readiness, shards, writer, control, acceptors, timeouts: plan, _admin: admin })
+        Ok(Self {
+            addresses,
+            drain,
+            reloader,
+            readiness,
+            shards,
+            writer,
+            emitting,
+            #[cfg(feature = "otlp")]
+            exporting,
+            control,
+            acceptors,
+            timeouts: plan,
+            _admin: admin,
+        })
     }
 
     /// The control runtime, for signals.
@@ -317,11 +356,28 @@ impl Sidecar {
 
     /// Waits for a drain to be asked for, leads it, and ends everything. Blocks.
     pub fn wait(self) -> Drained {
-        let Self { drain, readiness, shards, writer, control, acceptors, timeouts, _admin, .. } = self;
+        let Self {
+            drain,
+            readiness,
+            shards,
+            writer,
+            emitting,
+            #[cfg(feature = "otlp")]
+            exporting,
+            control,
+            acceptors,
+            timeouts,
+            _admin,
+            ..
+        } = self;
         control.block_on(drain.run(|| (**timeouts.timeouts.load()).clone(), &readiness));
         acceptors.shutdown_background();
         shards.join();
+        // Its last lines go through the writer.
+        emitting.into_iter().for_each(Emitting::finish);
         writer.finish();
+        #[cfg(feature = "otlp")]
+        exporting.into_iter().for_each(Exporting::finish);
         drop(_admin);
         control.shutdown_background();
         let drained = drain.outcome();

@@ -8,7 +8,9 @@ mod admin_tcp_is_read_only;
 mod app_check_rules_readiness;
 mod app_down_is_502;
 mod app_over_h2c;
+mod audit_tail_follows_the_log;
 mod audit_verify_finds_tampering;
+mod audit_why_tells_what_kept_a_request_out;
 #[cfg(feature = "aws")]
 mod authority_rolls_over_without_a_drop;
 #[cfg(feature = "aws")]
@@ -33,6 +35,7 @@ mod connection_cap_recovers;
 mod crypto_module_is_named;
 #[cfg(feature = "aws")]
 mod data_keys_of_kms_open_for_their_context_alone;
+mod decision_log_is_asked;
 mod declined_streams_are_tried_again;
 mod denials_are_in_the_ring_before_the_response;
 mod denied_peers_are_cut;
@@ -44,6 +47,7 @@ mod end_users_are_recorded_by_verified_tokens;
 mod events_fit_the_published_schema;
 mod exposed_app_is_reported;
 mod extended_connect;
+mod findings_reach_the_webhook;
 mod fleet_renews_without_a_herd;
 mod foreign_trust_domain_rejected;
 mod full_disk_is_loud;
@@ -84,6 +88,7 @@ mod less_loaded_endpoint_is_chosen;
 mod library_refusals_are_recorded;
 mod loops_are_refused;
 mod messages_pass_unchanged;
+mod metrics_reach_standard_output;
 mod names_need_no_c_library;
 mod own_expiry_cuts_connection;
 mod own_listener_shows_the_certificate;
@@ -114,6 +119,8 @@ mod revoked_certificates_are_refused;
 mod signatures_of_kms_are_verified;
 mod silent_http2_peer_does_not_hold_the_drain;
 mod slow_head_times_out;
+#[cfg(feature = "otlp")]
+mod spans_reach_a_collector;
 mod spoofed_identity_headers_replaced;
 mod stalled_readers_are_cut;
 mod stdout_of_the_log_costs_no_request;

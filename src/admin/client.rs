@@ -1,6 +1,6 @@
 //! The command line's side of the control socket and the health port. Blocking; for short-lived processes.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead as _, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 const CONNECT: Duration = Duration::from_secs(2);
 /// From the request to the end of the answer; a reload may take as long.
 const ANSWER: Duration = Duration::from_secs(30);
+/// Bytes of the head of an answer that goes on.
+const MAX_HEAD: usize = 16 << 10;
 /// Bytes of an answer.
 const MAX_ANSWER: usize = 4 << 20;
 
@@ -89,6 +91,33 @@ pub fn delete(socket: &Path, path: &str, body: &str) -> Result<Answer, ClientErr
     over_socket(socket, "DELETE", path, body)
 }
 
+/// Asks over the control socket for an answer that goes on: the body of a good one is what is then read, until its end or a silence of 30 s.
+///
+/// # Errors
+/// See [`ClientError`]; any other answer is the inner error.
+pub fn stream(socket: &Path, path: &str) -> Result<Result<impl Read + Send + 'static, Answer>, ClientError> {
+    let name = socket.display().to_string();
+    let mut stream = UnixStream::connect(socket).map_err(|error| ClientError::Connect(name.clone(), error))?;
+    let failed = |error| ClientError::Exchange(name.clone(), error);
+    let clocked = stream.set_read_timeout(Some(ANSWER)).and_then(|()| stream.set_write_timeout(Some(ANSWER)));
+    // HTTP/1.0: the body is not in chunks, and ends with the connection.
+    clocked.and_then(|()| stream.write_all(format!("GET {path} HTTP/1.0\r\nhost: localhost\r\n\r\n").as_bytes())).map_err(failed)?;
+    let mut head = Vec::new();
+    let mut bytes = io::BufReader::new(stream);
+    while !head.ends_with(b"\r\n\r\n") {
+        let read = bytes.by_ref().take((MAX_HEAD - head.len()) as u64).read_until(b'\n', &mut head).map_err(failed)?;
+        if read == 0 {
+            return Err(ClientError::Answer(name));
+        }
+    }
+    let status = std::str::from_utf8(&head).ok().and_then(status).ok_or_else(|| ClientError::Answer(name.clone()))?;
+    if (200..300).contains(&status) {
+        return Ok(Ok(bytes));
+    }
+    bytes.take(MAX_ANSWER as u64).read_to_end(&mut head).map_err(failed)?;
+    parse(&head).map(Err).ok_or(ClientError::Answer(name))
+}
+
 fn over_socket(socket: &Path, method: &str, path: &str, body: &str) -> Result<Answer, ClientError> {
     let name = PathBuf::from(socket).display().to_string();
     let stream = UnixStream::connect(socket).map_err(|error| ClientError::Connect(name.clone(), error))?;
@@ -138,13 +167,19 @@ fn parse(answer: &[u8]) -> Option<Answer> {
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n")?;
     let head = std::str::from_utf8(answer.get(..end)?).ok()?;
     let body = answer.get(end + 4..)?;
-    let mut lines = head.split("\r\n");
-    let status = lines.next()?.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok()?;
-    let length = lines.filter_map(|line| line.split_once(':')).find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
+    let status = status(head)?;
+    let length =
+        head.split("\r\n").skip(1).filter_map(|line| line.split_once(':')).find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     if let Some((_, length)) = length
         && length.trim().parse() != Ok(body.len())
     {
         return None;
     }
     Some(Answer { status, body: String::from_utf8_lossy(body).into_owned() })
+}
+
+/// The status of an answer with this head.
+fn status(head: &str) -> Option<u16> {
+    let head = head.strip_prefix("HTTP/1.1 ").or_else(|| head.strip_prefix("HTTP/1.0 "))?;
+    head.get(..3)?.parse().ok()
 }

@@ -7,17 +7,20 @@ pub mod client;
 mod listen;
 mod routes;
 mod serve;
+mod stream;
 #[cfg(test)]
 mod tests;
 
 use crate::runtime::readiness::Readiness;
 use crate::runtime::tasks::spawn;
+use bytes::Bytes;
 use metrics_exporter_prometheus::PrometheusHandle;
 use routes::{Control, Room};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinHandle;
 
 /// How often the metrics recorder tidies its histograms.
@@ -69,6 +72,8 @@ pub struct Quarantine {
     /// For `DELETE /quarantine`.
     pub remove: Command,
 }
+/// Gives the lines of the decision log from now on, each with its newline, or says why not; must not block.
+pub type Tail = Arc<dyn Fn() -> Result<Receiver<Bytes>, String> + Send + Sync>;
 
 /// What the rooms of the house answer with, and what a command sets off.
 pub struct Handles {
@@ -88,6 +93,8 @@ pub struct Handles {
     pub promote: Promote,
     /// For `/quarantine`.
     pub quarantine: Quarantine,
+    /// For `GET /audit/tail`.
+    pub tail: Tail,
     /// For `PUT /log-level`.
     pub log_level: LogLevel,
 }
@@ -136,8 +143,8 @@ pub fn start(settings: &Settings, handles: Handles) -> std::io::Result<Bound> {
     ];
     let socket = control.is_some().then(|| settings.socket.clone());
     if let Some(listener) = control {
-        let Handles { status, trust, drain, reload, promote, quarantine, log_level, .. } = handles;
-        let room = Room::Control(Control { status, trust, drain, reload, promote, quarantine, log_level });
+        let Handles { status, trust, drain, reload, promote, quarantine, tail, log_level, .. } = handles;
+        let room = Room::Control(Control { status, trust, drain, reload, promote, quarantine, tail, log_level });
         tasks.push(spawn("control socket", serve::unix(listener, Arc::new(room))));
     }
     Ok(Bound { health: health_address, metrics: metrics_address, socket, tasks })

@@ -1,10 +1,11 @@
 //! What each listener answers.
 
-use super::{Command, Drain, LogLevel, Promote, Quarantine, Reload, Status, Trust};
+use super::stream::{Body, Streams};
+use super::{Command, Drain, LogLevel, Promote, Quarantine, Reload, Status, Tail, Trust};
 use crate::runtime::readiness::Readiness;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::fmt::Write;
@@ -14,10 +15,11 @@ use std::sync::Arc;
 const MAX_BODY: usize = 4_096;
 const TEXT: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
+const NDJSON: &str = "application/x-ndjson";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const READ_ONLY: &str = "GET, HEAD";
 
-type Answer = Response<Full<Bytes>>;
+type Answer = Response<Body>;
 
 /// One listener's side of the house.
 pub(super) enum Room {
@@ -34,6 +36,7 @@ pub(super) struct Control {
     pub(super) reload: Reload,
     pub(super) promote: Promote,
     pub(super) quarantine: Quarantine,
+    pub(super) tail: Tail,
     pub(super) log_level: LogLevel,
 }
 
@@ -77,6 +80,8 @@ impl Control {
         match (path.as_str(), request.method().as_str()) {
             ("/status", "GET" | "HEAD") => answer(StatusCode::OK, JSON, format!("{:#}\n", (self.status)())),
             ("/trust", "GET" | "HEAD") => self.trust().await,
+            ("/audit/tail", "GET") => self.tail(),
+            ("/audit/tail", _) => not_allowed("GET"),
             ("/status" | "/trust", _) => not_allowed(READ_ONLY),
             ("/drain", "POST") => {
                 tracing::info!("drain was asked for on the control socket");
@@ -104,6 +109,18 @@ impl Control {
         match tokio::task::spawn_blocking(move || report()).await {
             Ok(report) => answer(StatusCode::OK, JSON, format!("{report:#}\n")),
             Err(_) => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "the report ended in a panic; see the process log\n"),
+        }
+    }
+
+    /// Goes on until the client ends it.
+    fn tail(&self) -> Answer {
+        match (self.tail)() {
+            Ok(lines) => {
+                let mut response = response(StatusCode::OK, NDJSON, Body::lines(lines));
+                response.extensions_mut().insert(Streams);
+                response
+            }
+            Err(problem) => answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, problem),
         }
     }
 
@@ -151,7 +168,11 @@ fn not_allowed(allow: &'static str) -> Answer {
 }
 
 fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut response = Response::new(Full::new(body.into()));
+    response(status, content_type, Body::whole(body.into()))
+}
+
+fn response(status: StatusCode, content_type: &'static str, body: Body) -> Answer {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

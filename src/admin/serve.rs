@@ -1,6 +1,7 @@
 //! Accepts and serves, one request a connection, everything under a bound.
 
 use super::routes::Room;
+use super::stream::Streams;
 use crate::runtime::tasks::spawn;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -21,7 +22,7 @@ use tokio::time::sleep;
 const CONNECTIONS: usize = 64;
 /// From accept to the end of the request's head.
 const HEAD: Duration = Duration::from_secs(5);
-/// From accept to the cut.
+/// From accept to the cut, but for an answer that goes on until its client ends it.
 const LIFE: Duration = Duration::from_secs(30);
 /// From an error of accept(2), such as too many open files, to the next try.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -70,11 +71,15 @@ async fn connection<S>(stream: S, uid: Option<u32>, room: Arc<Room>, _permit: Ow
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let begun = AtomicBool::new(false);
+    let (begun, streams) = (AtomicBool::new(false), AtomicBool::new(false));
     let service = service_fn(|request| {
         begun.store(true, Ordering::Relaxed);
-        let room = Arc::clone(&room);
-        async move { Ok::<_, Infallible>(room.answer(request, uid).await) }
+        let (room, streams) = (Arc::clone(&room), &streams);
+        async move {
+            let answer = room.answer(request, uid).await;
+            streams.store(answer.extensions().get::<Streams>().is_some(), Ordering::Relaxed);
+            Ok::<_, Infallible>(answer)
+        }
     });
     let mut builder = http1::Builder::new();
     // A head that is read in one piece and an answer that fits a buffer need no keep-alive; scrapers come every few seconds.
@@ -86,10 +91,16 @@ where
             std::future::pending::<()>().await;
         }
     };
+    let aged = async {
+        sleep(LIFE).await;
+        if streams.load(Ordering::Relaxed) {
+            std::future::pending::<()>().await;
+        }
+    };
     tokio::select! {
         biased;
         _ = served => {}
         () = late => tracing::debug!("a connection to an admin port sent no request in time"),
-        () = sleep(LIFE) => tracing::debug!("a connection to an admin port was cut at its age"),
+        () = aged => tracing::debug!("a connection to an admin port was cut at its age"),
     }
 }

@@ -62,6 +62,11 @@ impl House {
                 }),
                 remove: Arc::new(|_, _| Err("nobody is there".to_owned())),
             },
+            tail: Arc::new(|| {
+                let (lines, receiver) = tokio::sync::mpsc::channel(2);
+                lines.try_send(bytes::Bytes::from_static(b"{\"seq\":1}\n")).unwrap();
+                Ok(receiver)
+            }),
             log_level: Arc::new(move |level| {
                 said.lock().unwrap().push(level.to_owned());
                 if level == "debug" { Ok(()) } else { Err("no such level".to_owned()) }
@@ -161,6 +166,16 @@ fn the_control_socket_takes_commands() {
     }
     assert_eq!(client::post(&socket, "/status", "").unwrap().status, 405);
     assert_eq!(client::get(&socket, "/metrics").unwrap().status, 404);
+}
+
+#[test]
+fn an_answer_that_goes_on_is_read_as_it_comes() {
+    let house = House::start();
+    let mut lines = String::new();
+    client::stream(&house.socket(), "/audit/tail").unwrap().ok().unwrap().read_to_string(&mut lines).unwrap();
+    assert_eq!(lines.trim_start(), "{\"seq\":1}\n");
+    let refused = client::stream(&house.socket(), "/nothing").unwrap().err().unwrap();
+    assert_eq!((refused.status, refused.body.as_str()), (404, "not found\n"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The policy tables in force: read at start, followed while running, promoted when somebody says so.
 
 use super::StartError;
-use crate::audit::{Journal, PolicyEvent, Trouble};
+use crate::audit::{Journal, KeptTable, KeptTables, PolicyEvent, Trouble};
 use crate::document::Problems;
 use crate::policy::jwt::Keepers;
 use crate::policy::{self, Listeners, LoadError, Publisher, Settings, Tables};
@@ -29,6 +29,8 @@ pub struct Keeper {
     clock: Arc<dyn Clock>,
     key_sets: Keepers,
     settings: Mutex<Settings>,
+    /// Where tables are kept beside the log.
+    kept: Option<KeptTables>,
     /// What was said last about the sources, so that it is said once.
     complaint: Mutex<Option<String>>,
     /// A promotion that the files do not tell of.
@@ -54,8 +56,13 @@ impl Promotion {
 }
 
 /// The tables to start with. What is there and malformed ends the start; what is not there yet means: deny everything, not ready.
-pub fn first(settings: &Settings, listeners: &Listeners, readiness: &Readiness) -> Result<Option<Tables>, StartError> {
-    match policy::load_all(settings, listeners) {
+pub fn first(
+    settings: &Settings,
+    listeners: &Listeners,
+    readiness: &Readiness,
+    kept: Option<&KeptTables>,
+) -> Result<Option<Tables>, StartError> {
+    match load(settings, listeners, kept) {
         Ok(tables) => key_files(&tables).map(|()| Some(tables)),
         Err(LoadError::Malformed(problems)) => Err(StartError::Unusable(problems)),
         Err(error @ LoadError::Unavailable { .. }) => {
@@ -64,6 +71,19 @@ pub fn first(settings: &Settings, listeners: &Listeners, readiness: &Readiness) 
             Ok(None)
         }
     }
+}
+
+/// Reads the tables, and keeps what was read beside the log: whoever asks later why something was decided asks the table of then.
+fn load(settings: &Settings, listeners: &Listeners, kept: Option<&KeptTables>) -> Result<Tables, LoadError> {
+    let (tables, texts) = policy::load_all(settings, listeners)?;
+    if let Some(kept) = kept {
+        let texts: Vec<KeptTable> =
+            texts.into_iter().map(|text| KeptTable { sha256: text.sha256, source: text.name, toml: text.toml }).collect();
+        if let Err(error) = kept.keep(&texts) {
+            tracing::warn!(%error, "a policy table cannot be kept beside the decision log: `audit why` will need the file itself");
+        }
+    }
+    Ok(tables)
 }
 
 /// A key set that is there and is none ends the start, as every other file does.
@@ -118,6 +138,7 @@ impl Keeper {
             clock,
             key_sets,
             settings: Mutex::new(settings),
+            kept: None,
             complaint: Mutex::default(),
             unwritten: Mutex::default(),
             turn: Mutex::default(),
@@ -137,12 +158,17 @@ impl Keeper {
         self
     }
 
+    /// With a place beside the log for what is read from now on.
+    pub fn keeping(self, kept: Option<KeptTables>) -> Self {
+        Self { kept, ..self }
+    }
+
     /// Reads what `settings` name, and takes over nothing yet.
     ///
     /// # Errors
     /// [`LoadError`].
     fn read(&self, settings: &Settings) -> Result<Tables, LoadError> {
-        let read = policy::load_all(settings, &self.listeners)?;
+        let read = load(settings, &self.listeners, self.kept.as_ref())?;
         let mut unwritten = lock(&self.unwritten);
         if unwritten.is_some() && *unwritten == Promotion::of(&read) {
             return Ok(read.promoted().unwrap_or(read));
@@ -216,7 +242,8 @@ impl Keeper {
         let current = self.tables.snapshot().ok_or("there is no policy in force\n")?;
         let next = current.promoted().ok_or("there is no candidate: name one in [policy] candidate, and put the table there\n")?;
         let facts = Arc::clone(&next.own().facts);
-        let read = policy::load_all(&settings, &self.listeners).map_err(|error| format!("the files are not what was tried: {error}\n"))?;
+        let (read, _) =
+            policy::load_all(&settings, &self.listeners).map_err(|error| format!("the files are not what was tried: {error}\n"))?;
         if !read.same_as(&current) {
             return Err("the files are not what was tried; have them read again, and look at the differences first\n".into());
         }

@@ -4,7 +4,7 @@ use super::DecisionId;
 use std::cell::Cell;
 use std::fmt;
 use std::str::FromStr;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const TEXT_LEN: usize = 26;
@@ -15,6 +15,16 @@ const TEXT_LEN: usize = 26;
 pub struct DecisionIdError;
 
 impl DecisionId {
+    /// When it was given, to the millisecond.
+    pub fn at(self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis((self.0 >> 80) as u64)
+    }
+
+    /// What the `boot` of its records ends with: which start of a sidecar gave it.
+    pub fn boot_end(self) -> String {
+        format!("{:010x}", (self.0 >> 40) & ((1 << 40) - 1))
+    }
+
     /// The id's text: 26 ASCII characters.
     pub(super) fn text(self) -> [u8; TEXT_LEN] {
         let mut text = [b'0'; TEXT_LEN];
@@ -25,6 +35,21 @@ impl DecisionId {
         }
         text
     }
+}
+
+impl DecisionId {
+    /// The span that this decision is in a trace: never zero, and as unlikely as any 64 random bits to be another's.
+    pub fn span_id(self) -> [u8; 8] {
+        let mixed = mix(self.0 as u64 ^ mix((self.0 >> 64) as u64));
+        mixed.max(1).to_be_bytes()
+    }
+}
+
+/// Spreads what differs in few bits over all of them (the finalizer of SplitMix64; Steele et al., "Fast Splittable Pseudorandom Number Generators").
+fn mix(value: u64) -> u64 {
+    let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    value ^ (value >> 31)
 }
 
 impl fmt::Display for DecisionId {
@@ -86,7 +111,7 @@ mod tests {
 
     #[test]
     fn ids_of_a_shard_rise_and_none_repeats_across_shards_and_boots() {
-        let mut seen = HashSet::new();
+        let (mut seen, mut spans) = (HashSet::new(), HashSet::new());
         for (boot, shard) in [(1, 0), (1, 1), (2, 0)] {
             let ids = Ids::new(boot, shard);
             let mut last = DecisionId(0);
@@ -95,6 +120,7 @@ mod tests {
                 assert!(id.0 > last.0);
                 assert!(id.to_string() > last.to_string());
                 assert!(seen.insert(id));
+                assert!(spans.insert(id.span_id()));
                 last = id;
             }
         }
@@ -106,6 +132,14 @@ mod tests {
         ids.counter.set((1 << 28) - 2);
         let three = [ids.next(SystemTime::now()), ids.next(SystemTime::now()), ids.next(SystemTime::now())];
         assert!(three.windows(2).all(|pair| pair[0].0 < pair[1].0));
+    }
+
+    #[test]
+    fn an_id_says_when_and_by_whom_it_was_given() {
+        let (random, now) = (0x0123_4567_89ab_cdef_0123_4567_89ab_cdef_u128, UNIX_EPOCH + Duration::from_millis(1_795_348_800_123));
+        let id = Ids::new(random as u64, 3).next(now + Duration::from_nanos(999));
+        assert_eq!(id.at(), now);
+        assert!(format!("{random:032x}").ends_with(&id.boot_end()));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::chain::Chain;
 use super::entry::Entry;
 use super::file::{Extent, Oldest, Previous};
 use super::render::{Point, Renderer};
+use super::watch::Watchers;
 use super::{BootFacts, Format, Tap, ocsf};
 use crate::telemetry::metrics::AuditWriter;
 use metrics::Counter;
@@ -34,12 +35,21 @@ pub(super) struct Lines {
     share: usize,
     kinds: Vec<(&'static str, u64, Counter)>,
     tap: Option<Tap>,
+    watchers: Arc<Watchers>,
     /// Nobody reads: records are taken and dropped.
     mute: bool,
 }
 
 impl Lines {
-    pub(super) fn new(boot: String, renderer: Renderer, format: Format, tap: Option<Tap>, sinkless: bool, share: usize) -> Self {
+    pub(super) fn new(
+        boot: String,
+        renderer: Renderer,
+        format: Format,
+        tap: Option<Tap>,
+        watchers: Arc<Watchers>,
+        sinkless: bool,
+        share: usize,
+    ) -> Self {
         let mute = sinkless && tap.is_none();
         Self {
             boot,
@@ -54,6 +64,7 @@ impl Lines {
             share,
             kinds: Vec::new(),
             tap,
+            watchers,
             mute,
         }
     }
@@ -73,14 +84,14 @@ impl Lines {
     pub(super) fn checkpoint(&mut self, key: &mut BootKey) {
         let (last, chain) = (self.seq.saturating_sub(1), self.chain.last());
         let (holder, certificate) = (Arc::clone(key.holder()), Arc::clone(key.certificate()));
-        let previous = key.previous().map(str::to_owned);
         let certificate = certificate.get();
+        let previous = key.previous().map(str::to_owned);
         let point = Point { last, chain, previous: previous.as_deref(), holder: &holder, certificate };
         let render = |renderer: &mut Renderer, out: &mut Vec<u8>, seq| {
             renderer.checkpoint(out, seq, SystemTime::now(), &point);
             "checkpoint"
         };
-        self.begun_line(render, |out, start| {
+        self.completed(render, |out, start| {
             let signature = key.sign(out.get(start..).unwrap_or_default(), certificate.is_some());
             out.extend_from_slice(SIGNATURE);
             out.extend_from_slice(signature.as_bytes());
@@ -112,11 +123,11 @@ impl Lines {
 
     /// Renders one record.
     pub(super) fn line(&mut self, render: impl FnOnce(&mut Renderer, &mut Vec<u8>, u64) -> &'static str) {
-        self.begun_line(render, |_, _| ());
+        self.completed(render, |_, _| ());
     }
 
-    /// Everything that a line passes through comes here.
-    fn begun_line(
+    /// Renders one record, to which `complete` may append what is made of its bytes in either format; everything that a line passes through comes here.
+    fn completed(
         &mut self,
         render: impl FnOnce(&mut Renderer, &mut Vec<u8>, u64) -> &'static str,
         complete: impl FnOnce(&mut Vec<u8>, usize),
@@ -136,6 +147,7 @@ impl Lines {
             Some((_, count, _)) => *count += 1,
             None => self.kinds.push((kind, 1, AuditWriter::records(kind))),
         }
+        self.watchers.line(self.buffer.get(start..).unwrap_or_default());
         if let Some(tap) = &self.tap {
             let line = self.buffer.get(start..self.buffer.len().saturating_sub(1)).unwrap_or_default();
             let _ = tap.try_send(String::from_utf8_lossy(line).into());
@@ -158,6 +170,20 @@ impl Lines {
                 (kind, RECORD_END)
             }
         }
+    }
+
+    /// A line that is no record and goes where the records go: without a number, and to no tap.
+    pub(super) fn aside(&mut self, line: &str) {
+        if !self.mute {
+            self.buffer.extend_from_slice(line.as_bytes());
+            self.buffer.push(b'\n');
+        }
+    }
+
+    /// The line that was rendered last, without its newline, unless the sink has it already or nobody reads.
+    pub(super) fn last(&self) -> Option<&[u8]> {
+        let lines = self.buffer.strip_suffix(b"\n")?;
+        lines.get(memchr::memrchr(b'\n', lines).map_or(0, |end| end + 1)..)
     }
 
     pub(super) fn unwritten(&self) -> &[u8] {

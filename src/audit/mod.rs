@@ -5,7 +5,7 @@
 //! A sink that refuses keeps its lines waiting in the writer, so the rings fill and `on_full` acts; nothing that was rendered is dropped while the
 //! process lives.
 //!
-//! [`read`] reads the lines back.
+//! [`read`] reads the lines back, and [`query`] asks them questions.
 
 mod boot_key;
 mod certify;
@@ -17,10 +17,12 @@ mod fold;
 mod halt;
 mod id;
 mod json;
+mod keep;
 mod lines;
 pub mod ocsf;
 mod pairs;
 mod press;
+pub mod query;
 pub mod read;
 mod record;
 mod render;
@@ -28,6 +30,7 @@ mod ring;
 mod sampling;
 mod settings;
 mod sink;
+mod spans;
 mod stamp;
 #[cfg(test)]
 mod tests;
@@ -35,9 +38,12 @@ mod time;
 mod trim;
 mod users;
 pub mod verify;
+mod watch;
+pub mod webhook;
 mod writer;
 
 pub use id::DecisionIdError;
+pub use keep::{KeptTable, KeptTables};
 pub use record::{
     BootFacts, Claimed, Decision, DecisionId, Direction, Outcome, Phase, PolicyEvent, RefusedHandshake, Target, Trouble, TrustEvent,
 };

@@ -122,11 +122,16 @@ impl Press {
             }
             self.lines.line(|renderer, out, seq| renderer.event(out, seq, at, &event));
         }
-        let Self { lanes, lines, pairs, detectors, quota, .. } = self;
+        for line in std::mem::take(&mut *self.shared.asides.lock().unwrap_or_else(PoisonError::into_inner)) {
+            collected.records += 1;
+            self.lines.aside(&line);
+        }
+        let Self { lanes, lines, pairs, detectors, quota, shared, .. } = self;
         for (lane, shard) in lanes.iter_mut().zip(0..) {
             // Half of what is written at once: a flood of denials leaves room for allows.
             let take = |entry: &Entry| {
                 lines.entry(shard, entry);
+                shared.spans.note(entry);
                 if let Some(detectors) = detectors {
                     detectors.entry(entry, false);
                 }
@@ -138,6 +143,7 @@ impl Press {
         for (lane, shard) in lanes.iter_mut().zip(0..) {
             let take = |entry: &Entry| {
                 lines.entry(shard, entry);
+                shared.spans.note(entry);
                 let first = matches!(&entry.what, What::Decision(decision) if pairs.note(decision));
                 if let Some(detectors) = detectors {
                     detectors.entry(entry, first);
@@ -160,8 +166,12 @@ impl Press {
 
     fn write_findings(&mut self) {
         let Self { detectors: Some(detectors), lines, .. } = self else { return };
-        for event in detectors.take() {
+        let made: Vec<Event> = detectors.take().collect();
+        for event in made {
             lines.line(|renderer, out, seq| renderer.event(out, seq, SystemTime::now(), &event));
+            if let (Event::Finding(_), Some(line)) = (&event, lines.last()) {
+                detectors.tell(line);
+            }
         }
     }
 

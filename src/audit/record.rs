@@ -10,7 +10,7 @@ use std::time::SystemTime;
 /// The id of one decision, given to a denied caller; a ULID: 48 bits of milliseconds, then what makes it unique.
 // An alignment of 16 bytes would cost each place in the rings eight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(packed(8))]
+#[repr(Rust, packed(8))]
 pub struct DecisionId(pub u128);
 
 /// Which way a request goes.

@@ -5,6 +5,7 @@ use super::fold::Fold;
 use super::id::Ids;
 use super::pairs::{Known, Seen};
 use super::sampling::{Keep, Share, keep};
+use super::spans::Spans;
 use super::{Decision, DecisionId, OnFull, RefusedHandshake, Trouble, detect, trim};
 use crate::policy::Verdict;
 use crate::telemetry::metrics::AuditShard;
@@ -67,6 +68,10 @@ pub(super) struct Shared {
     pub(super) troubles: Mutex<Vec<Trouble>>,
     /// What the detectors look for, where it was changed.
     pub(super) detect: ArcSwapOption<detect::Settings>,
+    /// Lines of others for the same stream.
+    pub(super) asides: Mutex<Vec<String>>,
+    /// Where the spans of traced requests go.
+    pub(super) spans: Spans,
 }
 
 impl Shared {
@@ -79,6 +84,8 @@ impl Shared {
             events: Mutex::default(),
             troubles: Mutex::default(),
             detect: ArcSwapOption::empty(),
+            asides: Mutex::default(),
+            spans: Spans::default(),
         }
     }
 }

@@ -149,7 +149,8 @@ impl Log {
         let shut = Arc::new((Mutex::new(shut), Condvar::new()));
         let (sender, lines) = channel();
         let output = Output::Stream(Stream { out: Box::new(Gate { lines: sender, shut: Arc::clone(&shut) }), torn: false });
-        let (mut recorders, journal, writer) = start_with(settings, boot(), 1, Beside::default(), Opened { random: 1, output, previous: None }).unwrap();
+        let (mut recorders, journal, writer) =
+            start_with(settings, boot(), 1, Beside::default(), Opened { random: 1, output, previous: None }).unwrap();
         Self { recorder: recorders.remove(0), journal, writer, lines, shut }
     }
 
@@ -172,10 +173,10 @@ fn values(bytes: &[u8]) -> Vec<Value> {
     bytes.split_inclusive(|byte| *byte == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect()
 }
 
-/// Each line's chain is the hash of that of the line before it and of what stands before its own.
+/// Each line's chain is the hash of that of the line before it and of what stands before its own. Lines of others are in no chain.
 fn assert_chained(lines: &[u8]) {
     let mut last = chain::Link::GENESIS;
-    for line in std::str::from_utf8(lines).unwrap().lines() {
+    for line in std::str::from_utf8(lines).unwrap().lines().filter(|line| !line.starts_with(r#"{"_aws":"#)) {
         if line.contains(r#""kind":"boot""#) {
             last = chain::Link::GENESIS;
         }
@@ -650,6 +651,36 @@ fn the_tap_gets_each_line_and_never_slows_the_writer() {
     let lines: Vec<Arc<str>> = lines.iter().collect();
     assert_eq!(lines.len(), 2);
     assert!(lines[0].contains(r#""kind":"boot""#) && !lines[0].ends_with('\n'));
+}
+
+#[test]
+fn lines_of_others_stand_whole_between_the_records() {
+    let out = Arc::new(Mutex::new(Vec::new()));
+    let stream = Stream { out: Box::new(Flaky { out: Arc::clone(&out), failures: 2, half: false }), torn: false };
+    let opened = Opened { random: 1, output: Output::Stream(stream), previous: None };
+    let (recorders, journal, writer) = start_with(&settings(), boot(), 1, Beside::default(), opened).unwrap();
+    let other = format!(r#"{{"_aws":"{}"}}"#, "x".repeat(900));
+    journal.aside(vec![other.clone(), other.clone()]).unwrap();
+    for _ in 0..100 {
+        recorders[0].deny(decision(recorders[0].id(at(1)), Verdict::Deny, "/orders/1"));
+    }
+    drop(recorders);
+    writer.finish();
+    let bytes = out.lock().unwrap().clone();
+    let whole: Vec<Value> = bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let (others, records): (Vec<_>, Vec<_>) = whole.into_iter().partition(|line| line.get("_aws").is_some());
+    assert_no_holes(&records);
+    assert_eq!((others.len(), of_kind(&records, "decision").len()), (2, 100));
+}
+
+#[test]
+fn a_writer_that_stands_still_takes_no_more_lines_of_others() {
+    let log = Log::start(&settings(), true);
+    let line = || vec![r#"{"_aws":{}}"#.to_owned()];
+    assert_eq!(log.journal.aside(line()), Ok(()));
+    assert_eq!(log.journal.aside(line()), Err(line()));
+    let values = log.finish();
+    assert_eq!(values.iter().filter(|value| value.get("_aws").is_some()).count(), 1);
 }
 
 #[test]

@@ -13,18 +13,21 @@ use super::render::Renderer;
 use super::ring::Shared;
 use super::sink::Output;
 use super::users::Names;
+use super::watch::Watchers;
 use super::{BootFacts, PolicyEvent, Recorder, Settings, Sink, Trouble, TrustEvent, detect};
 use crate::policy::quarantine::Change;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::signer::DigestSigner;
 use crate::runtime::tasks::count_panic;
+use bytes::Bytes;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{self, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::mpsc::Receiver;
 
 /// How long [`Writer::finish`] waits, a blocked standard output included.
 const FINISH: Duration = Duration::from_secs(5);
@@ -45,6 +48,8 @@ pub type Tap = SyncSender<Arc<str>>;
 pub struct Journal {
     shared: Arc<Shared>,
     certifying: Certifying,
+    /// Who looks at the log; `None` where there is none.
+    watchers: Option<Arc<Watchers>>,
 }
 
 impl Journal {
@@ -104,9 +109,38 @@ impl Journal {
         }
     }
 
+    /// Has whole lines of others, without their newlines, written between the records; for standard output, which the writer owns. `Err`: those before are
+    /// still waiting, so these are not taken.
+    ///
+    /// # Errors
+    /// Gives the lines back.
+    pub fn aside(&self, lines: Vec<String>) -> Result<(), Vec<String>> {
+        let mut waiting = self.shared.asides.lock().unwrap_or_else(PoisonError::into_inner);
+        if !waiting.is_empty() {
+            return Err(lines);
+        }
+        *waiting = lines;
+        Ok(())
+    }
+
+    /// Has a span made of each record of a request whose caller keeps its own spans; the first call counts.
+    #[cfg(feature = "otlp")]
+    pub fn make_spans(&self, queue: crate::telemetry::otlp::Queue) {
+        self.shared.spans.go_to(queue);
+    }
+
     /// Whether records are still written; once they are not, they never are again.
     pub fn is_writing(&self) -> bool {
         !self.shared.dead.load(Ordering::Relaxed)
+    }
+
+    /// Each line from now on with its newline, for a few at once; who does not keep up misses some, of which a line `{"left_out":N}` tells.
+    ///
+    /// # Errors
+    /// Why not, for the operator.
+    pub fn watch(&self) -> Result<Receiver<Bytes>, String> {
+        let watchers = self.watchers.as_ref().ok_or("the decision log is off (audit.sink = \"none\")\n")?;
+        watchers.watch().ok_or_else(|| "as many look at the decision log as may at once; end another `audit tail`\n".to_owned())
     }
 
     /// Changes the share of plain allows that are recorded.
@@ -119,7 +153,7 @@ impl Journal {
 pub struct Writer {
     shared: Arc<Shared>,
     thread: Thread,
-    ended: Receiver<()>,
+    ended: mpsc::Receiver<()>,
 }
 
 impl Writer {
@@ -194,7 +228,9 @@ pub(super) fn start_with(
     let boot_id = format!("{random:032x}");
     let renderer = Renderer::new(&boot_id, &settings.labels).naming(Names::of(&settings.users)?);
     let share = output.files().map_or(SHARE, |files| SHARE.min(files.share()));
-    let mut lines = Lines::new(boot_id.clone(), renderer, settings.format, tap, matches!(output, Output::None), share as usize);
+    let watchers = Arc::new(Watchers::default());
+    let sinkless = matches!(output, Output::None);
+    let mut lines = Lines::new(boot_id.clone(), renderer, settings.format, tap, Arc::clone(&watchers), sinkless, share as usize);
     lines.boot(&boot, previous.as_ref());
     // The last shard numbers are the writer's own.
     let detectors = detecting.map(|detecting| Detectors::new(detecting, Ids::new(random as u64, 0xffe), Instant::now()));
@@ -212,7 +248,8 @@ pub(super) fn start_with(
         }
         let _ = end.send(());
     })?;
-    Ok((recorders, Journal { shared: Arc::clone(&shared), certifying }, Writer { shared, thread: handle.thread().clone(), ended }))
+    let journal = Journal { shared: Arc::clone(&shared), certifying, watchers: (!sinkless).then_some(watchers) };
+    Ok((recorders, journal, Writer { shared, thread: handle.thread().clone(), ended }))
 }
 
 fn random() -> io::Result<u128> {

@@ -2,7 +2,7 @@
 
 use crate::admin::client::{self, Answer, ClientError};
 use crate::config;
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use serde_json::Value;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -58,18 +58,34 @@ impl Document {
     }
 }
 
+/// The body of a good answer that goes on.
+///
+/// # Errors
+/// As [`accepted`].
+pub fn answered<S>(answer: Result<Result<S, Answer>, ClientError>) -> anyhow::Result<S> {
+    match answer {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(refused)) => Err(refusal(&refused)),
+        Err(error) => Err(unanswered(error)),
+    }
+}
+
+fn unanswered(error: ClientError) -> anyhow::Error {
+    match error {
+        error @ ClientError::Connect(..) => anyhow!("{error}; is the sidecar running, and is this its user?"),
+        error => error.into(),
+    }
+}
+
+fn refusal(answer: &Answer) -> anyhow::Error {
+    anyhow!("the sidecar answers {}: {}", answer.status, answer.body.trim())
+}
+
 /// The body of a good answer.
 ///
 /// # Errors
 /// There is no answer, or it is no good one.
 pub fn accepted(answer: Result<Answer, ClientError>) -> anyhow::Result<String> {
-    let answer = match answer {
-        Ok(answer) => answer,
-        Err(error @ ClientError::Connect(..)) => bail!("{error}; is the sidecar running, and is this its user?"),
-        Err(error) => return Err(error.into()),
-    };
-    if answer.is_success() {
-        return Ok(answer.body);
-    }
-    bail!("the sidecar answers {}: {}", answer.status, answer.body.trim())
+    let answer = answer.map_err(unanswered)?;
+    if answer.is_success() { Ok(answer.body) } else { Err(refusal(&answer)) }
 }

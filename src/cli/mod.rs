@@ -10,10 +10,12 @@ mod drain;
 mod health;
 mod policy;
 mod quarantine;
+mod readable;
 mod referenced;
 pub mod run;
 mod schema;
 mod status;
+mod terminal;
 mod trust;
 
 use clap::{Args, Parser, Subcommand};
@@ -43,12 +45,12 @@ enum Command {
     /// Makes and shows certificates for development
     #[command(subcommand)]
     Certs(certs::Command),
-    /// Works on policy tables
-    #[command(subcommand)]
-    Policy(policy::Command),
     /// Works on decision logs
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Works on policy tables
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Prints the JSON Schema of one of the two files, for editors
     Schema(schema::Args),
     /// Shows what a running sidecar says of itself
@@ -105,8 +107,8 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Aws(command) => aws::run(&command),
         Command::Certs(command) => certs::run(command),
-        Command::Policy(command) => policy::run(&command),
         Command::Audit(command) => audit::run(&command),
+        Command::Policy(command) => policy::run(&command),
         Command::Schema(args) => schema::run(&args),
         Command::Status(args) => status::run(&args),
         Command::Trust(command) => trust::run(&command),

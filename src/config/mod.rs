@@ -44,6 +44,8 @@ pub struct Config {
     pub audit: audit::Settings,
     /// `[detect.…]`.
     pub detect: audit::detect::Settings,
+    /// `[webhook]`.
+    pub webhook: Option<audit::webhook::Settings>,
     /// `[quarantine]`.
     pub quarantine: policy::quarantine::Settings,
     /// `[limits]`.
@@ -54,6 +56,10 @@ pub struct Config {
     pub admin: admin::Settings,
     /// `[log]`.
     pub log: telemetry::log::Settings,
+    /// `[metrics]`.
+    pub metrics: telemetry::emf::Settings,
+    /// `[trace]`.
+    pub trace: telemetry::Tracing,
 }
 
 /// A configuration that was read, and what there is to say about it.

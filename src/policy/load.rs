@@ -37,22 +37,40 @@ impl LoadError {
     }
 }
 
-/// Reads every table that decides, for these listeners. Blocks on the files. Without a candidate's source there is none: after a promotion its file is gone.
+/// What a table was made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Text {
+    /// What problems call it.
+    pub name: String,
+    /// Its TOML.
+    pub toml: String,
+    /// The hash of the table that was made of it.
+    pub sha256: String,
+}
+
+/// Reads every table that decides, for these listeners, and gives their texts too. Blocks on the files. Without a candidate's source there is none: after a
+/// promotion its file is gone.
 ///
 /// # Errors
 /// [`LoadError`]; the caller keeps what was good last.
-pub fn load_all(settings: &Settings, listeners: &Listeners) -> Result<Tables, LoadError> {
-    let own = load(&settings.source, listeners)?;
-    let boundary = settings.boundary.as_ref().map(|source| load(source, listeners)).transpose()?;
-    let candidate = settings.candidate.as_ref().map(|source| load(source, listeners));
-    let candidate = match candidate {
+pub fn load_all(settings: &Settings, listeners: &Listeners) -> Result<(Tables, Vec<Text>), LoadError> {
+    let mut texts = Vec::new();
+    let mut load = |source: &Source| {
+        let (name, toml) = read(source)?;
+        let table = parse(&name, &toml, listeners).map_err(LoadError::Malformed)?;
+        texts.push(Text { name, toml, sha256: table.facts.sha256.clone() });
+        Ok(table)
+    };
+    let own = load(&settings.source)?;
+    let boundary = settings.boundary.as_ref().map(&mut load).transpose()?;
+    let candidate = match settings.candidate.as_ref().map(&mut load) {
         Some(Err(LoadError::Unavailable { source_name, reason })) => {
             tracing::info!(source_name, reason, "there is no candidate: nothing is tried beside the policy table");
             None
         }
         other => other.transpose()?,
     };
-    Ok(Tables::new(own, boundary, candidate))
+    Ok((Tables::new(own, boundary, candidate), texts))
 }
 
 /// Reads a table from its source, for these listeners. Blocks on the file.

@@ -40,7 +40,7 @@ pub use class::ClassCache;
 pub use decide::{Denial, Facts, Permit, PermitKind, Reason, Trial, Would, decide, decide_connection, permit_route};
 pub use egress::{Destination, Outgoing, decide_destination};
 pub use jwt::User;
-pub use load::{LoadError, load, load_all, read};
+pub use load::{LoadError, Text, load, load_all, read};
 pub use looked::{Condition, Looked, Looks};
 pub use outline::Outline;
 pub use parse::parse;

@@ -184,6 +184,9 @@ async fn decide_and_forward(peer: &Peer, request: Request<Incoming>, begun: Begu
     owes.set(Owes::Exchange(id));
     let stripped = headers::to_app(&mut parts.headers, &canonical, &shard.plan.reserved, identity, hop);
     shard.inbound_metrics.stripped.increment(stripped);
+    if shard.plan.spans {
+        canonical.trace.enter(&mut parts.headers, id.span_id());
+    }
     let upload = Upload::new(&guard);
     match forward::to_app(permit, canonical, parts.headers, upload, guard, asked).await {
         Ok(response) => response,

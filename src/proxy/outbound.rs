@@ -171,6 +171,9 @@ async fn route_and_forward(
     owes.set(Owes::Exchange(id));
     let stripped = headers::to_peer(&mut parts.headers, &canonical, &shard.plan.reserved, hop);
     shard.outbound_metrics.stripped.increment(stripped);
+    if shard.plan.spans {
+        canonical.trace.enter(&mut parts.headers, id.span_id());
+    }
     let upload = Upload::new(&guard);
     match forward::to_peer(permit, route, canonical, parts.headers, upload, guard, asked).await {
         Ok(response) => response,

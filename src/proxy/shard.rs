@@ -72,6 +72,8 @@ pub struct Plan {
     pub own_probe: OwnProbe,
     /// Header names that never cross.
     pub reserved: Reserved,
+    /// Whether each decision is a span of its own in its request's trace.
+    pub spans: bool,
     /// How far the end has come.
     pub phases: watch::Receiver<Phase>,
 }

@@ -12,6 +12,8 @@ pub const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// The bit of the flags that says that the caller keeps its spans (section 3.2.2.5.1, "Sampled flag").
 const SAMPLED: u8 = 0x01;
+/// The bit that says that the trace id is random (level 2, section 3.2.2.5.2).
+const RANDOM: u8 = 0x02;
 /// The length of a value of version 00, bytes.
 const LENGTH: usize = 55;
 
@@ -49,6 +51,19 @@ impl Trace {
         match self {
             Self::Of(context) => Some(context),
             Self::None | Self::Unusable => None,
+        }
+    }
+
+    /// Names `span` as the caller's in a head that goes on, where the spans of this trace are kept: what comes next is part of it. Of the flags those pass
+    /// that are known (level 2, section 3.2.2.5).
+    pub fn enter(&self, headers: &mut HeaderMap, span: [u8; 8]) {
+        if let Self::Of(context) = self
+            && context.is_sampled()
+        {
+            let next = TraceContext { parent_id: span, flags: context.flags & (SAMPLED | RANDOM), ..*context };
+            if let Ok(value) = HeaderValue::try_from(next.to_string()) {
+                headers.insert(TRACEPARENT, value);
+            }
         }
     }
 
@@ -213,6 +228,24 @@ mod tests {
         assert_eq!(trace, Trace::Unusable);
         trace.note(&value);
         assert_eq!(trace, Trace::Unusable);
+    }
+
+    #[test]
+    fn who_keeps_spans_is_the_next_ones_parent() {
+        let pass = |text: &'static str| {
+            let mut headers = HeaderMap::from_iter([(TRACEPARENT, HeaderValue::from_static(text))]);
+            Trace::Of(TraceContext::parse(text.as_bytes()).unwrap()).enter(&mut headers, [7; 8]);
+            headers[TRACEPARENT].to_str().unwrap().to_owned()
+        };
+        assert_eq!(pass(EXAMPLE), "00-4bf92f3577b34da6a3ce929d0e0e4736-0707070707070707-01");
+        // What we do not know of a later version does not go on in our name.
+        let future = "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-ff-more";
+        assert_eq!(pass(future), "00-4bf92f3577b34da6a3ce929d0e0e4736-0707070707070707-03");
+        let unkept = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-02";
+        assert_eq!(pass(unkept), unkept);
+        let mut headers = HeaderMap::new();
+        Trace::None.enter(&mut headers, [7; 8]);
+        assert!(headers.is_empty());
     }
 
     proptest! {

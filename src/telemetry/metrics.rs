@@ -83,6 +83,8 @@ names! {
     gauge JWKS_READ = "countersign_jwks_read_timestamp_seconds", (Unit::Seconds), "When the key set that was read longest ago was read, in seconds since 1970; 0: one never was. Absent without issuers.";
     counter FINDINGS = "countersign_findings_total", (Unit::Count), "Findings by detector and response (none, would_quarantine, quarantined, already_quarantined, spread, refused_never, refused_cap, refused_full).";
     counter FINDINGS_LEFT_OUT = "countersign_findings_left_out_total", (Unit::Count), "Findings that were only counted, by detector: a detector makes ten a minute.";
+    counter WEBHOOK_MESSAGES = "countersign_webhook_messages_total", (Unit::Count), "Findings for the webhook by result (ok, failed: is tried again, rejected, dropped).";
+    gauge WEBHOOK_WAITING = "countersign_webhook_waiting", (Unit::Count), "Findings that the webhook has not taken yet.";
     gauge QUARANTINE_ENTRIES = "countersign_quarantine_entries", (Unit::Count), "Identities and certificates in quarantine.";
     counter QUARANTINE_CHANGES = "countersign_quarantine_changes_total", (Unit::Count), "Changes of the quarantine by action (quarantine_add, quarantine_remove, quarantine_expire, quarantine_refuse).";
     counter CONFIG_RELOADS = "countersign_config_reloads_total", (Unit::Count), "Configuration reloads by result (ok, failed).";
@@ -96,6 +98,7 @@ names! {
     counter AUDIT_LOST = "countersign_audit_lost_total", (Unit::Count), "Records that did not reach the sink, by cause (ring_full, sink_error). Each episode leaves a gap record.";
     counter AUDIT_SAMPLED = "countersign_audit_sampled_out_total", (Unit::Count), "Plain allows left out by sampling.";
     counter AUDIT_FOLDED = "countersign_audit_folded_total", (Unit::Count), "Denials folded into an aggregate record because their ring was full.";
+    counter SPANS = "countersign_spans_total", (Unit::Count), "Spans of traced requests by result (sent, queue_full, failed); in builds with the feature `otlp`.";
     counter AUDIT_ERRORS = "countersign_audit_sink_errors_total", (Unit::Count), "Errors of the sink, such as a full disk.";
 }
 
@@ -360,6 +363,30 @@ pub fn finding_left_out(detector: &'static str) {
     counter!(FINDINGS_LEFT_OUT, "detector" => detector).increment(1);
 }
 
+/// Metrics of the webhook.
+pub struct Webhook {
+    /// [`WEBHOOK_WAITING`].
+    pub waiting: Gauge,
+}
+
+impl Webhook {
+    /// The handles.
+    #[expect(clippy::new_without_default, reason = "looks metrics up: not a value")]
+    pub fn new() -> Self {
+        Self { waiting: gauge!(WEBHOOK_WAITING) }
+    }
+
+    /// Counts a message; `result` is a closed label.
+    pub fn sent(&self, result: &'static str) {
+        counter!(WEBHOOK_MESSAGES, "result" => result).increment(1);
+    }
+}
+
+/// Counts a finding that did not reach the webhook's spool.
+pub fn webhook_dropped() {
+    counter!(WEBHOOK_MESSAGES, "result" => "dropped").increment(1);
+}
+
 /// Metrics of the quarantine.
 pub struct Quarantine {
     /// [`QUARANTINE_ENTRIES`].
@@ -376,6 +403,27 @@ impl Quarantine {
     /// Counts a change; `action` is a closed label.
     pub fn changed(&self, action: &'static str) {
         counter!(QUARANTINE_CHANGES, "action" => action).increment(1);
+    }
+}
+
+/// [`SPANS`].
+#[cfg(feature = "otlp")]
+pub struct Spans {
+    /// With result `sent`.
+    pub sent: Counter,
+    /// With result `queue_full`.
+    pub queue_full: Counter,
+    /// With result `failed`: the collector did not take them.
+    pub failed: Counter,
+}
+
+#[cfg(feature = "otlp")]
+impl Spans {
+    /// The handles.
+    #[expect(clippy::new_without_default, reason = "looks metrics up: not a value")]
+    pub fn new() -> Self {
+        let spans = |result: &'static str| counter!(SPANS, "result" => result);
+        Self { sent: spans("sent"), queue_full: spans("queue_full"), failed: spans("failed") }
     }
 }
 
@@ -503,6 +551,14 @@ mod tests {
         }
         assert!(text.contains("countersign_request_duration_seconds_bucket{le=\"0.0025\"} 0"), "{text}");
         assert!(text.contains("countersign_request_duration_seconds_bucket{le=\"0.005\"} 1"), "{text}");
+    }
+
+    #[test]
+    fn the_documentation_lists_every_metric() {
+        let page = include_str!("../../docs/telemetry.md");
+        let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `countersign_")).collect();
+        let known: Vec<String> = ALL.iter().map(|(name, help)| format!("| `{name}` | {help} |")).collect();
+        assert_eq!(rows, known);
     }
 
     #[test]

@@ -25,10 +25,18 @@ enum Control {
     Denied,
     /// Trust was withdrawn from an open connection.
     Revoked,
+    /// A detector told of it.
+    Detected,
+    /// A detector had the certificate put into quarantine.
+    Quarantined,
 }
 
 impl Control {
     fn of(record: &mut Record<'_>) -> Option<Self> {
+        if record.is("", "kind", "finding") {
+            let acted = ["quarantined", "already_quarantined"].iter().any(|response| record.is("", "response", response));
+            return Some(if acted { Self::Quarantined } else { Self::Detected });
+        }
         let would_deny = record.is("", "would", "deny") && !record.has("", "would_sha256");
         let shadowed = record.is("", "reason", "shadow") || would_deny;
         match record.text("", "decision").and_then(unquoted)? {
@@ -43,8 +51,8 @@ impl Control {
     fn action(self) -> Named {
         match self {
             Self::Allowed => ALLOWED,
-            Self::Observed => OBSERVED,
-            Self::Denied | Self::Revoked => DENIED,
+            Self::Observed | Self::Detected => OBSERVED,
+            Self::Denied | Self::Revoked | Self::Quarantined => DENIED,
         }
     }
 
@@ -54,12 +62,14 @@ impl Control {
             Self::Observed => Named(17, "Logged"),
             Self::Denied => Named(2, "Blocked"),
             Self::Revoked => Named(24, "Access Revoked"),
+            Self::Detected => Named(15, "Detected"),
+            Self::Quarantined => Named(3, "Quarantined"),
         }
     }
 }
 
 pub(super) fn write(event: &mut Object<'_>, record: &mut Record<'_>, class: Class) {
-    let control = if class == Class::Finding { None } else { Control::of(record) };
+    let control = Control::of(record);
     let severity = severity(record, class, control);
     event.named("severity_id", "severity", severity);
     if class != Class::Finding {
@@ -69,7 +79,8 @@ pub(super) fn write(event: &mut Object<'_>, record: &mut Record<'_>, class: Clas
         event.named("action_id", "action", control.action());
         event.named("disposition_id", "disposition", control.disposition());
     }
-    if class == Class::Finding || severity.0 >= HIGH.0 {
+    let least = if class == Class::Finding { MEDIUM } else { HIGH };
+    if severity.0 >= least.0 {
         event.plain("is_alert", true);
     }
 }
@@ -102,7 +113,7 @@ fn severity(record: &mut Record<'_>, class: Class, control: Option<Control>) -> 
 /// A finding's own.
 fn said(record: &mut Record<'_>) -> Named {
     let known = match record.seen("", "severity").and_then(unquoted) {
-        Some("info") => INFORMATIONAL,
+        Some("informational") => INFORMATIONAL,
         Some("low") => LOW,
         Some("medium") => MEDIUM,
         Some("high") => HIGH,

@@ -19,7 +19,7 @@ pub(super) fn times(event: &mut Object<'_>, record: &mut Record<'_>) -> i64 {
     event.number("start_time", first);
     event.number("end_time", record.time("", "last"));
     // A file's footer also has a count, which is none of happenings.
-    if first.is_some() {
+    if first.is_some() || record.is("", "kind", "finding") {
         event.number("count", record.number("", "count"));
     }
     event.number("duration", micros(record, "total_us").map(|micros| micros / 1_000));
@@ -48,7 +48,10 @@ pub(super) fn metadata(event: &mut Object<'_>, record: &mut Record<'_>, class: C
             metadata.label("uid", &uid);
         }
         metadata.number("sequence", record.seen("", "seq").and_then(|seq| seq.parse().ok()));
-        metadata.optional("correlation_uid", record.text("", "id"));
+        // A finding's id is its own, and not that of a request.
+        if class != Class::Finding {
+            metadata.optional("correlation_uid", record.text("", "id"));
+        }
         metadata.optional("original_time", record.text("", "time"));
         if record.truth("", "cut") {
             metadata.plain("is_truncated", true);

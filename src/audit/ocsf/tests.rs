@@ -280,10 +280,17 @@ fn other_kinds_are_events_too() {
     const HEAD: &str = r#"{"v":"countersign.decision/1","seq":8,"boot":"b","kind":"#;
     let finding = format!(
         "{HEAD}{}",
-        r#""finding","time":"2026-07-01T00:00:00Z","id":"F","detector":"scanning","severity":"high","src":{"id":"spiffe://a/b","ip":"10.0.0.1"},"cert":{"serial":"01","issuer":"CN=x"},"count":11,"first":"2026-07-01T00:00:00Z","last":"2026-07-01T00:00:59Z","evidence":["A","B"],"chain":"00"}"#
+        r#""finding","time":"2026-07-01T00:00:00Z","id":"F","detector":"scanning","severity":"high","response":"RESPONSE","dir":"inbound","src":{"id":"spiffe://a/b","ip":"10.0.0.1"},"cert":{"serial":"01"},"dst":{"id":"spiffe://a/c"},"message":"eleven \"paths\"","count":11,"window_s":60,"evidence":["A","B"],"chain":"00"}"#
     );
+    for (response, action, disposition) in [("quarantined", 2, 3), ("would_quarantine", 3, 15), ("none", 3, 15)] {
+        let event = event(&finding.replace("RESPONSE", response));
+        assert_eq!((&event["action_id"], &event["disposition_id"]), (&json!(action), &json!(disposition)));
+    }
     let event = event(&finding);
     assert_eq!((&event["type_uid"], &event["severity_id"], &event["is_alert"]), (&json!(200_401), &json!(4), &json!(true)));
+    assert_eq!((&event["finding_info"]["desc"], &event["count"]), (&json!("eleven \"paths\""), &json!(11)));
+    assert_eq!(event["observables"][1]["value"], "01");
+    assert_eq!(event["evidences"][0]["dst_endpoint"], json!({"uid": "spiffe://a/c"}));
     assert_eq!(event["finding_info"]["related_events"], json!([{"uid": "A"}, {"uid": "B"}]));
     assert_eq!(event["evidences"][0]["src_endpoint"], json!({"uid": "spiffe://a/b", "ip": "10.0.0.1"}));
     assert_eq!(event["unmapped"]["source_chain"], "00");

@@ -58,9 +58,8 @@ fn of_directory(directory: &Path) -> Result<Vec<Input>, ReadError> {
         // What is being written has a name with a dot before it.
         names.extend(name.to_str().filter(|name| is_log(name) && !name.starts_with('.')).map(str::to_owned));
     }
-    // A plain name is the beginning of its compressed one, so it comes first.
+    // A plain name is the beginning of its compressed one, so it comes first and is the one that stays.
     names.sort();
-    names.dedup_by(|later, earlier| later.strip_suffix(COMPRESSED).unwrap_or(later) == earlier.strip_suffix(COMPRESSED).unwrap_or(earlier));
     if names.is_empty() {
         return Err(ReadError::Empty { name: directory.display().to_string() });
     }
@@ -108,6 +107,11 @@ impl Input {
             },
         };
         Reader::new(self.name(), stream)
+    }
+
+    /// Whether this file of a directory was begun after the other one: their names begin with their time.
+    pub fn comes_after(&self, other: &Self) -> bool {
+        self.plain_name().file_name() > other.plain_name().file_name()
     }
 
     /// The same for both forms of a file.

@@ -12,13 +12,14 @@ mod show;
 mod tls;
 
 use super::Outcome;
+use super::readable::Reader;
+use super::terminal::Style;
 use crate::runtime::surroundings;
 use crate::telemetry::log;
 use anyhow::bail;
 use pair::Pair;
 use requests::Request;
-use setup::Setup;
-use show::Style;
+use setup::{ORDERS, Setup};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
@@ -66,7 +67,8 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         return Ok(outcome);
     }
     print!("{}", show::banner(&setup, &requests, style));
-    let printer = std::thread::Builder::new().name("decisions".into()).spawn(move || print(&lines, style))?;
+    let asked = setup.clone();
+    let printer = std::thread::Builder::new().name("decisions".into()).spawn(move || print(&lines, &asked, style))?;
     interrupts.block_on(async {
         let (mut interrupt, mut term) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         tokio::select! {
@@ -82,11 +84,14 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
-fn print(lines: &Receiver<Arc<str>>, style: Style) {
-    let mut reader = show::Reader::default();
+fn print(lines: &Receiver<Arc<str>>, setup: &Setup, style: Style) {
+    let mut reader = Reader::deciding(ORDERS);
     for line in lines {
         if let Some(text) = reader.readable(&line, style) {
             println!("{text}");
+        }
+        if let Some(command) = show::why(&line, setup) {
+            println!("{}", style.dim(&format!("          why? {command}")));
         }
     }
 }

@@ -1,10 +1,12 @@
 //! `dev --once`: sends the four requests and says whether each ended as it must.
 
 use super::requests::{Expected, Request, Way};
-use super::setup::Setup;
-use super::show::{self, Reader, Style};
+use super::setup::{ORDERS, Setup};
+use super::show;
 use super::tls;
 use crate::cli::Outcome;
+use crate::cli::readable::Reader;
+use crate::cli::terminal::Style;
 use anyhow::Context as _;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty};
@@ -35,8 +37,8 @@ enum Ended {
 /// The terminal or the runtime fails.
 pub fn run(setup: &Setup, requests: &[Request], lines: &Receiver<Arc<str>>, style: Style) -> anyhow::Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut reader = Reader::default();
-    let mut good = 0;
+    let mut reader = Reader::deciding(ORDERS);
+    let (mut good, mut why) = (0, None);
     println!("{}", style.bold(&format!("Countersign {}: four requests through two sidecars", env!("CARGO_PKG_VERSION"))));
     for (number, request) in (1..).zip(requests) {
         println!("\n{}  {}", style.bold(&number.to_string()), style.bold(request.title));
@@ -55,9 +57,10 @@ pub fn run(setup: &Setup, requests: &[Request], lines: &Receiver<Arc<str>>, styl
             }
             Ended::Broken(error) => println!("   {} {error}", style.dim("error ")),
         }
-        let records = collect(lines, request.expected.records(request.way));
+        let records = collect(lines, request.expected.records(request.way), &mut reader);
         for (line, _) in &records {
             println!("   {} {}", style.dim("log   "), reader.readable(line, style).unwrap_or_default());
+            why = why.or_else(|| show::why(line, setup));
         }
         let as_it_must = judge(request, &ended, &records);
         good += usize::from(as_it_must);
@@ -65,6 +68,9 @@ pub fn run(setup: &Setup, requests: &[Request], lines: &Receiver<Arc<str>>, styl
         println!("   {} {verdict}", style.dim("so    "));
     }
     println!("\n{good} of {} ended as they must.", requests.len());
+    if let Some(why) = why {
+        println!("{} {why}   (why the second one was denied)", style.dim("why: "));
+    }
     Ok(if good == requests.len() { Outcome::Fine } else { Outcome::Findings })
 }
 
@@ -118,15 +124,17 @@ where
 }
 
 /// The next `count` records about requests and handshakes, or fewer where they do not come.
-fn collect(lines: &Receiver<Arc<str>>, count: usize) -> Vec<(Arc<str>, Value)> {
+fn collect(lines: &Receiver<Arc<str>>, count: usize, reader: &mut Reader) -> Vec<(Arc<str>, Value)> {
     let end = Instant::now() + RECORDS;
     let mut records: Vec<(Arc<str>, Value)> = Vec::new();
     while records.len() < count {
         let Ok(line) = lines.recv_timeout(end.saturating_duration_since(Instant::now())) else { break };
-        if let Ok(record) = serde_json::from_str::<Value>(&line)
-            && matches!(record["kind"].as_str(), Some("decision" | "handshake"))
-        {
+        let Ok(record) = serde_json::from_str::<Value>(&line) else { continue };
+        if matches!(record["kind"].as_str(), Some("decision" | "handshake")) {
             records.push((line, record));
+        } else {
+            // It remembers who is who.
+            let _ = reader.readable(&line, Style::PLAIN);
         }
     }
     records.sort_by_key(|(_, record)| record["dir"] == "inbound");

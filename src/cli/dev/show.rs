@@ -1,54 +1,13 @@
 //! What a person reads: the beginning, each decision on one line, the end.
 
 use super::requests::{self, Request};
-use super::setup::{ORDERS, Setup, Side, WEB};
+use super::setup::{Setup, Side};
+use crate::cli::readable::{columns, text};
+use crate::cli::terminal::Style;
 use serde_json::Value;
 use std::fmt::Write as _;
-use std::io::IsTerminal as _;
 use std::net::TcpStream;
 use std::time::Duration;
-
-/// Whether words have colours.
-#[derive(Debug, Clone, Copy)]
-pub struct Style {
-    colour: bool,
-}
-
-impl Style {
-    /// Colours on a terminal, unless `NO_COLOR` is set (<https://no-color.org>).
-    pub fn of_stdout() -> Self {
-        let asked = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-        Self { colour: asked && std::io::stdout().is_terminal() }
-    }
-
-    fn paint(self, code: &str, text: &str) -> String {
-        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_owned() }
-    }
-
-    /// What begins a part.
-    pub fn bold(self, text: &str) -> String {
-        self.paint("1", text)
-    }
-
-    /// What may be passed over.
-    pub fn dim(self, text: &str) -> String {
-        self.paint("2", text)
-    }
-
-    /// What is good.
-    pub fn green(self, text: &str) -> String {
-        self.paint("32", text)
-    }
-
-    /// What is not.
-    pub fn red(self, text: &str) -> String {
-        self.paint("31", text)
-    }
-
-    fn yellow(self, text: &str) -> String {
-        self.paint("33", text)
-    }
-}
 
 /// What stands at the beginning.
 pub fn banner(setup: &Setup, requests: &[Request], style: Style) -> String {
@@ -106,151 +65,10 @@ pub fn program() -> String {
     if called.contains('/') && !called.contains(char::is_whitespace) { called } else { "countersign".into() }
 }
 
-/// Makes records readable.
-#[derive(Debug, Default)]
-pub struct Reader {
-    /// The boot id of the sidecar before the app: the other one's table decides nothing here.
-    deciding: Option<String>,
-    /// Its table.
-    table: Option<String>,
-}
-
-impl Reader {
-    /// One record on one line; `None` for records that a newcomer need not see.
-    pub fn readable(&mut self, line: &str, style: Style) -> Option<String> {
-        let record: Value = serde_json::from_str(line).ok()?;
-        match record["kind"].as_str()? {
-            "boot" if record["workload"] == ORDERS => {
-                self.deciding = Some(text(&record["boot"]));
-                None
-            }
-            "decision" => Some(decision(&record, style)),
-            "handshake" => Some(handshake(&record, style)),
-            "policy" if self.deciding.as_deref() == record["boot"].as_str() => self.policy(&record, style),
-            _ => None,
-        }
-    }
-
-    /// A table that replaces another one.
-    fn policy(&mut self, record: &Value, style: Style) -> Option<String> {
-        let hash = text(&record["policy_sha256"]);
-        let line =
-            format!("{}  the new table is in force: {} ({})", clock(record), text(&record["policy"]), hash.get(..12).unwrap_or(&hash));
-        let before = self.table.replace(hash.clone())?;
-        (before != hash).then(|| style.yellow(&line))
-    }
-}
-
-fn decision(record: &Value, style: Style) -> String {
-    let (http, allowed) = (&record["http"], record["decision"] == "allow");
-    let outbound = record["dir"] == "outbound";
-    let caller = match record["src"]["id"].as_str() {
-        Some(id) => printable(id),
-        // The app's own sidecar knows its app by where it is.
-        None if outbound => WEB.to_owned(),
-        None => text(&record["src"]["ip"]),
-    };
-    let rule = text(&record["rule"]);
-    let mut why = match (allowed, record["rule"].is_null()) {
-        (true, _) => format!("rule {rule}"),
-        (false, true) => text(&record["reason"]),
-        (false, false) => format!("{}, rule {rule}", text(&record["reason"])),
-    };
-    if let Some(upstream) = rule.strip_prefix("upstream:") {
-        why = format!("the peer is {}", record["dst"]["id"].as_str().unwrap_or(upstream));
-    }
-    if why == "implicit_deny" {
-        why.push_str(": no rule allows it");
-    }
-    if let Some(reason) = record["close_reason"].as_str() {
-        let _ = write!(why, "; {}", printable(reason));
-    }
-    let request = format!("{} {}", text(&http["method"]), http["path"].as_str().map_or_else(|| "?".into(), printable));
-    let verdict = if allowed { style.green("allow ") } else { style.red("deny  ") };
-    columns(&clock(record), &verdict, &text(&record["dir"]), &caller, &request, &text(&http["status"]), &why)
-}
-
-fn handshake(record: &Value, style: Style) -> String {
-    let end = if record["dir"] == "inbound" { &record["src"] } else { &record["dst"] };
-    let who = end["id"].as_str().map_or_else(|| "nobody".to_owned(), printable);
-    let reason = text(&record["reason"]);
-    columns(&clock(record), &style.yellow("refuse"), &text(&record["dir"]), &who, "(handshake)", "none", &reason)
-}
-
-fn columns(time: &str, verdict: &str, side: &str, caller: &str, request: &str, status: &str, why: &str) -> String {
-    // The verdict has six visible characters, and colours that padding would count.
-    let verdict = if verdict.is_empty() { "      " } else { verdict };
-    format!("{time:<8}  {verdict}  {side:<8}  {caller:<30}  {request:<16}  {status:<6}  {why}")
-}
-
-/// The time of day in UTC.
-fn clock(record: &Value) -> String {
-    record["time"].as_str().and_then(|time| time.get(11..19)).unwrap_or("--:--:--").to_owned()
-}
-
-fn text(value: &Value) -> String {
-    match value {
-        Value::String(text) => printable(text),
-        Value::Null => "-".into(),
-        other => other.to_string(),
-    }
-}
-
-/// What a caller chose does not steer the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    const PLAIN: Style = Style { colour: false };
-
-    fn line(record: &Value) -> Option<String> {
-        Reader::default().readable(&record.to_string(), PLAIN)
-    }
-
-    #[test]
-    fn decisions_are_one_line_each() {
-        let time = "2026-11-21T10:11:12.5Z";
-        let allowed = json!({
-            "kind": "decision", "time": time, "dir": "inbound", "decision": "allow", "reason": "allow", "rule": "web-reads",
-            "src": { "id": WEB }, "http": { "method": "GET", "path": "/orders/17", "status": 200 },
-        });
-        assert_eq!(
-            line(&allowed).unwrap(),
-            "10:11:12  allow   inbound   spiffe://dev.example/sa/web     GET /orders/17    200     rule web-reads"
-        );
-        let denied = json!({
-            "kind": "decision", "time": time, "dir": "inbound", "decision": "deny", "reason": "implicit_deny",
-            "src": { "id": WEB }, "http": { "method": "GET", "path": "/\u{1b}[2J", "status": 403 },
-        });
-        let text = line(&denied).unwrap();
-        assert!(text.ends_with("implicit_deny: no rule allows it") && !text.contains('\u{1b}'), "{text}");
-        let refused = json!({ "kind": "handshake", "time": time, "dir": "inbound", "reason": "unauthenticated:no_certificate", "src": {} });
-        assert!(line(&refused).unwrap().contains("refuse  inbound   nobody"));
-        assert_eq!(line(&json!({ "kind": "gap" })), None);
-    }
-
-    #[test]
-    fn only_changes_of_the_deciding_table_are_shown() {
-        let mut reader = Reader::default();
-        let mut read = |record: Value| reader.readable(&record.to_string(), PLAIN);
-        assert_eq!(read(json!({ "kind": "boot", "boot": "a", "workload": ORDERS })), None);
-        assert_eq!(read(json!({ "kind": "boot", "boot": "b", "workload": WEB })), None);
-        let policy = |boot: &str, hash: &str| json!({ "kind": "policy", "boot": boot, "policy": "orders", "policy_sha256": hash });
-        assert_eq!(read(policy("a", "1")), None);
-        assert_eq!(read(policy("b", "1")), None);
-        assert_eq!(read(policy("b", "2")), None);
-        assert!(read(policy("a", "2")).is_some());
-        assert_eq!(read(policy("a", "2")), None);
-    }
-
-    #[test]
-    fn colours_can_be_off() {
-        assert_eq!(PLAIN.bold("x"), "x");
-        assert_eq!(Style { colour: true }.red("x"), "\u{1b}[31mx\u{1b}[0m");
-    }
+/// The command that tells why a request was denied, or a handshake refused; `None` for what was allowed.
+pub fn why(line: &str, setup: &Setup) -> Option<String> {
+    let record: Value = serde_json::from_str(line).ok()?;
+    let side = if record["dir"] == "inbound" { Side::Inbound } else { Side::Outbound };
+    let asked = matches!(record["kind"].as_str(), Some("decision" | "handshake")) && record["decision"] == "deny";
+    asked.then(|| format!("{} audit why {} {}", program(), text(&record["id"]), setup.log(side).display()))
 }

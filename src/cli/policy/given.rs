@@ -24,8 +24,8 @@ pub(super) struct TableSource {
 }
 
 /// The table, the one that caps it where there is one, and what is known around them.
-pub(super) struct Given {
-    pub(super) tables: Arc<Tables>,
+pub(in crate::cli) struct Given {
+    pub(in crate::cli) tables: Arc<Tables>,
     outlines: Vec<(Part, Outline)>,
     pub(super) listeners: Listeners,
     /// Whether the listeners are those of a configuration; otherwise their ports are those that the table names.
@@ -66,13 +66,30 @@ impl TableSource {
     }
 }
 
+/// Tables as they were in force once, by what they are called and their texts; the second one caps the first.
+///
+/// # Errors
+/// What is wrong with them.
+pub(in crate::cli) fn once_in_force(own: (&str, &str), boundary: Option<(&str, &str)>) -> Result<Given, Vec<Problem>> {
+    let one = |(name, text): (&str, &str)| {
+        let outline = Outline::read(name, text);
+        let table = policy::parse(name, text, &listeners_of(&outline)).map_err(Problems::into_vec)?;
+        Ok::<_, Vec<Problem>>((table, outline))
+    };
+    let (own, outline) = one(own)?;
+    let (boundary, capping) = boundary.map(one).transpose()?.unzip();
+    let listeners = listeners_of(&outline);
+    let outlines = std::iter::once((Part::Own, outline)).chain(capping.map(|outline| (Part::Boundary, outline))).collect();
+    Ok(Given { tables: Arc::new(Tables::new(own, boundary, None)), outlines, listeners, is_configured: false, log: None })
+}
+
 /// The listeners, for tables that no sidecar has to carry.
 fn whatever(listeners: Listeners) -> Listeners {
     Listeners { http_only: false, ..listeners }
 }
 
 /// A table without a configuration.
-fn alone(name: &str) -> Result<Given, Vec<Problem>> {
+pub(in crate::cli) fn alone(name: &str) -> Result<Given, Vec<Problem>> {
     let (own, outline) = read(&source(name), None)?;
     let listeners = listeners_of(&outline);
     let outlines = vec![(Part::Own, outline)];
@@ -114,7 +131,7 @@ impl Given {
     }
 
     /// The service's own table.
-    pub(super) fn own(&self) -> &Table {
+    pub(in crate::cli) fn own(&self) -> &Table {
         self.tables.own()
     }
 

@@ -1,8 +1,8 @@
 //! `countersign policy …`: what is asked of policy tables, and what is done with them.
 
 mod check;
-mod explain;
-mod given;
+pub(super) mod explain;
+pub(super) mod given;
 mod lookup;
 mod promote;
 mod sarif;
@@ -26,7 +26,7 @@ pub enum Command {
 
 /// How an answer is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// For people
     Text,
     /// For programs
@@ -44,9 +44,4 @@ pub fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Test(args) => test::run(args),
         Command::Promote(args) => promote::run(args),
     }
-}
-
-/// What a caller chose does not steer the terminal.
-fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -11,8 +11,10 @@ mod policy;
 mod ports;
 mod quarantine;
 mod tls;
+mod trace;
 mod trust;
 mod upstream;
+mod webhook;
 
 use super::Config;
 use super::effective::Ledger;
@@ -33,11 +35,14 @@ pub(super) struct Draft {
     pub(super) policy: Option<policy_room::Settings>,
     pub(super) audit: audit_room::Settings,
     pub(super) detect: audit_room::detect::Settings,
+    pub(super) webhook: Option<audit_room::webhook::Settings>,
     pub(super) quarantine: policy_room::quarantine::Settings,
     pub(super) limits: runtime::limits::Limits,
     pub(super) timeouts: runtime::limits::Timeouts,
     pub(super) admin: admin::Settings,
     pub(super) log: telemetry::log::Settings,
+    pub(super) metrics: telemetry::emf::Settings,
+    pub(super) trace: telemetry::Tracing,
 }
 
 impl Draft {
@@ -54,11 +59,14 @@ impl Draft {
             policy: self.policy?,
             audit: self.audit,
             detect: self.detect,
+            webhook: self.webhook,
             quarantine: self.quarantine,
             limits: self.limits,
             timeouts: self.timeouts,
             admin: self.admin,
             log: self.log,
+            metrics: self.metrics,
+            trace: self.trace,
         })
     }
 }
@@ -66,7 +74,6 @@ impl Draft {
 /// Reads every section of `document`; problems are noted there.
 pub(super) fn document(document: &Document<'_>, ledger: &Ledger) -> Draft {
     let root = Keys::root(document, ledger);
-    root.not_built(&["webhook", "metrics", "trace"]);
     let workload = credentials::workload(&root);
     let runtime = limits::runtime(&root);
     let tls = tls::read(&root);
@@ -78,11 +85,14 @@ pub(super) fn document(document: &Document<'_>, ledger: &Ledger) -> Draft {
     let policy = policy::read(&root);
     let audit = audit::read(&root, workload.labels);
     let detect = detect::read(&root);
+    let webhook = webhook::read(&root);
     let quarantine = quarantine::read(&root);
     let limits = limits::limits(&root);
     let timeouts = limits::timeouts(&root);
     let (admin, app_check) = ports::read(&root);
     let log = ports::log(&root);
+    let metrics = ports::metrics(&root);
+    let trace = trace::read(&root);
     root.close();
     if let Some(inbound) = &mut inbound {
         inbound.app_check = app_check;
@@ -101,10 +111,13 @@ pub(super) fn document(document: &Document<'_>, ledger: &Ledger) -> Draft {
         policy,
         audit,
         detect,
+        webhook,
         quarantine,
         limits,
         timeouts,
         admin,
         log,
+        metrics,
+        trace,
     }
 }

@@ -1,8 +1,8 @@
-//! `[health]`, `[admin]` and `[log]`.
+//! `[health]`, `[admin]`, `[log]` and `[metrics]`.
 
 use crate::admin;
 use crate::config::keys::{Element, Keys, Wrong};
-use crate::telemetry::log;
+use crate::telemetry::{emf, log};
 use http::uri::PathAndQuery;
 
 /// The ports, and what the app is asked for.
@@ -23,6 +23,13 @@ pub(super) fn log(root: &Keys<'_>) -> log::Settings {
     let keys = root.table("log");
     let default = log::Settings::default();
     let settings = log::Settings { level: keys.or("level", Level(default.level)).0, format: keys.or("format", default.format) };
+    keys.close();
+    settings
+}
+
+pub(super) fn metrics(root: &Keys<'_>) -> emf::Settings {
+    let keys = root.table("metrics");
+    let settings = emf::Settings { emf: keys.or("emf", emf::Settings::default().emf) };
     keys.close();
     settings
 }

@@ -81,11 +81,29 @@ fn unknown_keys_are_refused_in_every_section() {
 }
 
 #[test]
+fn detectors_quarantine_and_webhook_are_read_strictly() {
+    let hook = "secret_file = '/s'\nspool_dir = '/d'\n";
+    let http = format!("[webhook]\n{hook}url = 'http://alerts.example/'");
+    let silent = format!("[webhook]\n{hook}url = 'https://a.example/'\n[audit]\nsink = 'none'");
+    let table: [(&str, &str); 8] = [
+        ("[detect.flood]\nmode = 'off'", "detect.flood: unknown key"),
+        ("[detect.new_edge]\nmode = 'act'", "detect.new_edge.mode: is \"act\"; write \"off\" or \"advise\""),
+        ("[detect.scanning]\npaths = 101", "detect.scanning.paths: is 101; write a value from 1 to 100"),
+        ("[detect.denial_burst]\nwindow = '1ms'", "detect.denial_burst.window"),
+        ("[quarantine]\nnever = ['*']", "quarantine.never"),
+        ("[webhook]\nurl = 'https://a.example/'", "webhook.secret_file: is missing, and url is written"),
+        (&http, "is http to another machine"),
+        (&silent, "webhook.url: is of no use: nothing is recorded, so nothing is told"),
+    ];
+    for (text, needle) in table {
+        let problems = load(text).unwrap_err().concat();
+        assert!(problems.contains(needle), "{text}: {problems}");
+    }
+}
+
+#[test]
 fn what_is_not_built_yet_is_refused_by_name() {
     let keys = [
-        ("[webhook]", "webhook"),
-        ("[metrics]\nemf = false", "metrics"),
-        ("[trace]\notlp = ''", "trace"),
         ("[inbound]\nproxy_protocol = 'off'", "inbound.proxy_protocol"),
         ("[inbound]\nproxy_from = []", "inbound.proxy_from"),
         ("[policy]\nfile = 'p'\npublic_key = 'b'", "policy.public_key"),
@@ -103,6 +121,36 @@ fn what_is_not_built_yet_is_refused_by_name() {
             "policy.file: \"s3://b/p\": sources elsewhere are not built yet; write a path such as \"policy.toml\", or \"env:NAME\"",
         ),
     ]);
+}
+
+#[test]
+#[cfg(not(feature = "otlp"))]
+fn a_collector_needs_a_build_that_makes_spans() {
+    expect(&[(
+        "[trace]\notlp = 'http://127.0.0.1:4318'",
+        "trace.otlp: is \"http://127.0.0.1:4318\", and this build makes no spans; build with --features otlp, or leave it out",
+    )]);
+}
+
+#[test]
+#[cfg(feature = "otlp")]
+fn a_collector_is_on_this_machine() {
+    for fine in ["http://127.0.0.1:4318", "http://127.0.0.1:4318/", "http://[::1]:4318", ""] {
+        assert!(load(&format!("[trace]\notlp = '{fine}'")).is_ok(), "{fine}");
+    }
+    for text in [
+        "127.0.0.1:4318",
+        "https://127.0.0.1:4318",
+        "http://127.0.0.1",
+        "http://127.0.0.1:0",
+        "http://10.0.0.1:4318",
+        "http://collector:4318",
+        "http://127.0.0.1:4318/v1/traces",
+        "http://169.254.169.254:80",
+    ] {
+        let problems = load(&format!("[trace]\notlp = '{text}'")).unwrap_err();
+        assert!(problems.len() == 1 && problems[0].starts_with(&format!("trace.otlp: is {text:?}; write ")), "{problems:?}");
+    }
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! What operators write.
 
+use crate::audit::query::{Filter, Scan};
 use crate::config::{self, Environment};
 use crate::document::Problems;
 use crate::identity::{PeerIdentity, Principal, SpiffeId};
 use crate::policy::{self, Caller, Listeners, Tables};
 use crate::request::{Listener, Strictness, canonicalize};
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -16,6 +18,33 @@ pub(super) fn configuration(data: &[u8]) {
         Ok(loaded) => assert!(!loaded.config.trust.is_empty() && (loaded.config.inbound.is_some() || loaded.config.outbound.is_some())),
         Err(problems) => told(&problems, text),
     }
+}
+
+/// A filter is written so that it is read as the same one, and finds in the lines after it what it lets pass; or its mistake has a place.
+pub(super) fn audit_filter(data: &[u8]) {
+    let (filter, lines) = data.split_at(data.iter().position(|byte| *byte == b'\n').unwrap_or(data.len()));
+    let Ok(filter) = std::str::from_utf8(filter) else { return };
+    let read = |text: &str| Filter::parse(text, SystemTime::UNIX_EPOCH);
+    let filter = match read(filter) {
+        Ok(filter) => filter,
+        Err(error) => {
+            let told = error.to_string();
+            assert!(told.starts_with("the filter, column ") && told.lines().count() == 3, "{told}");
+            return;
+        }
+    };
+    let written = filter.to_string();
+    assert_eq!(read(&written).as_ref(), Ok(&filter), "{written}");
+    let (extract, mut values) = (filter.extract(&[]), Vec::new());
+    let lines = [lines, b"\n"].concat();
+    let all = lines.split(|byte| *byte == b'\n');
+    let wanted: Vec<&[u8]> = all.filter(|line| extract.read(line, &mut values).is_some() && filter.matches(&values)).collect();
+    let mut found = Vec::new();
+    let _ = Scan::new(filter.clone(), &[]).lines(&lines, |hit| {
+        found.push(hit.line.to_vec());
+        ControlFlow::Continue(())
+    });
+    assert_eq!(found, wanted);
 }
 
 /// A table is valid, means the same each time it is read, and decides; or every problem has a place and a remedy.

@@ -1,6 +1,6 @@
 //! `countersign policy explain`: why a request was, or would be, decided as it is.
 
-mod print;
+pub(in crate::cli) mod print;
 mod table;
 
 use super::given::{Given, TableSource};
@@ -22,7 +22,7 @@ const CODES: &str = "Exit codes: 0 allowed, 1 denied, 2 unusable input. With --w
 const CELLS: usize = 40;
 
 /// Rules that are shown unless `--all` is given.
-const SHOWN: usize = 10;
+pub(in crate::cli) const SHOWN: usize = 10;
 
 /// What `explain` is asked.
 #[derive(Debug, Clone, clap::Args)]
@@ -182,8 +182,8 @@ fn recorded(args: &Args, given: &Given) -> anyhow::Result<Outcome> {
 fn answer(args: &Args, given: &Given, record: Option<&Record>, explanation: Option<&Explanation>) -> anyhow::Result<Outcome> {
     let most = if args.all { usize::MAX } else { SHOWN };
     let text = match args.format {
-        Format::Text => print::text(given, record, explanation, most),
-        Format::Json => format!("{:#}\n", print::json(given, record, explanation, most)),
+        Format::Text => print::text(Some(given), record, explanation, most),
+        Format::Json => format!("{:#}\n", print::json(Some(given), record, explanation, most)),
     };
     std::io::stdout().lock().write_all(text.as_bytes())?;
     let allowed = match (record, explanation) {

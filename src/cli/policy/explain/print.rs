@@ -1,19 +1,19 @@
 //! An explanation as text and as JSON.
 
 use crate::cli::policy::given::Given;
-use crate::cli::policy::printable;
+use crate::cli::terminal::printable;
 use crate::policy::explain::{Bearing, Compared, Decided, Dimension, Explanation, Outcome, Record, RulePlace, Story};
 use crate::policy::{Outline, TableFacts, Truth, Verdict};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 /// For people.
-pub(super) fn text(given: &Given, record: Option<&Record>, explanation: Option<&Explanation>, most: usize) -> String {
+pub(in crate::cli) fn text(given: Option<&Given>, record: Option<&Record>, explanation: Option<&Explanation>, most: usize) -> String {
     let mut text = String::new();
     if let Some(record) = record {
         recorded(&mut text, record, given);
     }
-    if let Some(explanation) = explanation {
+    if let Some((given, explanation)) = given.zip(explanation) {
         outcome(&mut text, given, record, &explanation.outcome);
         rules(&mut text, given, explanation, most);
     }
@@ -26,14 +26,14 @@ macro_rules! say {
 }
 
 /// What happened.
-fn recorded(text: &mut String, record: &Record, given: &Given) {
+fn recorded(text: &mut String, record: &Record, given: Option<&Given>) {
     let by = record.rule.as_ref().map(|rule| format!(", rule {}", printable(rule))).unwrap_or_default();
     say!(text, "{}  {}{by}", if record.decision == "allow" { "ALLOWED" } else { "DENIED" }, printable(&record.reason));
     say!(text, "  decision  {} at {}", printable(&record.id), printable(&record.time));
     say!(text, "  caller    {}", record.caller.as_deref().map_or_else(|| "not known".to_owned(), printable));
     if let Some((name, version, hash)) = &record.table {
         say!(text, "  table     {}", table(name, version, hash));
-        if *hash != given.own().facts.sha256 {
+        if let Some(given) = given.filter(|given| *hash != given.own().facts.sha256) {
             let TableFacts { name, version, sha256 } = &*given.own().facts;
             say!(text, "  OTHER TABLE: {} is {}; below is what that one says", given.file(), table(name, version, sha256));
         }
@@ -138,13 +138,16 @@ fn compared(dimension: &Dimension) -> String {
 }
 
 /// For programs.
-pub(super) fn json(given: &Given, record: Option<&Record>, explanation: Option<&Explanation>, most: usize) -> Value {
-    let facts = &given.own().facts;
-    let mut all = json!({ "table": { "file": given.file(), "name": facts.name, "version": facts.version, "sha256": facts.sha256 } });
+pub(in crate::cli) fn json(given: Option<&Given>, record: Option<&Record>, explanation: Option<&Explanation>, most: usize) -> Value {
+    let table = given.map(|given| {
+        let facts = &given.own().facts;
+        json!({ "file": given.file(), "name": facts.name, "version": facts.version, "sha256": facts.sha256 })
+    });
+    let mut all = json!({ "table": table });
     if let Some(record) = record {
         all["record"] = record_json(record, given);
     }
-    if let Some(explanation) = explanation {
+    if let Some((given, explanation)) = given.zip(explanation) {
         let Outcome { decided, reason, part, rule, would } = &explanation.outcome;
         let id = |rule: &RulePlace| given.id(*rule);
         all["outcome"] = match decided {
@@ -164,7 +167,7 @@ pub(super) fn json(given: &Given, record: Option<&Record>, explanation: Option<&
     all
 }
 
-fn record_json(record: &Record, given: &Given) -> Value {
+fn record_json(record: &Record, given: Option<&Given>) -> Value {
     let hash = record.table.as_ref().map(|(_, _, hash)| hash);
     json!({
         "id": record.id,
@@ -174,7 +177,7 @@ fn record_json(record: &Record, given: &Given) -> Value {
         "rule": record.rule,
         "caller": record.caller,
         "policy_sha256": hash,
-        "same_table": hash.map(|hash| *hash == given.own().facts.sha256),
+        "same_table": hash.zip(given).map(|(hash, given)| *hash == given.own().facts.sha256),
         "unexplained": match &record.story {
             Story::Rules(_) => Value::Null,
             Story::Before(why) | Story::Incomplete(why) => json!(why),
