@@ -8,11 +8,11 @@ mod admin_tcp_is_read_only;
 mod app_check_rules_readiness;
 mod app_down_is_502;
 mod app_over_h2c;
-#[cfg(feature = "aws")]
 mod audit_page_lists_every_field;
 mod audit_tail_follows_the_log;
 mod audit_verify_finds_tampering;
 mod audit_why_tells_what_kept_a_request_out;
+#[cfg(feature = "aws")]
 mod authority_rolls_over_without_a_drop;
 #[cfg(feature = "aws")]
 mod authority_roots_outlive_aws;

@@ -14,7 +14,7 @@ pub(super) enum Output {
     /// A stream; it may block the writer's thread, then the rings fill and `on_full` acts.
     Stream(Stream),
     /// Files, one after the other.
-    Files(Files),
+    Files(Box<Files>),
     /// Nowhere.
     None,
 }

@@ -263,7 +263,7 @@ fn open(settings: &Settings, boot_id: &str) -> io::Result<(Output, Option<Previo
         Sink::Stdout => Ok((Output::stdout()?, None)),
         Sink::File(directory) => {
             let (files, previous) = Files::open(directory, boot_id.get(..8).unwrap_or(boot_id), settings.max_bytes, settings.compress)?;
-            Ok((Output::Files(files), previous))
+            Ok((Output::Files(Box::new(files)), previous))
         }
         Sink::None => {
             tracing::warn!("the decision log is OFF (audit.sink = \"none\"): no decision leaves a record");

@@ -111,7 +111,7 @@ fn a_full_disk_tears_no_line_and_loses_none() {
         2 | 3 => Err(io::ErrorKind::StorageFull.into()),
         _ => file.write(bytes),
     };
-    let mut output = Output::Files(Files::open_with(dir.path(), "b", 1 << 30, false, Box::new(full)).unwrap().0);
+    let mut output = Output::Files(Box::new(Files::open_with(dir.path(), "b", 1 << 30, false, Box::new(full)).unwrap().0));
     output.write(line(0).as_bytes()).unwrap();
     let batch: String = (1..4).map(line).collect();
     let first = output.write(batch.as_bytes()).unwrap_err();

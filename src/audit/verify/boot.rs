@@ -165,7 +165,8 @@ impl Boot {
             // It says itself what stood before it, and is signed.
             self.unverified = None;
         }
-        self.covered = Some(checkpoint.last);
+        // And for itself.
+        self.covered = Some(stamp.seq);
         self.checkpoints += 1;
         match checkpoint.certificate {
             Some((holder, certificate)) => {

@@ -5,6 +5,9 @@ use super::{BootReport, Certification, Fault, Finding, MAX_FINDINGS, Place, Repo
 use std::collections::HashMap;
 use std::sync::Arc;
 
+/// A boot, and from when to when it was alive, seconds since 1970.
+type Life<'b> = (&'b Boot, (f64, f64));
+
 impl Verifier {
     /// What was found, now that there is nothing more to read.
     pub fn finish(mut self) -> Report {
@@ -122,7 +125,7 @@ impl Verifier {
 
     /// Two boots of one task are alive one after the other. Where one found the other's end when it began, the clock has stepped back.
     fn alive_at_once(&mut self, boots: &[Boot]) {
-        let mut tasks: HashMap<&str, Vec<(&Boot, (f64, f64))>> = HashMap::new();
+        let mut tasks: HashMap<&str, Vec<Life<'_>>> = HashMap::new();
         for boot in boots {
             if let (Some(task), Some(alive)) = (&boot.task, boot.alive) {
                 tasks.entry(task).or_default().push((boot, alive));
