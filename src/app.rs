@@ -46,6 +46,7 @@ mod sources;
 mod status;
 mod tables;
 mod trust_report;
+mod webhook;
 
 pub use reload::Reloader;
 #[cfg(feature = "aws")]
@@ -163,7 +164,10 @@ impl Sidecar {
         let boot = BootFacts { workload: config.credentials.id.to_string(), version: env!("CARGO_PKG_VERSION"), policy_sha256 };
         let clock = clock();
         let quarantine = policy::quarantine::Quarantine::new(config.quarantine.clone(), publisher.clone());
-        let detecting = Detecting { settings: config.detect.clone(), quarantine: quarantine.clone(), clock: Arc::clone(&clock) };
+        let fetcher = sources::fetcher();
+        let webhook = config.webhook.as_ref().map(|settings| webhook::Webhook::open(settings, &fetcher, &clock)).transpose()?;
+        let (webhook, outbox) = webhook.unzip();
+        let detecting = Detecting { settings: config.detect.clone(), quarantine: quarantine.clone(), clock: Arc::clone(&clock), outbox };
         let (recorders, journal, writer) =
             audit::start_tapped(&labelled(&config.audit), boot, config.runtime.shards, options.tap.clone(), Some(detecting))
                 .map_err(StartError::Audit)?;
@@ -172,7 +176,6 @@ impl Sidecar {
         let control = runtime("control").map_err(StartError::Threads)?;
         let acceptors = runtime("acceptor").map_err(StartError::Threads)?;
         let level = options.log.clone();
-        let fetcher = sources::fetcher();
         let key_sets = Keepers::new(control.handle().clone(), fetcher.clone(), readiness.clone());
         if let Some(first) = first {
             tables::put_in_force(&publisher, first, &key_sets, &journal);
@@ -297,6 +300,9 @@ impl Sidecar {
                 spawn("boot key", log_of_decisions.clone().certify(signer, readiness.clone()));
             }
             spawn("policy", tables.watch());
+            if let Some(webhook) = webhook {
+                webhook.start();
+            }
             spawn("quarantine", quarantine::expire(quarantine, log_of_decisions.clone(), Arc::clone(&clock)));
             spawn("routes", routing.follow());
             app.run(&drain);

@@ -113,8 +113,10 @@ async fn mistakes_and_damage_are_said_and_do_not_end_it() {
     let packed = zstd::encode_all(many.as_bytes(), 3).unwrap();
     std::fs::write(dir.join("decisions-1.ndjson.zst"), &packed[..packed.len() / 2]).unwrap();
     std::fs::write(dir.join("decisions-2.ndjson"), line(1) + "{\"kind\":\"decision\",\"id\":\"2\",\"decision\":\"deny\"").unwrap();
+    std::fs::write(dir.join("decisions-3.ndjson"), "{\"class_uid\":4002,\"unmapped\":{\"kind\":\"decision\"}}\n").unwrap();
     let dir = dir.to_str().unwrap();
     let (code, said) = ask(&setup, &["audit", "query", "decision=deny", dir]).await;
+    assert!(said.contains("decisions-3.ndjson is in OCSF, and filters name the fields of Countersign's own format"), "{}", tail(&said));
     assert_eq!(code, 2);
     assert!(said.contains("decisions-1.ndjson.zst cannot be read beyond line "), "{}", tail(&said));
     assert!(said.contains("\"id\":\"1\"") && said.contains("passed over 1 lines that are no JSON"), "{}", tail(&said));

@@ -14,8 +14,17 @@ const HOSTILE: [&[u8]; 14] = [
     b"\"}\n{\"v\":\"countersign.decision/1\",\"seq\":0}",
     b"\\\",\"decision\":\"allow\"",
     b"%22%7d%0a%7b%22kind%22:%22boot%22%7d",
-    b"%00", b"\x00", b"\r\n\r\n", b"%1b%5b2J", b"\x1b[2J\x1b]0;owned\x07", b"%e2%80%ae%e2%80%a8", "\u{202e}\u{2028}\u{85}".as_bytes(),
-    b"\xff\xfe\xc0\xaf", b"%ff%fe", b"\x7f", b"%7f%c2%9b31m",
+    b"%00",
+    b"\x00",
+    b"\r\n\r\n",
+    b"%1b%5b2J",
+    b"\x1b[2J\x1b]0;owned\x07",
+    b"%e2%80%ae%e2%80%a8",
+    "\u{202e}\u{2028}\u{85}".as_bytes(),
+    b"\xff\xfe\xc0\xaf",
+    b"%ff%fe",
+    b"\x7f",
+    b"%7f%c2%9b31m",
 ];
 
 #[tokio::test]
@@ -91,15 +100,9 @@ fn client_hello(name: &[u8]) -> Vec<u8> {
     let with_length = |width: usize, bytes: &[u8]| [&(bytes.len() as u32).to_be_bytes()[4 - width..], bytes].concat();
     let names = with_length(2, &[&[0][..], &with_length(2, name)].concat());
     let extension = [&[0, 0][..], &with_length(2, &names)].concat();
-    let body = [
-        &[3, 3][..],
-        &[7; 32],
-        &with_length(1, &[]),
-        &with_length(2, &[0x13, 0x01]),
-        &with_length(1, &[0]),
-        &with_length(2, &extension),
-    ]
-    .concat();
+    let body =
+        [&[3, 3][..], &[7; 32], &with_length(1, &[]), &with_length(2, &[0x13, 0x01]), &with_length(1, &[0]), &with_length(2, &extension)]
+            .concat();
     let message = [&[1][..], &with_length(3, &body)].concat();
     [&[22, 3, 1][..], &with_length(2, &message)].concat()
 }

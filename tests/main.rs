@@ -46,6 +46,7 @@ mod end_users_are_recorded_by_verified_tokens;
 mod events_fit_the_published_schema;
 mod exposed_app_is_reported;
 mod extended_connect;
+mod findings_reach_the_webhook;
 mod fleet_renews_without_a_herd;
 mod foreign_trust_domain_rejected;
 mod full_disk_is_loud;
@@ -117,9 +118,9 @@ mod revoked_certificates_are_refused;
 mod signatures_of_kms_are_verified;
 mod silent_http2_peer_does_not_hold_the_drain;
 mod slow_head_times_out;
-mod spoofed_identity_headers_replaced;
 #[cfg(feature = "otlp")]
 mod spans_reach_a_collector;
+mod spoofed_identity_headers_replaced;
 mod stalled_readers_are_cut;
 mod stdout_of_the_log_costs_no_request;
 #[cfg(feature = "aws")]

@@ -102,7 +102,9 @@ fn judge(boots: &[Boot], ledger: &Ledger) -> anyhow::Result<bool> {
             verdict.unwrap_or_else(|problem| format!("FAILED: {problem}"))
         );
     }
-    println!("records: denials with a record of their own. counted: denials inside aggregates. in gaps: allows that are counted and have no record.");
+    println!(
+        "records: denials with a record of their own. counted: denials inside aggregates. in gaps: allows that are counted and have no record."
+    );
     Ok(held)
 }
 
@@ -116,7 +118,10 @@ fn verdict(boot: &Boot, kept: &Kept) -> Result<String, String> {
             return Err(format!("{failed} requests failed without a fault"));
         }
         if (logged, kept.allowed + kept.missed) != (refused, allowed) {
-            return Err(format!("{refused} refusals were told and {logged} are in the log; {allowed} allows and {}", kept.allowed + kept.missed));
+            return Err(format!(
+                "{refused} refusals were told and {logged} are in the log; {allowed} allows and {}",
+                kept.allowed + kept.missed
+            ));
         }
         return Ok("exactly equal".to_owned());
     };

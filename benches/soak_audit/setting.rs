@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Who asks.
-pub const CALLERS: [&str; 3] = ["spiffe://soak.example/ns/web/sa/one", "spiffe://soak.example/ns/web/sa/two", "spiffe://soak.example/ns/web/sa/three"];
+pub const CALLERS: [&str; 3] =
+    ["spiffe://soak.example/ns/web/sa/one", "spiffe://soak.example/ns/web/sa/two", "spiffe://soak.example/ns/web/sa/three"];
 
 /// What the sidecar reads and writes, on one disk.
 pub struct Setting {

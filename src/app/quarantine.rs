@@ -55,7 +55,7 @@ pub fn handle(quarantine: &Quarantine, settings: &Settings, journal: &Journal, c
             }
             let subject = Subject::parse(&subject).map_err(|error| format!("{subject:?}: {error}\n"))?;
             let until = clock.now() + Duration::from_secs(for_s);
-            let change = quarantine.add(subject, until, &cause, by(uid));
+            let change = quarantine.add(subject, until, &cause, by(uid)?);
             let said = match change.act {
                 Act::Refuse(refused) => Err(format!("{} is not put into quarantine: {refused}\n", change.held.subject)),
                 _ => Ok(format!("{} is in quarantine until {}\n", change.held.subject, rfc3339(until))),
@@ -69,7 +69,7 @@ pub fn handle(quarantine: &Quarantine, settings: &Settings, journal: &Journal, c
         move |body: &[u8], uid| {
             let Remove { subject } = read(body)?;
             let subject = Subject::parse(&subject).map_err(|error| format!("{subject:?}: {error}\n"))?;
-            let change = quarantine.remove(&subject, by(uid)).ok_or_else(|| format!("{subject} is not in quarantine\n"))?;
+            let change = quarantine.remove(&subject, by(uid)?).ok_or_else(|| format!("{subject} is not in quarantine\n"))?;
             journal.action(change);
             Ok(format!("{subject} is out of quarantine\n"))
         }
@@ -101,7 +101,7 @@ fn read<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, String> {
     serde_json::from_slice(body).map_err(|error| format!("the body is not what is expected: {error}\n"))
 }
 
-/// Only the control socket hands commands on, and it knows its peer.
-fn by(uid: Option<u32>) -> By {
-    uid.map_or(By::Clock, By::Operator)
+/// Who asks; only the control socket hands commands on, and it knows its peer.
+fn by(uid: Option<u32>) -> Result<By, String> {
+    uid.map(By::Operator).ok_or_else(|| "it is not known who asks\n".to_owned())
 }

@@ -14,6 +14,8 @@ const MOST: usize = 64;
 const MOST_BYTES: u64 = 64 << 20;
 /// The most bytes of one that are read back: the text of a table has 64 MiB at most, and JSON doubles a line's end.
 const MAX_BYTES: u64 = 256 << 20;
+/// What the name of a file ends with that is being written.
+const HALF: &str = "half";
 const SCHEMA: &str = "countersign.table/1";
 
 /// A table as it was read.
@@ -31,6 +33,7 @@ pub struct KeptTable {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptTables {
     directory: PathBuf,
+    most_bytes: u64,
 }
 
 impl KeptTables {
@@ -44,7 +47,7 @@ impl KeptTables {
 
     /// Beside the log in this directory.
     pub fn of_log(directory: &Path) -> Self {
-        Self { directory: directory.join("policy") }
+        Self { directory: directory.join("policy"), most_bytes: MOST_BYTES }
     }
 
     /// Keeps tables that are about to be in force. Each file is there as a whole or not at all. Blocks on the disk.
@@ -64,7 +67,7 @@ impl KeptTables {
     }
 
     fn write(&self, path: &Path, table: &KeptTable) -> io::Result<()> {
-        let half = path.with_extension("half");
+        let half = path.with_extension(HALF);
         let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o640).open(&half)?;
         let json = json!({ "v": SCHEMA, "sha256": table.sha256, "source": table.source, "toml": table.toml });
         file.write_all(format!("{json:#}\n").as_bytes())?;
@@ -77,13 +80,17 @@ impl KeptTables {
         let mut files = Vec::new();
         for entry in fs::read_dir(&self.directory)? {
             let entry = entry?;
-            let metadata = entry.metadata()?;
-            files.push((metadata.modified()?, entry.path(), metadata.len()));
+            let path = entry.path();
+            // What somebody else put there stays.
+            if path.extension().is_some_and(|extension| extension == "json" || extension == HALF) {
+                let metadata = entry.metadata()?;
+                files.push((metadata.modified()?, path, metadata.len()));
+            }
         }
         files.sort();
         let (mut count, mut bytes) = (files.len(), files.iter().map(|(_, _, length)| length).sum::<u64>());
         for (_, path, length) in files {
-            if count <= MOST && bytes <= MOST_BYTES {
+            if count <= MOST && bytes <= self.most_bytes {
                 break;
             }
             if in_force.iter().any(|table| self.path(&table.sha256).as_ref() == Some(&path)) {
@@ -141,6 +148,16 @@ mod tests {
         assert_eq!(kept.read("../../etc/passwd").unwrap(), None);
         fs::write(kept.path(&table(4).sha256).unwrap(), "{}").unwrap();
         assert!(kept.read(&table(4).sha256).is_err());
+    }
+
+    #[test]
+    fn what_is_in_force_stays_however_large_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let kept = KeptTables { most_bytes: 1, ..KeptTables::of_log(dir.path()) };
+        kept.keep(&[table(1)]).unwrap();
+        kept.keep(&[table(2), table(3)]).unwrap();
+        let there = [1, 2, 3].map(|number| kept.read(&table(number).sha256).unwrap().is_some());
+        assert_eq!(there, [false, true, true]);
     }
 
     #[test]

@@ -41,7 +41,15 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(boot: String, renderer: Renderer, format: Format, tap: Option<Tap>, watchers: Arc<Watchers>, sinkless: bool, share: usize) -> Self {
+    pub(super) fn new(
+        boot: String,
+        renderer: Renderer,
+        format: Format,
+        tap: Option<Tap>,
+        watchers: Arc<Watchers>,
+        sinkless: bool,
+        share: usize,
+    ) -> Self {
         let mute = sinkless && tap.is_none();
         Self {
             boot,
@@ -170,6 +178,12 @@ impl Lines {
             self.buffer.extend_from_slice(line.as_bytes());
             self.buffer.push(b'\n');
         }
+    }
+
+    /// The line that was rendered last, without its newline, unless the sink has it already or nobody reads.
+    pub(super) fn last(&self) -> Option<&[u8]> {
+        let lines = self.buffer.strip_suffix(b"\n")?;
+        lines.get(memchr::memrchr(b'\n', lines).map_or(0, |end| end + 1)..)
     }
 
     pub(super) fn unwritten(&self) -> &[u8] {

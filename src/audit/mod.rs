@@ -39,6 +39,7 @@ mod time;
 mod trim;
 mod users;
 mod watch;
+pub mod webhook;
 mod writer;
 
 pub use id::DecisionIdError;

@@ -166,8 +166,12 @@ impl Press {
 
     fn write_findings(&mut self) {
         let Self { detectors: Some(detectors), lines, .. } = self else { return };
-        for event in detectors.take() {
+        let made: Vec<Event> = detectors.take().collect();
+        for event in made {
             lines.line(|renderer, out, seq| renderer.event(out, seq, SystemTime::now(), &event));
+            if let (Event::Finding(_), Some(line)) = (&event, lines.last()) {
+                detectors.tell(line);
+            }
         }
     }
 

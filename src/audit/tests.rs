@@ -148,7 +148,8 @@ impl Log {
         let shut = Arc::new((Mutex::new(shut), Condvar::new()));
         let (sender, lines) = channel();
         let output = Output::Stream(Stream { out: Box::new(Gate { lines: sender, shut: Arc::clone(&shut) }), torn: false });
-        let (mut recorders, journal, writer) = start_with(settings, boot(), 1, Beside::default(), Opened { random: 1, output, previous: None }).unwrap();
+        let (mut recorders, journal, writer) =
+            start_with(settings, boot(), 1, Beside::default(), Opened { random: 1, output, previous: None }).unwrap();
         Self { recorder: recorders.remove(0), journal, writer, lines, shut }
     }
 

@@ -1,6 +1,7 @@
 //! The files that a configuration points to, looked at before anything is started.
 
 use crate::audit::Signing;
+use crate::audit::webhook::{Secret, SecretError};
 use crate::config::References;
 use crate::credentials::dev::DevCa;
 use crate::credentials::{self, Issued};
@@ -51,6 +52,9 @@ impl Referenced {
                 credentials::Source::AcmPca(_) => {}
             }
         }
+        if let Some(webhook) = &references.webhook {
+            found.secret(&webhook.secret_file);
+        }
         match &references.signing {
             Some(Signing::File(path)) => found.signing_key(path),
             // What AWS would say is not asked here.
@@ -62,6 +66,16 @@ impl Referenced {
             found.policy(settings, listeners, references.app);
         }
         found
+    }
+
+    fn secret(&mut self, path: &Path) {
+        let instead = "give the path of a readable file with the secret, such as of `openssl rand -hex 32`";
+        let noted = |error: &SecretError| problem("webhook.secret_file", &path.display().to_string(), &error.to_string(), instead);
+        match Secret::read(path) {
+            Ok(_) => {}
+            Err(error @ SecretError::Unreadable(_)) => self.pending.push(noted(&error)),
+            Err(error @ SecretError::Length(_)) => self.malformed.push(noted(&error)),
+        }
     }
 
     /// The bundles; `None` where one of them is not usable, so that nothing else can be judged by them.

@@ -2,6 +2,7 @@
 
 use super::effective::Ledger;
 use super::read::Draft;
+use crate::audit::Sink;
 use crate::document::{Document, Problem};
 use crate::proxy::App;
 use crate::runtime::exposure::PrivateApp;
@@ -21,6 +22,7 @@ pub(super) fn check(draft: &Draft, document: &Document<'_>, ledger: &Ledger) -> 
     upstreams(draft, &mut findings);
     listeners(draft, &mut findings);
     loops(draft, &mut findings);
+    webhook(draft, &mut findings);
     oddities(draft, &mut findings);
     unused_credentials(draft, &mut findings);
     #[cfg(feature = "aws")]
@@ -98,6 +100,17 @@ fn upstreams(draft: &Draft, findings: &mut Findings<'_>) {
             }
             _ => {}
         }
+    }
+}
+
+/// What is told is what is recorded.
+fn webhook(draft: &Draft, findings: &mut Findings<'_>) {
+    if draft.webhook.is_some() && draft.audit.sink == Sink::None {
+        findings.problem(
+            "webhook.url",
+            "is of no use: nothing is recorded, so nothing is told",
+            "write another audit.sink, or remove [webhook]",
+        );
     }
 }
 

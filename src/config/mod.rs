@@ -44,6 +44,8 @@ pub struct Config {
     pub audit: audit::Settings,
     /// `[detect.…]`.
     pub detect: audit::detect::Settings,
+    /// `[webhook]`.
+    pub webhook: Option<audit::webhook::Settings>,
     /// `[quarantine]`.
     pub quarantine: policy::quarantine::Settings,
     /// `[limits]`.

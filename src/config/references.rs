@@ -28,6 +28,8 @@ pub struct References {
     pub trust: Vec<(usize, trust::Settings)>,
     /// The policy, with what its rules are read against.
     pub policy: Option<(policy::Settings, policy::Listeners)>,
+    /// Where findings are told.
+    pub webhook: Option<audit::webhook::Settings>,
     /// Who signs for the key of each boot.
     pub signing: Option<audit::Signing>,
     /// What the app speaks.
@@ -48,6 +50,7 @@ impl References {
         Self {
             credentials: draft.credentials.clone(),
             trust: draft.trust.iter().enumerate().filter_map(|(index, trust)| Some((index, trust.clone()?))).collect(),
+            webhook: draft.webhook.clone(),
             signing: draft.audit.signing.clone(),
             app: inbound.map(|inbound| inbound.app_protocol),
             policy: draft.policy.clone().filter(|_| listener_known).map(|policy| (policy, listeners)),

@@ -26,6 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 /// From the connect call to a connected socket, for each address.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -118,7 +119,7 @@ impl Fetcher {
     }
 
     /// A socket to the host, checked by address: a name may lead elsewhere each time it is asked for.
-    async fn connect(&self, url: &Url) -> Result<TcpStream, FetchError> {
+    pub(super) async fn connect(&self, url: &Url) -> Result<TcpStream, FetchError> {
         let addresses = match &url.host {
             Host::Address(address) => vec![*address],
             Host::Name(name) => {
@@ -162,17 +163,7 @@ impl BlobSource for Remote {
 impl Remote {
     async fn exchange(&self, known: &Known) -> Result<Blob, FetchError> {
         let stream = self.fetcher.connect(&self.url).await?;
-        if !self.url.secure {
-            return self.ask(stream, known).await;
-        }
-        let config =
-            tokio::task::spawn_blocking(client_config).await.map_err(|_| FetchError::NoRoots("reading them panicked".into()))??;
-        let shaken = timeout(HANDSHAKE, TlsConnector::from(config).connect(server_name(&self.url.host)?, stream)).await;
-        match shaken {
-            Ok(Ok(stream)) => self.ask(stream, known).await,
-            Ok(Err(error)) => Err(FetchError::Tls(error)),
-            Err(_) => Err(FetchError::Timeout { step: "the TLS handshake", limit: HANDSHAKE }),
-        }
+        if self.url.secure { self.ask(secured(&self.url, stream).await?, known).await } else { self.ask(stream, known).await }
     }
 
     async fn ask(&self, stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, known: &Known) -> Result<Blob, FetchError> {
@@ -247,6 +238,17 @@ impl Remote {
             }
             bytes.extend_from_slice(&data);
         }
+    }
+}
+
+/// Shakes hands with the server of `url`, by the machine's roots.
+pub(super) async fn secured(url: &Url, stream: TcpStream) -> Result<TlsStream<TcpStream>, FetchError> {
+    let config = tokio::task::spawn_blocking(client_config).await.map_err(|_| FetchError::NoRoots("reading them panicked".into()))??;
+    let shaken = timeout(HANDSHAKE, TlsConnector::from(config).connect(server_name(&url.host)?, stream)).await;
+    match shaken {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error)) => Err(FetchError::Tls(error)),
+        Err(_) => Err(FetchError::Timeout { step: "the TLS handshake", limit: HANDSHAKE }),
     }
 }
 

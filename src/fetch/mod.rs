@@ -6,6 +6,7 @@
 mod address;
 mod client;
 mod error;
+mod post;
 mod roots;
 mod url;
 

@@ -56,6 +56,11 @@ impl Url {
         Ok(Self { text: text.to_owned(), secure, host, authority: authority.as_str().to_owned(), port, target })
     }
 
+    /// Whether nobody on the way can read what is sent: https, or an address of this machine.
+    pub fn is_private(&self) -> bool {
+        self.secure || matches!(self.host, Host::Address(address) if address.to_canonical().is_loopback())
+    }
+
     /// As it was written.
     pub fn as_str(&self) -> &str {
         &self.text

@@ -83,6 +83,8 @@ names! {
     gauge JWKS_READ = "countersign_jwks_read_timestamp_seconds", (Unit::Seconds), "When the key set that was read longest ago was read, in seconds since 1970; 0: one never was. Absent without issuers.";
     counter FINDINGS = "countersign_findings_total", (Unit::Count), "Findings by detector and response (none, would_quarantine, quarantined, already_quarantined, spread, refused_never, refused_cap, refused_full).";
     counter FINDINGS_LEFT_OUT = "countersign_findings_left_out_total", (Unit::Count), "Findings that were only counted, by detector: a detector makes ten a minute.";
+    counter WEBHOOK_MESSAGES = "countersign_webhook_messages_total", (Unit::Count), "Findings for the webhook by result (ok, failed: is tried again, rejected, dropped).";
+    gauge WEBHOOK_WAITING = "countersign_webhook_waiting", (Unit::Count), "Findings that the webhook has not taken yet.";
     gauge QUARANTINE_ENTRIES = "countersign_quarantine_entries", (Unit::Count), "Identities and certificates in quarantine.";
     counter QUARANTINE_CHANGES = "countersign_quarantine_changes_total", (Unit::Count), "Changes of the quarantine by action (quarantine_add, quarantine_remove, quarantine_expire, quarantine_refuse).";
     counter CONFIG_RELOADS = "countersign_config_reloads_total", (Unit::Count), "Configuration reloads by result (ok, failed).";
@@ -359,6 +361,30 @@ pub fn finding_made(detector: &'static str, response: &'static str) {
 /// Counts a finding that is only counted; `detector` is a closed label.
 pub fn finding_left_out(detector: &'static str) {
     counter!(FINDINGS_LEFT_OUT, "detector" => detector).increment(1);
+}
+
+/// Metrics of the webhook.
+pub struct Webhook {
+    /// [`WEBHOOK_WAITING`].
+    pub waiting: Gauge,
+}
+
+impl Webhook {
+    /// The handles.
+    #[expect(clippy::new_without_default, reason = "looks metrics up: not a value")]
+    pub fn new() -> Self {
+        Self { waiting: gauge!(WEBHOOK_WAITING) }
+    }
+
+    /// Counts a message; `result` is a closed label.
+    pub fn sent(&self, result: &'static str) {
+        counter!(WEBHOOK_MESSAGES, "result" => result).increment(1);
+    }
+}
+
+/// Counts a finding that did not reach the webhook's spool.
+pub fn webhook_dropped() {
+    counter!(WEBHOOK_MESSAGES, "result" => "dropped").increment(1);
 }
 
 /// Metrics of the quarantine.

@@ -21,11 +21,12 @@ pub use settings::{Burst, Mode, Settings, Watch, Watching};
 use super::entry::{Aggregate, Entry, Event, Gap, Key, RuleKey, What};
 use super::id::Ids;
 use super::record::{Decision, DecisionId, Direction, Phase, PolicyEvent, Target, Trouble};
+use super::webhook::Outbox;
 use crate::identity::{PeerIdentity, Principal};
 use crate::policy::quarantine::{Act, Found, Quarantine};
 use crate::policy::{Facts, Reason, Trial, Verdict};
 use crate::runtime::clock::Clock;
-use crate::telemetry::metrics::{finding_left_out, finding_made};
+use crate::telemetry::metrics::{finding_left_out, finding_made, webhook_dropped};
 use callers::{Callers, Kind, Passed, Refusal, millis};
 use limit::Limit;
 use once::{Episodes, Lately};
@@ -50,6 +51,8 @@ pub struct Detecting {
     pub quarantine: Quarantine,
     /// The wall clock, for what is written.
     pub clock: Arc<dyn Clock>,
+    /// Gets the line of each finding, where there is a webhook.
+    pub outbox: Option<Outbox>,
 }
 
 /// The writer's detectors.
@@ -68,6 +71,7 @@ pub(super) struct Detectors {
     promotion: Promotion,
     limits: [Limit; Detector::ALL.len()],
     made: Vec<Event>,
+    outbox: Option<Outbox>,
 }
 
 /// Where a certificate was seen last.
@@ -80,7 +84,7 @@ struct Sighting {
 
 impl Detectors {
     pub(super) fn new(detecting: Detecting, ids: Ids, now: Instant) -> Self {
-        let Detecting { settings, quarantine, clock } = detecting;
+        let Detecting { settings, quarantine, clock, outbox } = detecting;
         Self {
             settings: Arc::new(settings),
             quarantine,
@@ -96,6 +100,7 @@ impl Detectors {
             promotion: Promotion::default(),
             limits: Default::default(),
             made: Vec::new(),
+            outbox,
         }
     }
 
@@ -149,6 +154,14 @@ impl Detectors {
     /// What was found since it was asked last, ready to be recorded, in order.
     pub(super) fn take(&mut self) -> std::vec::Drain<'_, Event> {
         self.made.drain(..)
+    }
+
+    /// A finding was written as `line`: who is to be told is told.
+    pub(super) fn tell(&self, line: &[u8]) {
+        if self.outbox.as_ref().is_some_and(|outbox| !outbox.put(line)) {
+            webhook_dropped();
+            tracing::error!("a finding found the webhook's outbox full; it is in the decision log only");
+        }
     }
 
     fn decision(&mut self, decision: &Decision, first: bool) {

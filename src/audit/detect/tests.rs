@@ -29,7 +29,7 @@ impl Bench {
     fn new(settings: Settings) -> Self {
         let quarantine = Quarantine::new(Rails::default(), Publisher::new());
         let (clock, began) = (Arc::new(Wild), Instant::now());
-        let detecting = Detecting { settings, quarantine: quarantine.clone(), clock };
+        let detecting = Detecting { settings, quarantine: quarantine.clone(), clock, outbox: None };
         Self { detectors: Detectors::new(detecting, Ids::new(1, 0xffe), began), quarantine, began, next: 0 }
     }
 

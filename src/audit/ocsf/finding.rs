@@ -7,7 +7,7 @@ use super::record::{Record, unquoted};
 pub(super) fn write(event: &mut Object<'_>, record: &mut Record<'_>, at: i64) {
     let detector = record.text("", "detector");
     event.required("finding_info", |info| {
-        let uid = record.seen("", "id").filter(|id| unquoted(id).is_some());
+        let uid = record.text("", "id").filter(|id| unquoted(id).is_some());
         match uid {
             Some(uid) => info.json("uid", uid),
             None => info.label("uid", &parts::uid(record).unwrap_or_default()),

@@ -48,7 +48,10 @@ pub(super) fn metadata(event: &mut Object<'_>, record: &mut Record<'_>, class: C
             metadata.label("uid", &uid);
         }
         metadata.number("sequence", record.seen("", "seq").and_then(|seq| seq.parse().ok()));
-        metadata.optional("correlation_uid", record.text("", "id"));
+        // A finding's id is its own, and not that of a request.
+        if class != Class::Finding {
+            metadata.optional("correlation_uid", record.text("", "id"));
+        }
         metadata.optional("original_time", record.text("", "time"));
         if record.truth("", "cut") {
             metadata.plain("is_truncated", true);

@@ -140,8 +140,15 @@ fn condition() -> impl Strategy<Value = String> {
         (field(), text()).prop_map(move |(field, text)| format!("{field}!={}", quoted(text))),
         (field(), text(), text()).prop_map(move |(field, one, two)| format!("{field} in ({}, {})", quoted(one), quoted(two))),
         (prop::sample::select(vec!["rule", "http.path"]), text()).prop_map(move |(field, text)| format!("{field}~{}", quoted(text))),
-        prop::sample::select(vec!["src.id~spiffe://*/web", "src.id~spiffe://d/**", "cut=true", "has src.id", "has http.status"])
-            .prop_map(str::to_owned),
+        prop::sample::select(vec![
+            "src.id~spiffe://*/web",
+            "src.id~spiffe://d/**",
+            "cut=true",
+            "has src.id",
+            "has rule",
+            "has http.status"
+        ])
+        .prop_map(str::to_owned),
         (prop::sample::select(vec!["=", "!=", "<", ">="]), 0_u64..4).prop_map(|(sign, number)| format!("http.status{sign}{number}")),
         (prop::sample::select(vec!["<", ">=", "="]), 0_u64..3).prop_map(|(sign, age)| format!("time{sign}{age}m")),
     ]
@@ -186,6 +193,27 @@ fn record() -> impl Strategy<Value = String> {
             _ => record.to_string().replace('{', "{ ").chars().take(60).collect(),
         }
     })
+}
+
+/// What JSON may write in two ways is found in both.
+#[test]
+fn escapes_hide_nothing() {
+    let table = [
+        ("decision=deny", r#"{"decision":"d\u0065ny"}"#),
+        ("has rule and http.status=403", r#"{"r\u0075le":"x","http":{"status":403}}"#),
+        ("http.path~/a/**", r#"{"http":{"path":"\/a\/b"}}"#),
+        ("http.status>400", r#"{"http":{"st\u0061tus":403}}"#),
+        ("labels.a=\"x\\\"y\"", r#"{"labels":{"a":"x\"y"}}"#),
+    ];
+    for (text, line) in table {
+        let block = format!("{{\"decision\":\"allow\"}}\n{line}\n{{}}\n");
+        let mut found = Vec::new();
+        let _ = Scan::new(filter(text), &[]).lines(block.as_bytes(), |hit| {
+            found.push(hit.line.to_vec());
+            ControlFlow::Continue(())
+        });
+        assert_eq!(found, [line.as_bytes()], "{text}");
+    }
 }
 
 proptest! {

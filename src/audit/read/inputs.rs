@@ -58,9 +58,8 @@ fn of_directory(directory: &Path) -> Result<Vec<Input>, ReadError> {
         // What is being written has a name with a dot before it.
         names.extend(name.to_str().filter(|name| is_log(name) && !name.starts_with('.')).map(str::to_owned));
     }
-    // A plain name is the beginning of its compressed one, so it comes first.
+    // A plain name is the beginning of its compressed one, so it comes first and is the one that stays.
     names.sort();
-    names.dedup_by(|later, earlier| later.strip_suffix(COMPRESSED).unwrap_or(later) == earlier.strip_suffix(COMPRESSED).unwrap_or(earlier));
     if names.is_empty() {
         return Err(ReadError::Empty { name: directory.display().to_string() });
     }

@@ -10,7 +10,7 @@ use crate::cli::Outcome;
 use crate::cli::control::answered;
 use crate::cli::readable;
 use crate::cli::terminal::Style;
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ pub struct Args {
     /// The control socket of a sidecar, whose records are shown as they come; default where its configuration has no [audit] dir
     #[arg(long, value_name = "PATH", conflicts_with = "paths")]
     socket: Option<PathBuf>,
-    /// How many records of what is there already are shown first
+    /// How many records of the files are shown first
     #[arg(long, short = 'n', value_name = "N", default_value_t = 10)]
     lines: usize,
     /// Shows the records that are there, and ends
@@ -64,6 +64,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         None => args.log.socket(),
     };
     let result = match socket {
+        Some(_) if args.no_follow => bail!("--no-follow needs files: over the control socket there is nothing but what is still to come"),
         Some(socket) => from_socket(&socket, &mut show),
         None => from_files(args, &mut show),
     };

@@ -3,6 +3,7 @@
 use crate::audit::read::{Input, Piece, ReadError};
 use crate::cli::Outcome;
 use crate::cli::terminal::printable;
+use memchr::memmem;
 use std::io::{IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
@@ -36,7 +37,11 @@ pub(super) fn walk(inputs: &[Input], mut bar: Bar, mut lines: impl FnMut(&[u8]) 
 fn one(input: &Input, bar: &mut Bar, lines: &mut impl FnMut(&[u8]) -> ControlFlow<()>) -> Result<ControlFlow<()>, ReadError> {
     let mut reader = input.open()?;
     let taken = reader.taken();
+    let mut is_first = true;
     while let Some(piece) = reader.next()? {
+        if std::mem::take(&mut is_first) {
+            say_foreign(input, &piece);
+        }
         let flow = match piece {
             Piece::Lines(many) => lines(many.bytes),
             // It may be whole but for its newline.
@@ -54,6 +59,15 @@ fn one(input: &Input, bar: &mut Bar, lines: &mut impl FnMut(&[u8]) -> ControlFlo
     }
     bar.file_done(taken.load(Ordering::Relaxed));
     Ok(ControlFlow::Continue(()))
+}
+
+/// Says so where a file is in OCSF: no filter would find anything in it, and nobody would know why.
+pub(super) fn say_foreign(input: &Input, first: &Piece<'_>) {
+    let Piece::Lines(lines) = first else { return };
+    let is_ocsf = |line: &[u8]| memmem::find(line, b"\"class_uid\":").is_some() && memmem::find(line, b"\"unmapped\":").is_some();
+    if lines.iter().next().is_some_and(|(_, line)| is_ocsf(line)) {
+        eprintln!("countersign: {} is in OCSF, and filters name the fields of Countersign's own format", printable(&input.name()));
+    }
 }
 
 /// Says how many lines were no JSON: the end of a file that was being written, or somebody else's text.

@@ -14,6 +14,7 @@ mod tls;
 mod trace;
 mod trust;
 mod upstream;
+mod webhook;
 
 use super::Config;
 use super::effective::Ledger;
@@ -34,6 +35,7 @@ pub(super) struct Draft {
     pub(super) policy: Option<policy_room::Settings>,
     pub(super) audit: audit_room::Settings,
     pub(super) detect: audit_room::detect::Settings,
+    pub(super) webhook: Option<audit_room::webhook::Settings>,
     pub(super) quarantine: policy_room::quarantine::Settings,
     pub(super) limits: runtime::limits::Limits,
     pub(super) timeouts: runtime::limits::Timeouts,
@@ -57,6 +59,7 @@ impl Draft {
             policy: self.policy?,
             audit: self.audit,
             detect: self.detect,
+            webhook: self.webhook,
             quarantine: self.quarantine,
             limits: self.limits,
             timeouts: self.timeouts,
@@ -71,7 +74,6 @@ impl Draft {
 /// Reads every section of `document`; problems are noted there.
 pub(super) fn document(document: &Document<'_>, ledger: &Ledger) -> Draft {
     let root = Keys::root(document, ledger);
-    root.not_built(&["webhook"]);
     let workload = credentials::workload(&root);
     let runtime = limits::runtime(&root);
     let tls = tls::read(&root);
@@ -83,6 +85,7 @@ pub(super) fn document(document: &Document<'_>, ledger: &Ledger) -> Draft {
     let policy = policy::read(&root);
     let audit = audit::read(&root, workload.labels);
     let detect = detect::read(&root);
+    let webhook = webhook::read(&root);
     let quarantine = quarantine::read(&root);
     let limits = limits::limits(&root);
     let timeouts = limits::timeouts(&root);
@@ -108,6 +111,7 @@ pub(super) fn document(document: &Document<'_>, ledger: &Ledger) -> Draft {
         policy,
         audit,
         detect,
+        webhook,
         quarantine,
         limits,
         timeouts,

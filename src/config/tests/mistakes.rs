@@ -81,9 +81,29 @@ fn unknown_keys_are_refused_in_every_section() {
 }
 
 #[test]
+fn detectors_quarantine_and_webhook_are_read_strictly() {
+    let hook = "secret_file = '/s'\nspool_dir = '/d'\n";
+    let http = format!("[webhook]\n{hook}url = 'http://alerts.example/'");
+    let silent = format!("[webhook]\n{hook}url = 'https://a.example/'\n[audit]\nsink = 'none'");
+    let table: [(&str, &str); 8] = [
+        ("[detect.flood]\nmode = 'off'", "detect.flood: unknown key"),
+        ("[detect.new_edge]\nmode = 'act'", "detect.new_edge.mode: is \"act\"; write \"off\" or \"advise\""),
+        ("[detect.scanning]\npaths = 101", "detect.scanning.paths: is 101; write a value from 1 to 100"),
+        ("[detect.denial_burst]\nwindow = '1ms'", "detect.denial_burst.window"),
+        ("[quarantine]\nnever = ['*']", "quarantine.never"),
+        ("[webhook]\nurl = 'https://a.example/'", "webhook.secret_file: is missing, and url is written"),
+        (&http, "is http to another machine"),
+        (&silent, "webhook.url: is of no use: nothing is recorded, so nothing is told"),
+    ];
+    for (text, needle) in table {
+        let problems = load(text).unwrap_err().concat();
+        assert!(problems.contains(needle), "{text}: {problems}");
+    }
+}
+
+#[test]
 fn what_is_not_built_yet_is_refused_by_name() {
     let keys = [
-        ("[webhook]", "webhook"),
         ("[inbound]\nproxy_protocol = 'off'", "inbound.proxy_protocol"),
         ("[inbound]\nproxy_from = []", "inbound.proxy_from"),
         ("[policy]\nfile = 'p'\npublic_key = 'b'", "policy.public_key"),

@@ -4,6 +4,7 @@ use crate::audit::DecisionId;
 use crate::audit::query::{Extract, Field, Filter, Got, Scan, moment};
 use crate::audit::read::{Input, Piece, Place, ReadError};
 use crate::cli::Outcome;
+use crate::cli::audit::walk::say_foreign;
 use memchr::memmem::Finder;
 use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime};
@@ -53,7 +54,11 @@ pub(super) fn search(id: DecisionId, inputs: &[Input]) -> Result<Found, ReadErro
     let mut hunt = Hunt::new(id);
     for input in inputs.iter().rev() {
         let mut reader = input.open()?;
+        let mut is_first = true;
         while let Some(piece) = reader.next()? {
+            if std::mem::take(&mut is_first) {
+                say_foreign(input, &piece);
+            }
             let found = match piece {
                 Piece::Lines(lines) => hunt.lines(lines.bytes),
                 Piece::Torn { bytes, .. } => hunt.lines(&[bytes, b"\n"].concat()),
