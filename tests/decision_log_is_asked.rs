@@ -140,7 +140,7 @@ async fn a_reader_that_has_enough_ends_it_quietly() {
         let script = format!("{program} audit query decision=deny big.ndjson --format {format} | head -n 2; echo ${{PIPESTATUS[0]}}");
         bash(&script, &dir)
     };
-    let said = blocking(move || ["json", "csv", "table"].map(|format| piped(format))).await;
+    let said = blocking(move || ["json", "csv", "table"].map(piped)).await;
     for said in said {
         assert!(said.ends_with("\n0\n") && said.lines().count() == 3, "{said}");
     }
