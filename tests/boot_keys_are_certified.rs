@@ -1,7 +1,7 @@
 //! The key that signs the log's checkpoints is certified once a start, by a key that outlives starts; where that cannot be asked, the log begins without.
 
 use crate::support::sidecar::run;
-use crate::support::{App, Setup, Sidecar, eventually};
+use crate::support::{App, Setup, Sidecar};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use countersign::audit::verify::Holder;
 use countersign::runtime::signer::{DigestSigner as _, FileSigner, PublicKey};
@@ -9,12 +9,10 @@ use serde_json::Value;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-/// A key in PEM, as OpenSSL writes it.
+/// A key of P-256 in PEM.
 fn key_file(setup: &Setup) -> PathBuf {
     let path = setup.path("audit-key.pem");
-    let mut openssl = std::process::Command::new("openssl");
-    openssl.args(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out"]).arg(&path);
-    assert!(openssl.output().unwrap().status.success());
+    std::fs::write(&path, rcgen::KeyPair::generate().unwrap().serialize_pem()).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     path
 }
@@ -73,6 +71,7 @@ async fn a_key_file_that_is_none_ends_the_start() {
 #[tokio::test]
 async fn by_kms_once_it_answers() {
     use crate::support::aws::{Aws, double_of};
+    use crate::support::eventually;
     use countersign::aws::KmsSigner;
     use countersign::runtime::key_arn::KeyArn;
     use serde_json::json;

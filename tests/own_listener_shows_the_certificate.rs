@@ -20,7 +20,7 @@ async fn each_rotation_is_proven_and_leaves_no_trace() {
     assert_eq!(Peer::http1(sidecar.inbound(), &setup.cert(ALICE)).await.get("/orders").await.status, StatusCode::OK);
     sidecar.record("the request", |record| record["http"]["path"] == "/orders").await;
     let records: Vec<Value> =
-        sidecar.records().into_iter().filter(|record| record["kind"] != "boot" && record["kind"] != "policy").collect();
+        sidecar.records().into_iter().filter(|record| record["kind"] == "decision" || record["kind"] == "handshake").collect();
     assert!(records.iter().all(|record| record["http"]["path"] == "/orders"), "{records:?}");
     assert_eq!(app.seen().len(), 1);
     assert_eq!(sidecar.metric(PROBES, &[]).await, 4.0, "none failed");

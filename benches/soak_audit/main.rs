@@ -16,6 +16,7 @@ use disk::Disk;
 use ledger::{Kept, Ledger};
 use load::{Offer, Sidecar, Wallet, app};
 use mixed::{Mixed, Told};
+use serde_json::Value;
 use setting::Setting;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -76,8 +77,8 @@ async fn soak() -> anyhow::Result<bool> {
 
     let ledger = Ledger::read(&disk.log())?;
     let held = judge(&boots, &ledger)?;
-    let verified = setting.verify(&disk.log(), boots.len())?;
-    Ok(held && verified)
+    let (fine, verified) = setting.verify(&disk.log())?;
+    Ok(held && says_no_more(&boots, &ledger, fine, &verified))
 }
 
 /// Prints one line a boot, and says whether all of them hold.
@@ -106,6 +107,23 @@ fn judge(boots: &[Boot], ledger: &Ledger) -> anyhow::Result<bool> {
         "records: denials with a record of their own. counted: denials inside aggregates. in gaps: allows that are counted and have no record."
     );
     Ok(held)
+}
+
+/// Whether `audit verify` finds nothing wrong, tells of the kills alone, and has the counts that are in the log.
+fn says_no_more(boots: &[Boot], ledger: &Ledger, fine: bool, verified: &Value) -> bool {
+    let count = |path: &str| verified.pointer(path).and_then(Value::as_u64);
+    let ends = verified.pointer("/boundaries").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let kills = ends.iter().filter(|end| end.get("went_on") == Some(&Value::Bool(false))).count();
+    let wanted = [
+        ("findings", u64::from(!fine), Some(0)),
+        ("kills", kills as u64, Some(boots.iter().filter(|boot| boot.at_risk.is_some()).count() as u64)),
+        ("allows in gaps", ledger.boots.iter().map(|kept| kept.missed).sum(), count("/gaps/count")),
+        ("denials in aggregates", ledger.boots.iter().map(|kept| kept.counted).sum(), count("/aggregates/count")),
+    ];
+    for (what, found, wanted) in wanted.iter().filter(|(_, found, wanted)| Some(*found) != *wanted) {
+        println!("FAILED: {what}: {found} instead of {wanted:?}");
+    }
+    wanted.iter().all(|(_, found, wanted)| Some(*found) == *wanted)
 }
 
 /// What the log of one boot proves, or what is wrong with it.

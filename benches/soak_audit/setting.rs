@@ -1,6 +1,7 @@
 //! The sidecar's files, and the question that an assessor asks.
 
 use anyhow::Context as _;
+use serde_json::Value;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -39,16 +40,15 @@ impl Setting {
         self.at("certs-dev")
     }
 
-    /// Prints what `audit verify` says of the log; `true` where it finds nothing but the kills.
+    /// Prints what `audit verify` says of the log, and gives it as a document; the exit code says whether it found something.
     ///
     /// # Errors
     /// It cannot be run.
-    pub fn verify(&self, log: &Path, boots: usize) -> anyhow::Result<bool> {
-        let mut command = program();
-        let output = command.args(["audit", "verify"]).arg(log).output().context("audit verify")?;
-        println!("\ncountersign audit verify:\n{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        let _ = boots;
-        Ok(output.status.success())
+    pub fn verify(&self, log: &Path) -> anyhow::Result<(bool, Value)> {
+        let verify = |format| program().args(["audit", "verify", "--format", format]).arg(log).output().context("audit verify");
+        let (text, document) = (verify("text")?, verify("json")?);
+        println!("\ncountersign audit verify:\n{}{}", String::from_utf8_lossy(&text.stdout), String::from_utf8_lossy(&text.stderr));
+        Ok((text.status.success(), serde_json::from_slice(&document.stdout).context("what audit verify says")?))
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -67,6 +67,7 @@ name = "soak"
 id = "always"
 effect = "allow"
 from = { spiffe = ["spiffe://soak.example/ns/web/**"] }
+why = "all three callers"
 methods = ["GET"]
 paths = ["/always/{id}"]
 
@@ -74,6 +75,7 @@ paths = ["/always/{id}"]
 id = "never"
 effect = "deny"
 from = { spiffe = ["spiffe://soak.example/ns/web/**"] }
+why = "all three callers"
 methods = ["GET"]
 paths = ["/forbidden/{what}"]
 "#;
