@@ -78,7 +78,7 @@ async fn a_closed_one_is_said_and_traffic_goes_on() {
     send(&mut alice, ALLOWS, StatusCode::OK).await;
     let mut bob = Peer::http1(sidecar.inbound(), &setup.cert(BOB)).await;
     assert_eq!(bob.get("/orders").await.status, StatusCode::FORBIDDEN);
-    sidecar.metric_reaches("countersign_audit_lost_total", &["reason=\"sink_error\""], 1.0).await;
+    sidecar.metric_reaches("countersign_audit_lost_total", &["cause=\"sink_error\""], 1.0).await;
     let said = std::fs::read_to_string(setup.path("stderr")).unwrap();
     assert!(said.contains("the decision log cannot be written"), "{said}");
     assert!(Path::new(&sidecar.proc("stat")).exists(), "it lives");

@@ -62,7 +62,7 @@ async fn soak() -> anyhow::Result<bool> {
 
     for _ in 0..3 {
         let sidecar = Sidecar::start(setting.command(), PATIENCE).await?;
-        let mixed = Mixed::new(sidecar.inbound, &wallets, requests * 13 / 100);
+        let mixed = Mixed::new(sidecar.inbound, &wallets, requests * 20 / 100);
         let (told, at_risk) = mixed.killed(sidecar).await?;
         boots.push(Boot { what: "killed", told, at_risk: Some(at_risk) });
     }

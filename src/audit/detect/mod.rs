@@ -352,17 +352,26 @@ impl Detectors {
     fn push(&mut self, made: Made) {
         let Made { detector, about, count, window, evidence, suppressed, response } = made;
         finding_made(detector.as_str(), response.as_str());
-        tracing::warn!(
-            detector = detector.as_str(),
-            severity = detector.severity().as_str(),
-            response = response.as_str(),
-            caller = about.caller,
-            serial = about.serial,
-            count,
-            suppressed,
-            "finding: {}",
-            about.detail
-        );
+        // A level is part of the place in the code, so there are two.
+        macro_rules! say {
+            ($level:ident) => {
+                tracing::$level!(
+                    detector = detector.as_str(),
+                    severity = detector.severity().as_str(),
+                    response = response.as_str(),
+                    caller = about.caller,
+                    serial = about.serial,
+                    count,
+                    suppressed,
+                    "finding: {}",
+                    about.detail
+                )
+            };
+        }
+        match detector.severity() {
+            Severity::Informational => say!(info),
+            Severity::Medium | Severity::High => say!(warn),
+        }
         let at = self.clock.now();
         let id = self.ids.next(at);
         self.made.push(Event::Finding(Finding { id, at, detector, about, count, window, evidence, suppressed, response }));
