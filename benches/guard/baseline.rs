@@ -9,12 +9,15 @@ use std::path::PathBuf;
 use toml::de::DeTable;
 
 /// How far a ratio may be from the committed one, either way.
-const TOLERANCE: f64 = 0.05;
+const TOLERANCE: f64 = 0.03;
 
 /// What begins the file.
 const HEAD: &str = "\
 # Instructions per request of Countersign, divided by those of the bare proxy in benches/bare. `make guard` fails when one is exceeded by more
-# than 5 %; `GUARD_RENEW=1 make guard` writes the ratios measured. [callgrind] counts user space only, [perf] the kernel too.
+# than 3 %; `GUARD_RENEW=1 make guard` writes the ratios measured. [callgrind] counts user space only, [perf] the kernel too.
+#
+# Since records are chained, 36,000 of the 88,000 of S1 under callgrind are SHA-256 over one record of some 1,060 bytes: valgrind's processor lacks the SHA
+# extensions, with which that takes far fewer. A change of 3 % is thus what 5 % were before.
 ";
 
 /// The content of baseline.toml.

@@ -3,7 +3,7 @@
 //!
 //! Beside that, S1 under a policy of 100,000 rules against S1 under one of 10.
 //!
-//! It fails when a ratio is more than 5 % above the one in baseline.toml. `make guard`; `GUARD_RENEW=1 make guard` writes the file anew. Where the
+//! It fails when a ratio is more than 3 % above the one in baseline.toml. `make guard`; `GUARD_RENEW=1 make guard` writes the file anew. Where the
 //! processor counts instructions for us and the file has ratios of that kind, kernel instructions are in; otherwise callgrind counts user space only.
 
 #[path = "../bare/mod.rs"]

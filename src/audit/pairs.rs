@@ -1,7 +1,7 @@
 //! Who has spoken to whom. The first allow between two identities is recorded whatever is sampled, also over restarts where the log has a directory.
 
-use super::Decision;
-use crate::policy::Verdict;
+use super::{Decision, Target};
+use crate::policy::{Caller, Verdict};
 use aws_lc_rs::digest::{Context, SHA256};
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 const PAIRS: usize = 32_768;
 /// Pairs that are recognised without hashing their names in full, on each shard and on the writer; at the limit all are forgotten.
 const LATELY: usize = 4_096;
+/// Connections whose pairs are recognised by their address alone, without hashing any name; a power of two.
+const WARM: usize = 256;
 /// The least time between two writes of the file.
 const SAVE: Duration = Duration::from_secs(10);
 /// Bytes of a line of the file: a fingerprint in hexadecimal digits, and the newline.
@@ -63,9 +65,29 @@ impl Lately {
     }
 }
 
+/// Connections and targets that were noted last. They are held, so that nobody else gets their address meanwhile.
+struct Warm(Vec<Option<(Arc<Caller>, Option<Arc<Target>>)>>);
+
+impl Warm {
+    /// Whether this connection asked for this target just now; it has from here on.
+    fn has(&mut self, decision: &Decision) -> bool {
+        // Nothing that is shared is smaller than 64 bytes here.
+        let Some(slot) = self.0.get_mut(Arc::as_ptr(&decision.caller).addr() / 64 % WARM) else { return false };
+        let target = decision.target.as_ref();
+        let known = slot.as_ref().is_some_and(|(caller, known)| {
+            Arc::ptr_eq(caller, &decision.caller) && known.as_ref().map(Arc::as_ptr) == target.map(Arc::as_ptr)
+        });
+        if !known {
+            *slot = Some((Arc::clone(&decision.caller), target.cloned()));
+        }
+        known
+    }
+}
+
 /// The writer's memory of all pairs that have a record.
 pub(super) struct Pairs {
     file: Option<PathBuf>,
+    warm: Warm,
     lately: Lately,
     /// The last ones; as many as [`PAIRS`] make it the older ones.
     young: HashSet<Fingerprint>,
@@ -80,7 +102,16 @@ impl Pairs {
     pub(super) fn open(directory: Option<&Path>) -> Self {
         let file = directory.map(|directory| directory.join("state").join("pairs"));
         let old = file.as_deref().map(read_or_forget).unwrap_or_default();
-        Self { file, lately: Lately::default(), young: HashSet::new(), old, changed: false, saved: Instant::now(), fails: false }
+        Self {
+            file,
+            warm: Warm(vec![None; WARM]),
+            lately: Lately::default(),
+            young: HashSet::new(),
+            old,
+            changed: false,
+            saved: Instant::now(),
+            fails: false,
+        }
     }
 
     /// What the shards know from the start.
@@ -90,7 +121,7 @@ impl Pairs {
 
     /// Notes that there is a record of an allow; says whether it is the first of its pair.
     pub(super) fn note(&mut self, decision: &Decision) -> bool {
-        if decision.verdict != Verdict::Allow || !self.lately.insert(decision) {
+        if decision.verdict != Verdict::Allow || self.warm.has(decision) || !self.lately.insert(decision) {
             return false;
         }
         let pair = fingerprint(decision);
