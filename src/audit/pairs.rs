@@ -66,7 +66,12 @@ impl Lately {
 }
 
 /// Connections and targets that were noted last. They are held, so that nobody else gets their address meanwhile.
-struct Warm(Vec<Option<(Arc<Caller>, Option<Arc<Target>>)>>);
+struct Warm(Vec<Option<Noted>>);
+
+struct Noted {
+    caller: Arc<Caller>,
+    target: Option<Arc<Target>>,
+}
 
 impl Warm {
     /// Whether this connection asked for this target just now; it has from here on.
@@ -74,11 +79,11 @@ impl Warm {
         // Nothing that is shared is smaller than 64 bytes here.
         let Some(slot) = self.0.get_mut(Arc::as_ptr(&decision.caller).addr() / 64 % WARM) else { return false };
         let target = decision.target.as_ref();
-        let known = slot.as_ref().is_some_and(|(caller, known)| {
-            Arc::ptr_eq(caller, &decision.caller) && known.as_ref().map(Arc::as_ptr) == target.map(Arc::as_ptr)
+        let known = slot.as_ref().is_some_and(|noted| {
+            Arc::ptr_eq(&noted.caller, &decision.caller) && noted.target.as_ref().map(Arc::as_ptr) == target.map(Arc::as_ptr)
         });
         if !known {
-            *slot = Some((Arc::clone(&decision.caller), target.cloned()));
+            *slot = Some(Noted { caller: Arc::clone(&decision.caller), target: target.cloned() });
         }
         known
     }
@@ -104,7 +109,7 @@ impl Pairs {
         let old = file.as_deref().map(read_or_forget).unwrap_or_default();
         Self {
             file,
-            warm: Warm(vec![None; WARM]),
+            warm: Warm((0..WARM).map(|_| None).collect()),
             lately: Lately::default(),
             young: HashSet::new(),
             old,
