@@ -18,28 +18,39 @@ const SIZE: &str = "2g";
 /// From one look at the load to the next.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// Runs this very program with mounts of its own and a disk there; `None` for the process that has them.
+/// Runs this very program with mounts of its own and a disk there; `None` for the process that has them. Where only root can mount, others are told so and
+/// nothing is run.
 pub fn inside_of_own_mounts() -> Option<ExitCode> {
     if std::env::var_os(VARIABLE).is_some() {
         return None;
     }
-    let outcome = tempfile::tempdir().map_err(anyhow::Error::from).and_then(|directory| {
-        let mut unshare = Command::new("unshare");
-        if !rustix::process::geteuid().is_root() {
-            unshare.args(["--user", "--map-root-user"]);
-        }
-        let script = format!("mount -t tmpfs -o size={SIZE} none \"${VARIABLE}\" && exec \"$@\"");
-        unshare.args(["--mount", "sh", "-c", &script, "sh"]).arg(std::env::current_exe()?).args(std::env::args_os().skip(1));
-        unshare.env(VARIABLE, directory.path()).status().context("unshare, of util-linux")
-    });
-    Some(match outcome {
-        Ok(status) if status.success() => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
+    Some(match run_inside() {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("soak-audit: {error:#}");
             ExitCode::FAILURE
         }
     })
+}
+
+fn run_inside() -> anyhow::Result<ExitCode> {
+    let directory = tempfile::tempdir()?;
+    let inside = |then: &str| {
+        let mut unshare = Command::new("unshare");
+        if !rustix::process::geteuid().is_root() {
+            unshare.args(["--user", "--map-root-user"]);
+        }
+        let script = format!("mount -t tmpfs -o size={SIZE} none \"${VARIABLE}\" && {then}");
+        unshare.args(["--mount", "sh", "-c", &script, "sh"]).env(VARIABLE, directory.path());
+        unshare
+    };
+    if !inside("true").status().context("unshare, of util-linux")?.success() {
+        anyhow::ensure!(!rustix::process::geteuid().is_root(), "root cannot mount a tmpfs here");
+        eprintln!("soak-audit: SKIPPED: only root can mount the disk that it fills");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let status = inside("exec \"$@\"").arg(std::env::current_exe()?).args(std::env::args_os().skip(1)).status()?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The disk.
