@@ -24,6 +24,9 @@ use std::time::Duration;
 /// From the start of a sidecar to its readiness, and from the wish that it ends to its end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Requests of which two thirds are more than the rings of two shards hold together, allows and denials.
+const OVERFLOWING: u64 = 80_000;
+
 /// What the clients were told by one boot of the sidecar, and how it ended.
 struct Boot {
     what: &'static str,
@@ -68,7 +71,7 @@ async fn soak() -> anyhow::Result<bool> {
     }
 
     let sidecar = Sidecar::start(setting.command(), PATIENCE).await?;
-    let mixed = Mixed::new(sidecar.inbound, &wallets, requests * 21 / 100);
+    let mixed = Mixed::new(sidecar.inbound, &wallets, (requests * 21 / 100).max(OVERFLOWING));
     let (told, filled) = tokio::join!(mixed.run(), disk.full_for_a_while(&sidecar, &mixed));
     let (told, lost) = (told?, filled?);
     println!("while the disk was full {lost} allows found no room");

@@ -87,6 +87,9 @@ fn configuration(dir: &Path, app: SocketAddr) -> String {
 id = "spiffe://soak.example/ns/shop/sa/orders"
 dns_names = ["localhost"]
 
+[runtime]
+shards = 2
+
 [credentials]
 source = "dev"
 [credentials.dev]
