@@ -94,7 +94,7 @@ impl Asked {
 
 /// A writer of its own into an empty directory, and what pushes to it.
 fn start(directory: &Path, on_full: OnFull) -> (Recorder, audit::Writer) {
-    let settings = Settings { sink: Sink::File(directory.to_owned()), on_full, max_bytes: 1 << 33, ..Settings::default() };
+    let settings = Settings { sink: Sink::File(directory.to_owned()), on_full, max_bytes: 1 << 33, compress: false, ..Settings::default() };
     let boot = BootFacts { workload: "spiffe://prod.example/ns/shop/sa/orders".to_owned(), version: "bench", policy_sha256: None };
     let (mut recorders, _journal, writer) = audit::start(&settings, boot, 1).unwrap();
     (recorders.remove(0), writer)
