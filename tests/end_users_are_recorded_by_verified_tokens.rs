@@ -1,11 +1,13 @@
 //! A record names the end user whose token a rule looked at and was verified, and nobody else; with `hash_user` under another name.
 
 use crate::support::lists::ListServer;
+use crate::support::sidecar::run_for;
 use crate::support::tokens::{ISS, Key, claims, has_keys, issuer, served, server, set, url};
 use crate::support::{ALICE, App, Peer, Setup, Sidecar, get};
 use http::StatusCode;
 use http::header::AUTHORIZATION;
 use serde_json::{Value, json};
+use std::os::unix::fs::PermissionsExt as _;
 
 /// `/tokens/**` asks for a token; nothing else does.
 fn table(issuer: &str) -> String {
@@ -82,4 +84,20 @@ async fn by_another_name() {
     assert!(digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()), "{first}");
     let text = serde_json::to_string(&sidecar.records()).unwrap();
     assert!(!text.contains(&format!("\"{}\"", claims("read")["sub"].as_str().unwrap())), "{text}");
+}
+
+#[tokio::test]
+async fn a_key_that_others_may_read_is_refused() {
+    let mut setup = Setup::new();
+    let key = setup.path("users.key");
+    std::fs::write(&key, "ab".repeat(32)).unwrap();
+    setup
+        .in_front_of(([127, 0, 0, 1], 9).into())
+        .set("audit.hash_user", "true")
+        .set("audit.hash_user_key_file", &format!("'{}'", key.display()));
+    for (mode, code) in [(0o640, 2), (0o600, 0)] {
+        std::fs::set_permissions(&key, std::fs::Permissions::from_mode(mode)).unwrap();
+        let (ended, said) = run_for(&setup, &["check"]).await;
+        assert_eq!((ended, said.contains("audit.hash_user_key_file")), (code, code == 2), "{said}");
+    }
 }

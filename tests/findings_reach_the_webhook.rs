@@ -5,6 +5,7 @@ use crate::support::{ALICE, App, Peer, Setup, Sidecar, eventually, policy};
 use http::StatusCode;
 use serde_json::Value;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -98,10 +99,15 @@ async fn serve(mut stream: TcpStream, told: Arc<Mutex<Option<&'static str>>>, ke
     }
 }
 
+fn write_secret(setup: &Setup, secret: &str, mode: u32) {
+    std::fs::write(setup.path("secret"), format!("{secret}\n")).unwrap();
+    std::fs::set_permissions(setup.path("secret"), std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
 /// A sidecar that tells `receiver` of scans and of nothing else.
 fn setup(receiver: SocketAddr) -> Setup {
     let mut setup = Setup::new();
-    std::fs::write(setup.path("secret"), format!("{SECRET}\n")).unwrap();
+    write_secret(&setup, SECRET, 0o600);
     let (secret, spool) = (setup.path("secret"), setup.path("spool"));
     setup
         .set("webhook.url", &format!("'http://{receiver}/findings?from=test'"))
@@ -202,13 +208,15 @@ async fn after_a_restart_and_nothing_waits_for_it() {
 }
 
 #[tokio::test]
-async fn a_secret_that_anybody_could_guess_is_refused() {
+async fn a_secret_that_anybody_could_guess_or_read_is_refused() {
     let (app, receiver) = (App::start().await, Receiver::start(Some("200 OK")).await);
     let mut setup = setup(receiver.address);
     setup.in_front_of(app.address);
-    std::fs::write(setup.path("secret"), "1234\n").unwrap();
-    for command in ["check", "run"] {
-        let (code, said) = run_for(&setup, &[command]).await;
-        assert!(code == 2 && said.contains("4 bytes; write 32 to 4096"), "{command}: {code} {said}");
+    for (secret, mode, why) in [("1234", 0o600, "4 bytes; write 32 to 4096"), (SECRET, 0o640, "can be read by others (mode 640)")] {
+        write_secret(&setup, secret, mode);
+        for command in ["check", "run"] {
+            let (code, said) = run_for(&setup, &[command]).await;
+            assert!(code == 2 && said.contains(why), "{command}: {code} {said}");
+        }
     }
 }

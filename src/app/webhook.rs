@@ -25,7 +25,7 @@ impl Webhook {
             Err(SecretError::Unreadable(error)) => {
                 tracing::error!(%error, secret = %secret, "the webhook's secret cannot be read: findings wait until it can");
             }
-            Err(error @ SecretError::Length(_)) => {
+            Err(error @ (SecretError::Length(_) | SecretError::Exposed(_))) => {
                 let instead = "write a secret that the receiver knows as well";
                 return Err(StartError::Unusable(Problems::of_file(&secret.to_string(), error.to_string(), instead)));
             }

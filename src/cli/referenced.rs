@@ -1,7 +1,7 @@
 //! The files that a configuration points to, looked at before anything is started.
 
-use crate::audit::Signing;
 use crate::audit::webhook::{Secret, SecretError};
+use crate::audit::{Signing, Users};
 use crate::config::References;
 use crate::credentials::dev::DevCa;
 use crate::credentials::{self, Issued};
@@ -9,6 +9,7 @@ use crate::document::{Position, Problem};
 use crate::identity::SpiffeId;
 use crate::policy::jwt::Issuer;
 use crate::policy::{self, LoadError};
+use crate::runtime::sealer::read_key;
 use crate::runtime::signer::FileSigner;
 use crate::trust::{
     self, BadLine, Bundle, Bundles, Crl, Crls, DEVELOPMENT_ROOT_FILE, DenyList, DevelopmentRoots, MAX_CRL_BYTES, Revocation, TrustError,
@@ -62,6 +63,9 @@ impl Referenced {
             Some(Signing::Kms(_)) => {}
             None => {}
         }
+        if let Users::HashedUnder(path) = &references.users {
+            found.users_key(path);
+        }
         if let Some((settings, listeners)) = &references.policy {
             found.policy(settings, listeners, references.app);
         }
@@ -69,12 +73,12 @@ impl Referenced {
     }
 
     fn secret(&mut self, path: &Path) {
-        let instead = "give the path of a readable file with the secret, such as of `openssl rand -hex 32`";
+        let instead = "give the path of a file that only this user may read, with the secret, such as of `openssl rand -hex 32`";
         let noted = |error: &SecretError| problem("webhook.secret_file", &path.display().to_string(), &error.to_string(), instead);
         match Secret::read(path) {
             Ok(_) => {}
             Err(error @ SecretError::Unreadable(_)) => self.pending.push(noted(&error)),
-            Err(error @ SecretError::Length(_)) => self.malformed.push(noted(&error)),
+            Err(error @ (SecretError::Length(_) | SecretError::Exposed(_))) => self.malformed.push(noted(&error)),
         }
     }
 
@@ -188,6 +192,13 @@ impl Referenced {
         if let Err(error) = FileSigner::read(path) {
             let instead = "give a file that only this user may read, with a key of P-256 in PEM, or take the key out";
             self.malformed.push(problem("audit.signing.key_file", &path.display().to_string(), &error.to_string(), instead));
+        }
+    }
+
+    fn users_key(&mut self, path: &Path) {
+        if let Err(error) = read_key(path) {
+            let instead = "give a file that only this user may read, with 64 hexadecimal digits, such as of `openssl rand -hex 32`";
+            self.malformed.push(problem("audit.hash_user_key_file", &path.display().to_string(), &error.to_string(), instead));
         }
     }
 

@@ -32,6 +32,8 @@ pub struct References {
     pub webhook: Option<audit::webhook::Settings>,
     /// Who signs for the key of each boot.
     pub signing: Option<audit::Signing>,
+    /// `[audit] hash_user` and its key.
+    pub users: audit::Users,
     /// What the app speaks.
     pub app: Option<Protocol>,
 }
@@ -52,6 +54,7 @@ impl References {
             trust: draft.trust.iter().enumerate().filter_map(|(index, trust)| Some((index, trust.clone()?))).collect(),
             webhook: draft.webhook.clone(),
             signing: draft.audit.signing.clone(),
+            users: draft.audit.users.clone(),
             app: inbound.map(|inbound| inbound.app_protocol),
             policy: draft.policy.clone().filter(|_| listener_known).map(|policy| (policy, listeners)),
         }

@@ -8,7 +8,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 /// Of Zstandard: a tenth of the size at several hundred MB/s.
@@ -20,7 +20,7 @@ pub(super) const UNFINISHED: &str = ".";
 
 /// The writer's end of the thread.
 pub(super) struct Keeper {
-    jobs: Sender<PathBuf>,
+    jobs: SyncSender<PathBuf>,
     done: Receiver<Done>,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Done {
 
 impl Keeper {
     pub(super) fn start() -> io::Result<Self> {
-        let ((jobs, todo), (tell, done)) = (channel::<PathBuf>(), channel());
+        let ((jobs, todo), (tell, done)) = (sync_channel::<PathBuf>(1), sync_channel(1));
         thread::Builder::new().name("log-keeper".to_owned()).spawn(move || {
             // On Linux this is of the thread alone; where it is refused, the work is done all the same.
             let _ = rustix::process::nice(19);
@@ -48,9 +48,9 @@ impl Keeper {
         Ok(Self { jobs, done })
     }
 
-    /// Has a file compressed; `false` where the thread is gone.
+    /// Has a file compressed, one at a time; `false` where the thread is gone or has one already.
     pub(super) fn give(&self, plain: &Path) -> bool {
-        self.jobs.send(plain.to_owned()).is_ok()
+        self.jobs.try_send(plain.to_owned()).is_ok()
     }
 
     /// What is done since the last call, if anything.

@@ -1,5 +1,6 @@
 //! What proves to the receiver that a message is ours, and new.
 
+use crate::runtime::files::open_to_others;
 use aws_lc_rs::hmac;
 use http::HeaderValue;
 use std::io::Read as _;
@@ -22,19 +23,26 @@ pub enum SecretError {
     /// It cannot be read; trying again helps once it can.
     #[error("{0}")]
     Unreadable(#[from] std::io::Error),
+    /// Others may read it; it helps to take that from them, and to replace it.
+    #[error("can be read by others (mode {0:o}); chmod 600 it, and replace the secret")]
+    Exposed(u32),
     /// It is too short or too long; it helps to write another one.
     #[error("the secret has {0} bytes; write 32 to 4096, such as of `openssl rand -hex 32`")]
     Length(usize),
 }
 
 impl Secret {
-    /// Reads it from a file; white space around it is not part of it.
+    /// Reads it from a file that only we may read; white space around it is not part of it.
     ///
     /// # Errors
     /// [`SecretError`].
     pub fn read(path: &Path) -> Result<Self, SecretError> {
         let mut bytes = Zeroizing::new(Vec::new());
-        std::fs::File::open(path)?.take(MOST + 1).read_to_end(&mut bytes)?;
+        let file = std::fs::File::open(path)?;
+        if let Some(mode) = open_to_others(&file.metadata()?) {
+            return Err(SecretError::Exposed(mode));
+        }
+        file.take(MOST + 1).read_to_end(&mut bytes)?;
         let secret = bytes.trim_ascii();
         if secret.len() < LEAST || bytes.len() as u64 > MOST {
             return Err(SecretError::Length(secret.len()));

@@ -60,6 +60,7 @@ fn a_signature_is_over_time_and_body_by_a_secret_that_nobody_guesses() {
     let file = dir.path().join("secret");
     for (text, fine) in [("0123456789abcdef0123456789abcdef\n", true), ("  short \n", false), ("", false), (&"x".repeat(5_000), false)] {
         fs::write(&file, text).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
         assert_eq!(Secret::read(&file).is_ok(), fine, "{text}");
     }
     fs::write(&file, "0123456789abcdef0123456789abcdef\n").unwrap();

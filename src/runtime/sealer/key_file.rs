@@ -1,11 +1,11 @@
 //! A key in a file, for where there is no key service.
 
 use super::{Context, DataKey, KEY_BYTES, Key, SealError, Sealer, Sealing, bound, decrypt, encrypt};
+use crate::runtime::files::open_to_others;
 use crate::runtime::watch::read_capped;
 use aws_lc_rs::aead::NONCE_LEN;
 use std::fs::{File, Metadata};
 use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -49,8 +49,10 @@ pub fn read_key(path: &Path) -> Result<Key, SealError> {
 }
 
 fn is_ours_alone(path: &Path, metadata: &Metadata) -> Result<(), SealError> {
-    let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 { Ok(()) } else { Err(SealError::Exposed { path: path.to_owned(), mode }) }
+    match open_to_others(metadata) {
+        None => Ok(()),
+        Some(mode) => Err(SealError::Exposed { path: path.to_owned(), mode }),
+    }
 }
 
 fn key_of(digits: &[u8]) -> Option<Key> {

@@ -1,13 +1,13 @@
 //! A key in a file, for where there is no key service.
 
 use super::{DigestSigner, PublicKey, Sha256, SignError, Signature, Signing};
+use crate::runtime::files::open_to_others;
 use aws_lc_rs::digest::{Digest, SHA256};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -44,8 +44,7 @@ impl FileSigner {
     /// See [`SigningKeyError`]; none of them repeats what the file holds.
     pub fn read(path: &Path) -> Result<Self, SigningKeyError> {
         let file = File::open(path)?;
-        let mode = file.metadata()?.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
+        if let Some(mode) = open_to_others(&file.metadata()?) {
             return Err(SigningKeyError::Exposed { mode });
         }
         let mut pem = Zeroizing::new(Vec::new());
@@ -76,6 +75,7 @@ impl DigestSigner for FileSigner {
 mod tests {
     use super::*;
     use std::fs;
+    use std::os::unix::fs::PermissionsExt as _;
 
     fn written(bytes: &[u8], mode: u32) -> Result<FileSigner, SigningKeyError> {
         let dir = tempfile::tempdir().unwrap();
