@@ -110,6 +110,8 @@ async fn a_reload_changes_what_is_looked_for_and_one_that_fails_is_found() {
     let sidecar = setup.set("detect.scanning.mode", "'off'").start(&app).await;
     let mut peer = Peer::http2(sidecar.inbound(), &setup.cert(ALICE)).await;
     scan(&mut peer).await;
+    // The writer has seen them all, by the settings that ask for nothing.
+    sidecar.record("the last of them", |record| record["http"]["path"] == "/admin/10").await;
     setup.set("detect.scanning.mode", "'act'").set("detect.scanning.paths", "3").write_config();
     sidecar.signal(Signal::HUP);
     sidecar.log_line("configuration reloaded").await;
@@ -117,7 +119,10 @@ async fn a_reload_changes_what_is_looked_for_and_one_that_fails_is_found() {
         assert_eq!(peer.get(&format!("/other/{path}")).await.status, StatusCode::FORBIDDEN);
     }
     eventually("the quarantine", async || (peer.get("/orders/1").await.status == StatusCode::FORBIDDEN).then_some(())).await;
-    assert_eq!(by(&sidecar, "scanning").iter().map(|record| record["count"].clone()).collect::<Vec<_>>(), [4]);
+    let finding = sidecar.record("the scan", |record| record["detector"] == "scanning").await;
+    assert_eq!((&finding["count"], &finding["response"]), (&4.into(), &"quarantined".into()), "{finding}");
+    let found: Vec<_> = by(&sidecar, "scanning").into_iter().map(|record| record["id"].clone()).collect();
+    assert_eq!(found, [finding["id"].clone()], "one, whatever else it asked for before it was stopped");
     setup.write_policy("nonsense");
     let finding = sidecar.record("the reload", |record| record["detector"] == "reload_failed").await;
     assert!(finding["message"].as_str().unwrap().contains("policy.toml"), "{finding}");

@@ -281,7 +281,9 @@ impl Detectors {
             Kind::Denied => self.settings.denial_burst.mode != Mode::Off || self.settings.scanning.mode != Mode::Off,
             Kind::Malformed => self.settings.malformed_burst.mode != Mode::Off,
         };
-        if wanted {
+        // What a certificate did before it was put into quarantine comes in after that, and was dealt with.
+        let dealt_with = || refusal.serial.is_some_and(|serial| self.quarantine.has_certificate(serial));
+        if wanted && !dealt_with() {
             let passed: Vec<Passed> = self.callers.refused(refusal, &self.settings, self.tick()).collect();
             for passed in passed.into_iter().filter(|passed| passed.burst.mode != Mode::Off) {
                 self.passed(refusal.caller, address, passed);

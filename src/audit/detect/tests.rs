@@ -1,7 +1,7 @@
 use super::*;
 use crate::audit::entry::{Cause, Span};
 use crate::audit::tests::{caller, decision};
-use crate::policy::quarantine::Settings as Rails;
+use crate::policy::quarantine::{By, Settings as Rails, Subject};
 use crate::policy::{Caller, Part, Publisher, RuleFacts, TableFacts, Would};
 use std::time::SystemTime;
 
@@ -164,6 +164,22 @@ fn scanning_is_distinct_paths_of_one_certificate_and_costs_that_one_alone() {
     assert_eq!(finding.evidence.len(), 3);
     let held: Vec<_> = bench.quarantine.list().iter().map(|held| held.subject.to_string()).collect();
     assert_eq!(held, ["0b"]);
+}
+
+#[test]
+fn what_was_refused_before_the_quarantine_and_is_seen_after_it_is_dealt_with() {
+    let mut bench = Bench::new(only(|settings| {
+        settings.scanning.mode = Mode::Act;
+        settings.denial_burst.mode = Mode::Act;
+    }));
+    let (bad, good) = (replica(ALICE, "0b"), replica(ALICE, "0a"));
+    let found: Vec<_> = (0..200).flat_map(|path| bench.at(0).deny(&bad, &format!("/{path}"))).collect();
+    assert_eq!(found.iter().map(|finding| finding.response).collect::<Vec<_>>(), [Response::Quarantined]);
+    let found: Vec<_> = (0..11).flat_map(|path| bench.at(0).deny(&good, &format!("/{path}"))).collect();
+    assert_eq!(found.iter().map(|finding| finding.response).collect::<Vec<_>>(), [Response::Quarantined], "another one's own doing");
+    bench.quarantine.remove(&Subject::parse("0b").unwrap(), By::Clock).unwrap();
+    let found: Vec<_> = (0..11).flat_map(|path| bench.at(1).deny(&bad, &format!("/again/{path}"))).collect();
+    assert_eq!(found.iter().map(|finding| finding.response).collect::<Vec<_>>(), [Response::Quarantined], "it was taken out");
 }
 
 #[test]

@@ -212,6 +212,12 @@ impl Quarantine {
         self.lock().held.values().cloned().collect()
     }
 
+    /// Whether the certificate with this serial number is in it, or was until it is looked for what is over.
+    pub fn has_certificate(&self, serial: &str) -> bool {
+        let entries = self.lock();
+        !entries.held.is_empty() && entries.held.contains_key(&Subject::Serial(serial.into()))
+    }
+
     /// How many entries there are.
     pub fn len(&self) -> usize {
         self.lock().held.len()
