@@ -24,6 +24,7 @@ mod boot_keys_are_certified;
 mod boundary_caps_the_policy;
 mod broken_glass_is_loud;
 mod buffered_bytes_bounds_memory;
+mod bundles_come_from_servers;
 mod bypasses;
 mod candidate_is_tried_and_promoted;
 mod chains_are_judged_whole;

@@ -10,6 +10,7 @@ use crate::credentials::{self, FilePair};
 use crate::credentials::{Cache, Issuing, SealingKey};
 use crate::document::Problems;
 use crate::fetch::Fetcher;
+use crate::policy::bundle::{Open, Remote};
 use crate::runtime::readiness::Readiness;
 #[cfg(feature = "aws")]
 use crate::runtime::sealer::{KeyFile, Sealer};
@@ -80,6 +81,14 @@ pub fn fetcher() -> Fetcher {
         let resolver = Arc::clone(&resolver);
         Box::pin(async move { resolver.ask(&name).await.map(|answer| answer.addresses).map_err(|error| error.to_string()) })
     }))
+}
+
+/// What asks for policy bundles elsewhere.
+pub fn bundles(fetcher: &Fetcher) -> Open {
+    let fetcher = fetcher.clone();
+    Arc::new(move |remote, limit| match remote {
+        Remote::Https(url) => Box::new(fetcher.at(url.clone(), limit)),
+    })
 }
 
 /// Who keeps the key that a kept certificate is sealed under.
