@@ -24,6 +24,8 @@ mod boot_keys_are_certified;
 mod boundary_caps_the_policy;
 mod broken_glass_is_loud;
 mod buffered_bytes_bounds_memory;
+#[cfg(feature = "aws")]
+mod bundles_come_from_s3;
 mod bundles_come_from_servers;
 mod bypasses;
 mod candidate_is_tried_and_promoted;

@@ -3,7 +3,7 @@
 use super::StartError;
 use crate::audit::Signing;
 #[cfg(feature = "aws")]
-use crate::aws::{AcmPcaSource, AuthorityRoots, Aws, KmsSealer, KmsSigner};
+use crate::aws::{AcmPcaSource, AuthorityRoots, Aws, KmsSealer, KmsSigner, S3Source};
 use crate::credentials::dev::DevSource;
 use crate::credentials::{self, FilePair};
 #[cfg(feature = "aws")]
@@ -86,8 +86,12 @@ pub fn fetcher() -> Fetcher {
 /// What asks for policy bundles elsewhere.
 pub fn bundles(fetcher: &Fetcher) -> Open {
     let fetcher = fetcher.clone();
+    #[cfg(feature = "aws")]
+    let aws = way_to_aws();
     Arc::new(move |remote, limit| match remote {
         Remote::Https(url) => Box::new(fetcher.at(url.clone(), limit)),
+        #[cfg(feature = "aws")]
+        Remote::S3(object) => Box::new(S3Source::new(aws.clone(), fetcher.clone(), object.clone(), limit)),
     })
 }
 

@@ -3,6 +3,8 @@
 use super::bundle::Remote;
 use crate::fetch::Url;
 use crate::request::reserved::Reserved;
+#[cfg(feature = "aws")]
+use crate::runtime::s3_object::S3Object;
 use crate::runtime::signer::PublicKey;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -101,7 +103,10 @@ impl Source {
             Some(("http", _)) => {
                 Err("is http: who asks there tells everybody on the way which table it has, and can be kept from the next one unseen")
             }
-            Some(("s3", _)) => Err("is in S3, and that is not built yet"),
+            #[cfg(feature = "aws")]
+            Some(("s3", _)) => S3Object::parse(text).map(|object| Self::Remote(Remote::S3(object))),
+            #[cfg(not(feature = "aws"))]
+            Some(("s3", _)) => Err("is in S3, which is left out of this build, one without the feature `aws`"),
             _ => Ok(Self::File(PathBuf::from(text))),
         }
     }

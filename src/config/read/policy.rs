@@ -82,7 +82,7 @@ impl Element for PublicKey {
 
 impl Element for Source {
     fn parse(text: &str) -> Result<Self, Wrong> {
-        let instead = "write a path such as \"policy.toml\", \"env:NAME\", or \"https://…\"";
+        let instead = "write a path such as \"policy.toml\", \"env:NAME\", \"https://…\", or \"s3://bucket/key\"";
         Self::parse(text).map_err(|what| Wrong::new(if text.is_empty() { what.to_owned() } else { format!("{text:?} {what}") }, instead))
     }
 

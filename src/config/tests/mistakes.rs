@@ -396,7 +396,7 @@ fn wrong_values_say_what_to_write() {
         ("[policy]\nfile = 'p'\nname = ''", "policy.name: is empty; write the name of the table, or leave the key out"),
         (
             "[policy]\nfile = 'env:A-B'",
-            "policy.file: \"env:A-B\" names no environment variable; write a path such as \"policy.toml\", \"env:NAME\", or \"https://…\"",
+            "policy.file: \"env:A-B\" names no environment variable; write a path such as \"policy.toml\", \"env:NAME\", \"https://…\", or \"s3://bucket/key\"",
         ),
         (
             "[policy]\nfile = 'https://tables.example/orders.json'",
@@ -404,11 +404,11 @@ fn wrong_values_say_what_to_write() {
         ),
         (
             "[policy]\nfile = 'http://tables.example/orders.json'",
-            "policy.file: \"http://tables.example/orders.json\" is http: who asks there tells everybody on the way which table it has, and can be kept from the next one unseen; write a path such as \"policy.toml\", \"env:NAME\", or \"https://…\"",
+            "policy.file: \"http://tables.example/orders.json\" is http: who asks there tells everybody on the way which table it has, and can be kept from the next one unseen; write a path such as \"policy.toml\", \"env:NAME\", \"https://…\", or \"s3://bucket/key\"",
         ),
         (
             "[policy]\nfile = 'https://u:p@tables.example/'",
-            "policy.file: \"https://u:p@tables.example/\" has a user in it, and nothing is sent that proves who asks; write a path such as \"policy.toml\", \"env:NAME\", or \"https://…\"",
+            "policy.file: \"https://u:p@tables.example/\" has a user in it, and nothing is sent that proves who asks; write a path such as \"policy.toml\", \"env:NAME\", \"https://…\", or \"s3://bucket/key\"",
         ),
     ]);
 }

@@ -2,6 +2,8 @@
 
 use super::MAX_BYTES;
 use crate::fetch::{Blob, BlobSource, FetchError, Known, Url};
+#[cfg(feature = "aws")]
+use crate::runtime::s3_object::S3Object;
 use crate::runtime::tasks::spawn;
 use crate::telemetry::metrics;
 use std::fmt;
@@ -23,12 +25,17 @@ const AGAIN: Duration = Duration::from_secs(2);
 pub enum Remote {
     /// A server, over https.
     Https(Url),
+    /// An object in S3.
+    #[cfg(feature = "aws")]
+    S3(S3Object),
 }
 
 impl fmt::Display for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Https(url) => url.fmt(f),
+            #[cfg(feature = "aws")]
+            Self::S3(object) => object.fmt(f),
         }
     }
 }
