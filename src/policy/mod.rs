@@ -10,6 +10,8 @@ mod decide;
 mod egress;
 mod evaluate;
 pub mod explain;
+
+pub mod import;
 pub mod jwt;
 pub mod lint;
 mod lists;
