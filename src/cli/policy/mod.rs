@@ -7,7 +7,9 @@ mod import;
 mod lookup;
 mod promote;
 mod sarif;
+mod sign;
 mod test;
+mod verify;
 
 use super::Outcome;
 use clap::Subcommand;
@@ -25,6 +27,10 @@ pub enum Command {
     Test(test::Args),
     /// Puts the candidate of a running sidecar in the place of its policy table
     Promote(promote::Args),
+    /// Makes a signed bundle of a table whose cases hold
+    Sign(sign::Args),
+    /// Says whether a sidecar would accept a signed bundle
+    Verify(verify::Args),
 }
 
 /// How an answer is printed.
@@ -47,5 +53,7 @@ pub fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Import(args) => import::run(args),
         Command::Test(args) => test::run(args),
         Command::Promote(args) => promote::run(args),
+        Command::Sign(args) => sign::run(args),
+        Command::Verify(args) => verify::run(args),
     }
 }
