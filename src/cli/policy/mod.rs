@@ -7,6 +7,8 @@ mod lookup;
 mod promote;
 mod sarif;
 mod test;
+mod unused;
+mod usage;
 
 use super::Outcome;
 use clap::Subcommand;
@@ -22,6 +24,10 @@ pub enum Command {
     Test(test::Args),
     /// Puts the candidate of a running sidecar in the place of its policy table
     Promote(promote::Args),
+    /// Says which rules, and which members of their lists, nobody has needed for so long
+    Unused(Box<unused::Args>),
+    /// Prints how often each rule decided, as a running sidecar counts it
+    Usage(usage::Args),
 }
 
 /// How an answer is printed.
@@ -43,5 +49,7 @@ pub fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Explain(args) => explain::run(args),
         Command::Test(args) => test::run(args),
         Command::Promote(args) => promote::run(args),
+        Command::Unused(args) => unused::run(args),
+        Command::Usage(args) => usage::run(args),
     }
 }
