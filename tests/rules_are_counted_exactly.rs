@@ -169,6 +169,17 @@ async fn a_rule_is_unused_where_no_replica_needs_it() {
     let (_, document) = unused(&[&both[..], &file, &["--days", "19"]].concat(), dir).await;
     assert_eq!(document["tables"][0]["unused"][0]["use"]["hits"], 2, "{document}");
 
+    // What a file says steers no terminal.
+    let mut hostile = kept(one);
+    (hostile["observer"], hostile["workload"]) = ("\u{1b}[2J\n".into(), "\u{202e}x".into());
+    hostile["since"] = hostile["until"].clone();
+    std::fs::write(one.path("fleet/c.json"), hostile.to_string()).unwrap();
+    let (code, said) = run(&[&["policy", "unused", "--days", "19"], &both[..]].concat(), dir).await;
+    assert!(code == 2 && said.contains("young") && !said.contains(['\u{1b}', '\u{202e}']), "{code} {said:?}");
+    let (code, _) = run(&[&["policy", "unused", "--days", "19", "--accept-young"], &both[..]].concat(), dir).await;
+    assert_eq!(code, 1);
+
+    // None is left out because it cannot be read.
     std::fs::write(one.path("fleet/c.json"), "{}").unwrap();
     let (code, said) = run(&[&["policy", "unused"], &both[..]].concat(), dir).await;
     assert!(code == 2 && said.contains("c.json"), "{code} {said}");

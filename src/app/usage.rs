@@ -23,6 +23,8 @@ pub struct Counting {
     file: Option<PathBuf>,
     tables: Publisher,
     clock: Arc<dyn Clock>,
+    /// Held while the file is written, so that no older counts come after newer ones.
+    writing: Mutex<()>,
     fails: AtomicBool,
 }
 
@@ -33,7 +35,15 @@ impl Counting {
         let workload = config.credentials.id.to_string();
         let now = clock.now();
         let book = file.as_deref().map_or_else(|| Book::new(&workload, now), |file| usage::resume(file, &workload, now));
-        Self { gathered: Arc::default(), book: Mutex::new(book), file, tables, clock, fails: AtomicBool::new(false) }
+        Self {
+            gathered: Arc::default(),
+            book: Mutex::new(book),
+            file,
+            tables,
+            clock,
+            writing: Mutex::default(),
+            fails: AtomicBool::new(false),
+        }
     }
 
     /// What the shards count into.
@@ -82,9 +92,11 @@ impl Counting {
     }
 
     fn write(&self) {
-        let book = self.settled();
-        let Some(file) = &self.file else { return };
-        match usage::save(file, book.state()) {
+        let Some(file) = &self.file else { return drop(self.settled()) };
+        // A disk that hangs holds up whoever writes next, and nobody who asks for the counts.
+        let _turn = lock(&self.writing);
+        let document = self.document();
+        match usage::save(file, &document) {
             Ok(()) => self.fails.store(false, Ordering::Relaxed),
             Err(error) if !self.fails.swap(true, Ordering::Relaxed) => {
                 tracing::warn!(file = %file.display(), %error, "how often rules decided cannot be kept: a restart begins where the file ends");
@@ -94,8 +106,12 @@ impl Counting {
     }
 
     fn settled(&self) -> MutexGuard<'_, Book> {
-        let mut book = self.book.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut book = lock(&self.book);
         book.settle(&self.gathered, &self.tables, self.clock.now());
         book
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -56,13 +56,8 @@ impl Fleet {
     }
 
     /// How many replicas there are.
-    pub fn len(&self) -> usize {
+    pub(super) fn count(&self) -> usize {
         self.states.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.states.is_empty()
     }
 }
 

@@ -95,13 +95,13 @@ fn aside(path: &Path) -> PathBuf {
     path.with_added_extension("unusable")
 }
 
-/// Writes the file, as a whole or not at all. Blocks.
+/// Writes a [`document`] to the file, as a whole or not at all. Blocks.
 ///
 /// # Errors
 /// What the file system said; the file is as it was.
-pub fn save(path: &Path, state: &State) -> io::Result<()> {
+pub fn save(path: &Path, document: &[u8]) -> io::Result<()> {
     if let Some(directory) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o750).create(directory)?;
     }
-    files::replace(path, &document(state), 0o640)
+    files::replace(path, document, 0o640)
 }

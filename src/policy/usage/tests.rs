@@ -75,7 +75,7 @@ fn hits<const N: usize>(all: [(&str, u64); N]) -> BTreeMap<String, u64> {
 
 fn lists() -> String {
     let from = "{ spiffe = ['@web', 'spiffe://d/batch/*', 'spiffe://d/**'] }";
-    let sets = "[sets.principals]\nweb = ['spiffe://d/web/a', 'spiffe://d/web/b']\n";
+    let sets = "[sets.principals]\nweb = ['spiffe://d/web/a', 'spiffe://d/web/b', 'spiffe://d/web/*']\n";
     sets.to_owned()
         + &rule("lists", "allow", from, "methods = ['GET', 'HEAD', 'PURGE']\npaths = ['/a/{x}', '/**']\nhosts = ['a.foo', '*.foo']")
 }
@@ -107,7 +107,7 @@ fn each_member_counts_that_decided_and_the_first_of_several() {
     assert_eq!(told, expected);
     assert_eq!((uses.used.hits, uses.unattributed), (4, 0));
     let set: Vec<u64> = sidecar.book.state().tables[0].sets["web"].values().map(|member| member.used.hits).collect();
-    assert_eq!(set, [2, 0]);
+    assert_eq!(set, [0, 2, 0]);
 }
 
 #[test]
@@ -140,8 +140,8 @@ fn a_promoted_rule_begins_at_what_was_enforced() {
     sidecar.ask("spiffe://d/a", "GET", "/yes");
     assert_eq!(sidecar.hits(Part::Candidate), hits([("one", 1), ("two", 1)]));
     let promoted = sidecar.tables.snapshot().unwrap().promoted().unwrap();
-    sidecar.put(promoted);
-    assert_eq!(sidecar.hits(Part::Own), hits([("one", 2), ("two", 0)]));
+    // The same table, whose cells are in use.
+    sidecar.tables.publish(promoted);
     sidecar.ask("spiffe://d/a", "GET", "/no");
     assert_eq!(sidecar.hits(Part::Own), hits([("one", 2), ("two", 1)]));
 }
@@ -211,7 +211,7 @@ fn unused_is_what_had_no_hit_for_so_long() {
     let report = sidecar.report(15);
     let names = |members: &[Member]| members.iter().map(|member| member.member.clone()).collect::<Vec<_>>();
     assert_eq!(report.unused.iter().map(|unused| (unused.rule, unused.known.hits)).collect::<Vec<_>>(), [(1, 1)]);
-    assert_eq!(names(&report.members), ["spiffe://d/**", "HEAD", "PURGE", "*.foo", "spiffe://d/web/b"]);
+    assert_eq!(names(&report.members), ["spiffe://d/**", "HEAD", "PURGE", "*.foo", "spiffe://d/web/b", "spiffe://d/web/*"]);
     assert_eq!(report.young.iter().map(|(place, _)| *place).collect::<Vec<_>>(), [3]);
     assert!(report.has_findings() && report.young_replicas(15).next().is_none() && report.young_replicas(21).next().is_some());
     assert!(sidecar.report(5).unused.len() == 2, "what was used ten days ago is not used now");
@@ -286,7 +286,7 @@ fn what_cannot_be_used_is_put_aside_and_counting_begins_anew() {
     let mut before = Sidecar::new(&lists());
     before.ask("spiffe://d/web/a", "GET", "/a/1");
     before.settle();
-    save(&path, before.book.state()).unwrap();
+    save(&path, &document(before.book.state())).unwrap();
     let again = resume(&path, "spiffe://d/orders", noon() + DAY);
     assert_eq!(again.state(), before.book.state());
 

@@ -94,7 +94,7 @@ pub fn unused(table: &Table, part: Part, fleet: &Fleet, days: u64) -> Report {
     let of_table = fleet.of(part, &table.facts.name);
     let replicas: Vec<Replica> = of_table.clone().map(|(state, _)| Replica::of(state)).collect();
     let until = replicas.iter().map(|replica| replica.until).max().unwrap_or_default();
-    let others = fleet.len() - replicas.len();
+    let others = fleet.count() - replicas.len();
     let mut report = Report {
         rules: table.rules.len(),
         replicas,

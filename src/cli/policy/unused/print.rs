@@ -10,9 +10,12 @@ use std::fmt::Write as _;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+/// Seconds of a day: a replica that is silent for longer is told of.
+const DAY: u64 = 86_400;
+
 // Writing into a String cannot fail.
 macro_rules! say {
-    ($text:expr, $($what:tt)*) => { let _ = writeln!($text, $($what)*); };
+    ($text:expr, $($what:tt)*) => {{ let _ = writeln!($text, $($what)*); }};
 }
 
 /// For people.
@@ -24,7 +27,7 @@ pub(super) fn text(given: &Given, told: &[Told<'_>], args: &Args, answer: Answer
     let days = args.days;
     let end = match answer {
         Answer::AllUsed => "nothing that is old enough is unused",
-        Answer::Unused => "what is unused of allows can go, all of it at once: no request that was seen needs it",
+        Answer::Unused => "what allows have unused can go, all of it at once: no request that was seen needs it",
         Answer::NotKnown => "not enough was observed to say",
     };
     say!(text, "{days} days: {end}");
@@ -48,62 +51,53 @@ fn table(text: &mut String, given: &Given, told: &Told<'_>, args: &Args) {
         let accepted = if args.accept_young { "; accepted" } else { "" };
         say!(text, "  young     {} of {} counts since {} only{accepted}", printable(observer), printable(workload), written(*since));
     }
+    for Replica { observer, workload, until, .. } in
+        report.replicas.iter().filter(|replica| replica.until.saturating_add(DAY) < report.until)
+    {
+        say!(text, "  ended     {} of {}, or not collected since {}", printable(observer), printable(workload), written(*until));
+    }
+    let young = |known: &Option<Known>| known.as_ref().map_or_else(|| "not counted yet as it is".to_owned(), used);
+    let (id, place) = (|index| rule(given, told, index).0, |index| rule(given, told, index).1);
     for unused in &report.unused {
-        say!(text, "  unused    {}  {}  {}", rule(given, told, unused.rule), unused.effect, used(&unused.known));
+        say!(text, "  unused    {}  {}  {}  ({})", id(unused.rule), unused.effect, used(&unused.known), place(unused.rule));
     }
-    for member in &report.members {
-        say!(text, "  unused    {}  {}", listed(given, told, member), used(&member.known));
+    report.members.iter().for_each(|member| say!(text, "  unused    {}", listed(given, told, member)));
+    for (index, known) in &report.young {
+        say!(text, "  too young {}  {}  ({})", id(*index), young(known), place(*index));
     }
-    for (place, known) in &report.young {
-        let known = known.as_ref().map_or_else(|| "not counted yet as it is".to_owned(), used);
-        say!(text, "  too young {}  {known}", rule(given, told, *place));
-    }
-    for member in &report.young_members {
-        say!(text, "  too young {}  {}", listed(given, told, member), used(&member.known));
-    }
-    for place in &report.blurred {
-        say!(text, "  blurred   {}  is used; its members were too many to tell apart", rule(given, told, *place));
+    report.young_members.iter().for_each(|member| say!(text, "  too young {}", listed(given, told, member)));
+    for index in &report.blurred {
+        say!(text, "  blurred   {}  is used; its members were too many to tell apart  ({})", id(*index), place(*index));
     }
 }
 
-fn rule(given: &Given, told: &Told<'_>, index: usize) -> String {
+/// The id of a rule, and its file and line.
+fn rule(given: &Given, told: &Told<'_>, index: usize) -> (String, String) {
     let place = RulePlace { part: told.given_as, index };
-    format!("{}  {}", printable(&given.id(place)), given.place(place))
+    (printable(&given.id(place)), given.place(place))
 }
 
 fn listed(given: &Given, told: &Told<'_>, member: &Member) -> String {
-    let text = printable(&member.member);
+    let (text, used) = (printable(&member.member), used(&member.known));
     match &member.list {
-        List::Rule(place, dimension) => format!("{}: {} {text}", rule(given, told, *place), dimension.as_str()),
-        List::Set(name) => format!("set @{}: {text}", printable(name)),
+        List::Rule(index, dimension) => {
+            let (id, place) = rule(given, told, *index);
+            format!("{id}: {} {text}  {used}  ({place})", dimension.as_str())
+        }
+        List::Set(name) => format!("set @{}: {text}  {used}", printable(name)),
     }
 }
 
 fn used(known: &Known) -> String {
     match known.last {
-        None => format!("never used, there since {}", written(known.since)),
-        Some(last) => format!("last used {}, {} there since {}", written(last), plural(known.hits, "time"), written(known.since)),
+        None => format!("never used since {}", written(known.since)),
+        Some(last) => format!("last used {}, {} since {}", written(last), plural(known.hits, "time"), written(known.since)),
     }
 }
 
-fn plural(count: impl Into<Count>, what: &str) -> String {
-    let Count(count) = count.into();
+fn plural(count: impl TryInto<u64>, what: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
     format!("{count} {what}{}", if count == 1 { "" } else { "s" })
-}
-
-/// How many.
-struct Count(u64);
-
-impl From<u64> for Count {
-    fn from(count: u64) -> Self {
-        Self(count)
-    }
-}
-
-impl From<usize> for Count {
-    fn from(count: usize) -> Self {
-        Self(count.try_into().unwrap_or(u64::MAX))
-    }
 }
 
 fn written(seconds: u64) -> String {
