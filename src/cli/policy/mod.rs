@@ -6,9 +6,11 @@ pub(super) mod given;
 mod lookup;
 mod promote;
 mod sarif;
+mod sign;
 mod test;
 mod unused;
 mod usage;
+mod verify;
 
 use super::Outcome;
 use clap::Subcommand;
@@ -28,6 +30,10 @@ pub enum Command {
     Unused(Box<unused::Args>),
     /// Prints how often each rule decided, as a running sidecar counts it
     Usage(usage::Args),
+    /// Makes a signed bundle of a table whose cases hold
+    Sign(sign::Args),
+    /// Says whether a sidecar would accept a signed bundle
+    Verify(verify::Args),
 }
 
 /// How an answer is printed.
@@ -51,5 +57,7 @@ pub fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Promote(args) => promote::run(args),
         Command::Unused(args) => unused::run(args),
         Command::Usage(args) => usage::run(args),
+        Command::Sign(args) => sign::run(args),
+        Command::Verify(args) => verify::run(args),
     }
 }
