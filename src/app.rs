@@ -47,6 +47,7 @@ mod sources;
 mod status;
 mod tables;
 mod trust_report;
+mod usage;
 mod webhook;
 
 pub use reload::Reloader;
@@ -57,6 +58,7 @@ use app_watch::AppWatch;
 use bundles::Bundled;
 use emitting::Emitting;
 use routing::Routing;
+use usage::Counting;
 
 /// How a sidecar is started, beside its configuration.
 pub struct Options {
@@ -113,6 +115,7 @@ pub struct Sidecar {
     /// What is missing for `/ready`.
     pub readiness: Readiness,
     shards: Shards<Incoming<Listener>>,
+    counting: Arc<Counting>,
     writer: Writer,
     emitting: Option<Emitting>,
     #[cfg(feature = "otlp")]
@@ -192,6 +195,7 @@ impl Sidecar {
             let renewal = Renewal::new(&config.credentials, certificates, trusting.bundles(), Arc::clone(&clock), readiness.clone());
             (trusting, renewal)
         };
+        let counting = Arc::new(Counting::open(&config, publisher.clone(), Arc::clone(&clock)));
         let own_probe = OwnProbe::default();
         let own = OwnListeners { ports: addresses.outbound.iter().map(SocketAddr::port).collect() };
         let plan = Arc::new(Plan {
@@ -203,6 +207,7 @@ impl Sidecar {
             tls: tls.clone(),
             live_peers: Arc::new(LivePeers::default()),
             policy: publisher.clone(),
+            usage: counting.gathered(),
             admission: Admission::new(&config.limits, Arc::clone(drain.live())),
             buffers: Buffers::new(config.limits.buffered_bytes),
             handshakes: Arc::new(Semaphore::new(config.limits.handshakes)),
@@ -247,6 +252,10 @@ impl Sidecar {
             metrics: options.metrics,
             status: status::reporter(&plan, &readiness, &reloader, &routing, app.clone(), trusting.remote_lists(), Arc::clone(&bound)),
             trust: trust_report::reporter(&plan, trusting.remote_lists()),
+            usage: Arc::new({
+                let counting = Arc::clone(&counting);
+                move || counting.document()
+            }),
             drain: Arc::new({
                 let drain = drain.clone();
                 move || drain.request()
@@ -300,6 +309,7 @@ impl Sidecar {
                 spawn("boot key", log_of_decisions.clone().certify(signer, readiness.clone()));
             }
             spawn("policy", tables.watch());
+            spawn("usage", Arc::clone(&counting).keep());
             if let Some(webhook) = webhook {
                 webhook.start();
             }
@@ -338,6 +348,7 @@ impl Sidecar {
             reloader,
             readiness,
             shards,
+            counting,
             writer,
             emitting,
             #[cfg(feature = "otlp")]
@@ -360,6 +371,7 @@ impl Sidecar {
             drain,
             readiness,
             shards,
+            counting,
             writer,
             emitting,
             #[cfg(feature = "otlp")]
@@ -373,6 +385,7 @@ impl Sidecar {
         control.block_on(drain.run(|| (**timeouts.timeouts.load()).clone(), &readiness));
         acceptors.shutdown_background();
         shards.join();
+        counting.finish();
         // Its last lines go through the writer.
         emitting.into_iter().for_each(Emitting::finish);
         writer.finish();

@@ -122,6 +122,7 @@ mod requests_at_random_are_decided;
 mod revocation_lists_come_from_servers;
 mod revoked_certificates_are_refused;
 #[cfg(feature = "aws")]
+mod rules_are_counted_exactly;
 mod signatures_of_kms_are_verified;
 mod signed_bundles_alone_are_accepted;
 mod silent_http2_peer_does_not_hold_the_drain;

@@ -105,7 +105,7 @@ impl ClassCache {
         table: &Arc<Table>,
         caller: &Caller,
         principal: &Principal,
-        read: impl FnOnce(&Met) -> T,
+        read: impl FnOnce(&Arc<Met>) -> T,
     ) -> T {
         let slot = match part {
             Part::Own => &self.own,

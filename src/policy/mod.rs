@@ -37,10 +37,11 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod truth;
+pub mod usage;
 
 pub use caller::{Caller, Rendered};
 pub use class::ClassCache;
-pub use decide::{Denial, Facts, Permit, PermitKind, Reason, Trial, Would, decide, decide_connection, permit_route};
+pub use decide::{Denial, Facts, Permit, PermitKind, Reason, Trial, Would, decide, decide_connection, decide_counted, permit_route};
 pub use egress::{Destination, Outgoing, decide_destination};
 pub use jwt::User;
 pub use load::{Given, Judging, LoadError, LoadedTables, Text, load_all, read};

@@ -45,6 +45,12 @@ impl TableSource {
         result.map_err(|problems| check::unusable(&problems)).ok()
     }
 
+    /// The control socket of the sidecar, where there is a configuration that can be used.
+    pub(super) fn socket(&self) -> Option<PathBuf> {
+        let config = self.policy.is_none().then_some(&self.config.config)?;
+        config::load(config).ok().map(|loaded| loaded.config.admin.socket)
+    }
+
     fn configured(&self) -> Result<Given, Vec<Problem>> {
         let Survey { loaded, references, .. } = config::survey_source(&self.config.config);
         let log = match loaded.as_ref().map(|loaded| &loaded.config.audit.sink) {

@@ -9,6 +9,8 @@ mod promote;
 mod sarif;
 mod sign;
 mod test;
+mod unused;
+mod usage;
 mod verify;
 
 use super::Outcome;
@@ -27,6 +29,10 @@ pub enum Command {
     Test(test::Args),
     /// Puts the candidate of a running sidecar in the place of its policy table
     Promote(promote::Args),
+    /// Says which rules, and which members of their lists, nobody has needed for so long
+    Unused(Box<unused::Args>),
+    /// Prints how often each rule decided, as a running sidecar counts it
+    Usage(usage::Args),
     /// Makes a signed bundle of a table whose cases hold
     Sign(sign::Args),
     /// Says whether a sidecar would accept a signed bundle
@@ -53,6 +59,8 @@ pub fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Import(args) => import::run(args),
         Command::Test(args) => test::run(args),
         Command::Promote(args) => promote::run(args),
+        Command::Unused(args) => unused::run(args),
+        Command::Usage(args) => usage::run(args),
         Command::Sign(args) => sign::run(args),
         Command::Verify(args) => verify::run(args),
     }
