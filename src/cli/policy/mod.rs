@@ -3,9 +3,12 @@
 mod check;
 pub(super) mod explain;
 pub(super) mod given;
+mod log;
 mod lookup;
 mod promote;
+mod replay;
 mod sarif;
+mod suggest;
 mod test;
 
 use super::Outcome;
@@ -20,6 +23,10 @@ pub enum Command {
     Explain(Box<explain::Args>),
     /// Runs the cases of a table, and says which rules they reach
     Test(test::Args),
+    /// Decides the requests of a log again by another table, and says what would change
+    Replay(replay::Args),
+    /// Makes a table of the requests of a log: the least that they need
+    Suggest(suggest::Args),
     /// Puts the candidate of a running sidecar in the place of its policy table
     Promote(promote::Args),
 }
@@ -42,6 +49,8 @@ pub fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Check(args) => check::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Test(args) => test::run(args),
+        Command::Replay(args) => replay::run(args),
+        Command::Suggest(args) => suggest::run(args),
         Command::Promote(args) => promote::run(args),
     }
 }
