@@ -36,6 +36,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 
 mod app_watch;
+mod bundles;
 mod emitting;
 #[cfg(feature = "otlp")]
 mod exporting;
@@ -53,6 +54,7 @@ pub use reload::Reloader;
 pub use sources::way_to_aws;
 
 use app_watch::AppWatch;
+use bundles::Bundled;
 use emitting::Emitting;
 use routing::Routing;
 
@@ -157,12 +159,13 @@ impl Sidecar {
         let publisher = policy::Publisher::new();
         let (look, looked_at) = (Look::at(&config.policy.files()), SystemTime::now());
         let kept = KeptTables::beside(&config.audit.sink);
-        let first = tables::first(&config.policy, &listeners, &readiness, kept.as_ref())?;
+        let clock = clock();
+        let bundled = Arc::new(Bundled::open(&config.policy, &config.audit.sink, Arc::clone(&clock)));
+        let first = tables::first(&config.policy, &listeners, &readiness, kept.as_ref(), &bundled)?;
 
         let signer = config.audit.signing.as_ref().map(sources::boot_signer).transpose()?;
         let policy_sha256 = first.as_ref().map(|tables| tables.own().facts.sha256.clone());
         let boot = BootFacts { workload: config.credentials.id.to_string(), version: env!("CARGO_PKG_VERSION"), policy_sha256 };
-        let clock = clock();
         let quarantine = policy::quarantine::Quarantine::new(config.quarantine.clone(), publisher.clone());
         let fetcher = sources::fetcher();
         let webhook = config.webhook.as_ref().map(|settings| webhook::Webhook::open(settings, &fetcher, &clock)).transpose()?;
@@ -177,6 +180,7 @@ impl Sidecar {
         let acceptors = runtime("acceptor").map_err(StartError::Threads)?;
         let level = options.log.clone();
         let key_sets = Keepers::new(control.handle().clone(), fetcher.clone(), readiness.clone());
+        let is_read = first.is_some();
         if let Some(first) = first {
             tables::put_in_force(&publisher, first, &key_sets, &journal);
         }
@@ -213,16 +217,11 @@ impl Sidecar {
         let routing = Arc::new(Routing::new(config.upstreams.clone(), names, Arc::clone(&plan), readiness.clone()));
         let app = AppWatch::new(config.inbound.as_ref(), &addresses, &readiness);
         let log_of_decisions = journal.clone();
-        let tables = tables::Keeper::new(
-            config.policy.clone(),
-            listeners,
-            publisher,
-            journal.clone(),
-            readiness.clone(),
-            Arc::clone(&clock),
-            key_sets,
-        );
-        let tables = Arc::new(tables.keeping(kept).read_at(look, looked_at));
+        let tables =
+            tables::Keeper::new(config.policy.clone(), listeners, publisher, journal.clone(), readiness.clone(), bundled, key_sets);
+        let tables = tables.keeping(kept);
+        // What was refused may be accepted once the clock is right: it is looked at again.
+        let tables = Arc::new(if is_read { tables.read_at(look, looked_at) } else { tables });
         let reloader = Arc::new(Reloader::new(
             loaded,
             options.source,

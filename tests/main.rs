@@ -102,6 +102,7 @@ mod policy_check_finds_slips;
 mod policy_explain_tells_why;
 mod policy_reload_reaches_open_connections;
 mod policy_replay_tells_what_would_change;
+mod policy_sign_makes_what_verify_accepts;
 mod pool_never_crosses_identity;
 mod pooled_connections_are_replaced;
 mod post_quantum_groups_can_be_required;
@@ -119,6 +120,7 @@ mod revocation_lists_come_from_servers;
 mod revoked_certificates_are_refused;
 #[cfg(feature = "aws")]
 mod signatures_of_kms_are_verified;
+mod signed_bundles_alone_are_accepted;
 mod silent_http2_peer_does_not_hold_the_drain;
 mod slow_head_times_out;
 #[cfg(feature = "otlp")]

@@ -85,23 +85,27 @@ async fn compare() -> anyhow::Result<()> {
 struct Programs {
     all: Vec<Program>,
     callers: Callers,
-    // Its files are read until the end.
-    _setting: Setting,
+    // Their files are read until the end.
+    _settings: [Setting; 2],
 }
 
 fn programs(binary: &Path, dir: &Path) -> anyhow::Result<Programs> {
-    let address = free_address()?;
-    let setting = Setting::new(address, app::start(Some(setting::CLIENT))?, Sink::File)?;
+    let (address, app_of_ours) = (free_address()?, app::start(Some(setting::CLIENT))?);
+    let setting = Setting::new(address, app_of_ours, Sink::File)?;
     let ca = setting.certificates();
     let callers = Callers::new(&ca)?;
     let ours = setting.program(binary, address)?;
+    let address = free_address()?;
+    let silent = setting.without_log(address, app_of_ours)?;
+    let unrecorded = silent.program(binary, address)?;
+    let unrecorded = Program { name: format!("{}, no log", unrecorded.name), ..unrecorded };
     // The others need not tell the app who calls.
     let app = app::start(None)?;
-    let mut all = vec![ours, bare::program(free_address()?, app, &ca, &dir.join("bare"))?];
+    let mut all = vec![ours, unrecorded, bare::program(free_address()?, app, &ca, &dir.join("bare"))?];
     for peer in peers::find(&peers::directory()?)? {
         all.push(peer.configure(app, &ca, dir)?);
     }
     let wanted = std::env::var("COMPARE_PROXIES").unwrap_or_default();
     all.retain(|program| program.name.contains(&wanted));
-    Ok(Programs { all, callers, _setting: setting })
+    Ok(Programs { all, callers, _settings: [setting, silent] })
 }

@@ -33,6 +33,7 @@ pub enum Sink {
 /// The sidecar's files.
 pub struct Setting {
     dir: TempDir,
+    certificates: PathBuf,
 }
 
 impl Setting {
@@ -49,10 +50,24 @@ impl Setting {
     /// # Errors
     /// A file cannot be written.
     pub fn with_rules(rules: usize, listen: SocketAddr, app: SocketAddr, sink: Sink) -> anyhow::Result<Self> {
-        let setting = Self { dir: tempfile::tempdir().context("a directory for the sidecar")? };
-        fs::write(setting.dir.path().join("policy.toml"), policy(rules))?;
-        fs::write(setting.configuration(), setting.text(listen, app, sink))?;
-        Ok(setting)
+        let dir = tempfile::tempdir().context("a directory for the sidecar")?;
+        let certificates = dir.path().join("certs-dev");
+        Self { dir, certificates }.write(rules, listen, app, sink)
+    }
+
+    /// Another sidecar for the same callers, which records nothing.
+    ///
+    /// # Errors
+    /// A file cannot be written.
+    pub fn without_log(&self, listen: SocketAddr, app: SocketAddr) -> anyhow::Result<Self> {
+        let dir = tempfile::tempdir().context("a directory for the sidecar")?;
+        Self { dir, certificates: self.certificates.clone() }.write(RULES, listen, app, Sink::None)
+    }
+
+    fn write(self, rules: usize, listen: SocketAddr, app: SocketAddr, sink: Sink) -> anyhow::Result<Self> {
+        fs::write(self.dir.path().join("policy.toml"), policy(rules))?;
+        fs::write(self.configuration(), self.text(listen, app, sink))?;
+        Ok(self)
     }
 
     /// The configuration's path.
@@ -74,11 +89,11 @@ impl Setting {
 
     /// The directory of the development CA.
     pub fn certificates(&self) -> PathBuf {
-        self.dir.path().join("certs-dev")
+        self.certificates.clone()
     }
 
     fn text(&self, listen: SocketAddr, app: SocketAddr, sink: Sink) -> String {
-        let dir = self.dir.path().display();
+        let (dir, certificates) = (self.dir.path().display(), self.certificates.display());
         let sink = match sink {
             Sink::File => format!("sink = \"file\"\ndir = \"{dir}/decisions\""),
             Sink::None => "sink = \"none\"".to_owned(),
@@ -98,7 +113,7 @@ ciphers = ["AES-128-GCM"]
 [credentials]
 source = "dev"
 [credentials.dev]
-dir = "{dir}/certs-dev"
+dir = "{certificates}"
 validity = "1d"
 
 [[trust]]

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # HAProxy and nginx of a Debian suite, with every library they need, unpacked beside the system: nothing is installed, nothing is started.
 #
-#   benches/peers/unpack.sh          this system's own suite
-#   benches/peers/unpack.sh forky    another suite of the same mirror
+#   benches/peers/unpack.sh                     this system's own suite
+#   benches/peers/unpack.sh forky               another suite of the same mirror
+#   benches/peers/unpack.sh forky PACKAGE...    other packages
 #
 # They end up under $PEERS_DIR/<suite> (target/peers by default), where `make compare` finds them. They are to be started with the loader and the
 # libraries of that directory. Needs apt, and a mirror that /etc/apt/sources.list.d/debian.sources names.
@@ -12,6 +13,8 @@ cd "$(dirname "$0")/../.."
 sources=/etc/apt/sources.list.d/debian.sources
 own=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
 suite=${1:-$own}
+packages=("${@:2}")
+[ ${#packages[@]} -gt 0 ] || packages=(haproxy nginx)
 dir=$(realpath -m "${PEERS_DIR:-target/peers}")/$suite
 mkdir -p "$dir.apt/lists/partial" "$dir.apt/cache/archives/partial"
 
@@ -29,7 +32,7 @@ options=(
   -o APT::Sandbox::User=root
 )
 apt-get "${options[@]}" -qq update
-apt-get "${options[@]}" -qq install --yes --download-only --no-install-recommends haproxy nginx
+apt-get "${options[@]}" -qq install --yes --download-only --no-install-recommends "${packages[@]}"
 
 rm -rf "$dir"
 mkdir -p "$dir"

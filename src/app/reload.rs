@@ -1,5 +1,6 @@
 //! What a running process takes over from its configuration when it is told to.
 
+use super::bundles::Bundled;
 use super::routing::Routing;
 use super::tables::Keeper;
 use crate::audit::{Journal, Trouble};
@@ -51,6 +52,11 @@ impl Reloader {
     /// The keys of token issuers.
     pub fn key_sets(&self) -> &Keepers {
         self.targets.tables.key_sets()
+    }
+
+    /// The bundles of the policy tables in force.
+    pub fn bundled(&self) -> &Bundled {
+        self.targets.tables.bundled()
     }
 
     /// The configuration in force.

@@ -58,6 +58,7 @@ pub fn reporter(
             "policy": table(Part::Own),
             "policy_boundary": table(Part::Boundary),
             "policy_candidate": table(Part::Candidate),
+            "policy_bundles": reloader.bundled().status(),
             "quarantined": plan.policy.quarantined(),
             "revocation_lists": trust_report::lists(&plan, &remote_lists),
             "key_sets": reloader.key_sets().standing().iter().map(key_set).collect::<Vec<_>>(),

@@ -1,11 +1,12 @@
 //! The policy tables in force: read at start, followed while running, promoted when somebody says so.
 
 use super::StartError;
+use super::bundles::Bundled;
 use crate::audit::{Journal, KeptTable, KeptTables, PolicyEvent, Trouble};
 use crate::document::Problems;
+use crate::policy::bundle::Bundles;
 use crate::policy::jwt::Keepers;
-use crate::policy::{self, Listeners, LoadError, Publisher, Settings, Tables};
-use crate::runtime::clock::Clock;
+use crate::policy::{self, Listeners, LoadError, LoadedTables, Publisher, Settings, Tables};
 use crate::runtime::look::Look;
 use crate::runtime::readiness::Readiness;
 use crate::runtime::watch::FileWatch;
@@ -26,7 +27,7 @@ pub struct Keeper {
     tables: Publisher,
     journal: Journal,
     readiness: Readiness,
-    clock: Arc<dyn Clock>,
+    bundled: Arc<Bundled>,
     key_sets: Keepers,
     settings: Mutex<Settings>,
     /// Where tables are kept beside the log.
@@ -61,11 +62,16 @@ pub fn first(
     listeners: &Listeners,
     readiness: &Readiness,
     kept: Option<&KeptTables>,
+    bundled: &Bundled,
 ) -> Result<Option<Tables>, StartError> {
-    match load(settings, listeners, kept) {
-        Ok(tables) => key_files(&tables).map(|()| Some(tables)),
+    match load(settings, listeners, kept, bundled) {
+        Ok((tables, bundles)) => {
+            key_files(&tables)?;
+            bundled.put(bundles);
+            Ok(Some(tables))
+        }
         Err(LoadError::Malformed(problems)) => Err(StartError::Unusable(problems)),
-        Err(error @ LoadError::Unavailable { .. }) => {
+        Err(error @ (LoadError::Unavailable { .. } | LoadError::Refused { .. })) => {
             tracing::error!(%error, "there is no policy: every request is denied until it is there");
             readiness.pending("policy", error.to_string());
             Ok(None)
@@ -74,8 +80,9 @@ pub fn first(
 }
 
 /// Reads the tables, and keeps what was read beside the log: whoever asks later why something was decided asks the table of then.
-fn load(settings: &Settings, listeners: &Listeners, kept: Option<&KeptTables>) -> Result<Tables, LoadError> {
-    let (tables, texts) = policy::load_all(settings, listeners)?;
+fn load(settings: &Settings, listeners: &Listeners, kept: Option<&KeptTables>, bundled: &Bundled) -> Result<(Tables, Bundles), LoadError> {
+    let LoadedTables { tables, texts, bundles } = bundled.load(settings, listeners)?;
+    bundled.accept(&bundles);
     if let Some(kept) = kept {
         let texts: Vec<KeptTable> =
             texts.into_iter().map(|text| KeptTable { sha256: text.sha256, source: text.name, toml: text.toml }).collect();
@@ -83,7 +90,7 @@ fn load(settings: &Settings, listeners: &Listeners, kept: Option<&KeptTables>) -
             tracing::warn!(%error, "a policy table cannot be kept beside the decision log: `audit why` will need the file itself");
         }
     }
-    Ok(tables)
+    Ok((tables, bundles))
 }
 
 /// A key set that is there and is none ends the start, as every other file does.
@@ -127,7 +134,7 @@ impl Keeper {
         publisher: Publisher,
         journal: Journal,
         readiness: Readiness,
-        clock: Arc<dyn Clock>,
+        bundled: Arc<Bundled>,
         key_sets: Keepers,
     ) -> Self {
         Self {
@@ -135,7 +142,7 @@ impl Keeper {
             tables: publisher,
             journal,
             readiness,
-            clock,
+            bundled,
             key_sets,
             settings: Mutex::new(settings),
             kept: None,
@@ -150,6 +157,11 @@ impl Keeper {
     /// The keys of token issuers.
     pub fn key_sets(&self) -> &Keepers {
         &self.key_sets
+    }
+
+    /// What is known of the tables' bundles.
+    pub fn bundled(&self) -> &Bundled {
+        &self.bundled
     }
 
     /// With how the files looked at `at`, before what is in force was read.
@@ -167,16 +179,19 @@ impl Keeper {
     ///
     /// # Errors
     /// [`LoadError`].
-    fn read(&self, settings: &Settings) -> Result<Tables, LoadError> {
-        let read = load(settings, &self.listeners, self.kept.as_ref())?;
+    fn read(&self, settings: &Settings) -> Result<(Tables, Bundles), LoadError> {
+        let (read, bundles) = load(settings, &self.listeners, self.kept.as_ref(), &self.bundled)?;
         let mut unwritten = lock(&self.unwritten);
-        if unwritten.is_some() && *unwritten == Promotion::of(&read) {
-            return Ok(read.promoted().unwrap_or(read));
+        if unwritten.is_some()
+            && *unwritten == Promotion::of(&read)
+            && let Some(promoted) = read.promoted()
+        {
+            return Ok((promoted, bundles.promoted()));
         }
         if unwritten.take().is_some() {
             tracing::warn!("the policy files have changed and are followed again; a promotion in memory ends with that");
         }
-        Ok(read)
+        Ok((read, bundles))
     }
 
     /// Reads what `settings` name and follows them from now on.
@@ -185,21 +200,23 @@ impl Keeper {
     /// [`LoadError`]; then nothing has changed.
     pub fn take(&self, settings: Settings) -> Result<(), LoadError> {
         let _turn = lock(&self.turn);
-        let tables = self.read(&settings)?;
+        let (tables, bundles) = self.read(&settings)?;
         *lock(&self.settings) = settings;
-        self.put(tables);
+        self.put(tables, bundles);
         self.changed.notify_one();
         Ok(())
     }
 
-    fn put(&self, tables: Tables) {
+    fn put(&self, tables: Tables, bundles: Bundles) {
         *lock(&self.complaint) = None;
+        self.bundled.put(bundles);
         if self.tables.snapshot().is_some_and(|current| current.same_as(&tables)) {
             Process::handles().policy_unchanged.increment(1);
         } else {
             put_in_force(&self.tables, tables, &self.key_sets, &self.journal);
         }
         self.readiness.ready("policy");
+        self.bundled.look(&self.journal, &self.readiness);
     }
 
     /// Reads the tables again.
@@ -209,7 +226,8 @@ impl Keeper {
     pub fn reload(&self) -> Result<(), String> {
         let _turn = lock(&self.turn);
         let settings = lock(&self.settings).clone();
-        self.read(&settings).map(|tables| self.put(tables)).map_err(|error| {
+        self.read(&settings).map(|(tables, bundles)| self.put(tables, bundles)).map_err(|error| {
+            self.bundled.look(&self.journal, &self.readiness);
             let text = error.to_string();
             let mut complaint = lock(&self.complaint);
             if complaint.as_ref() != Some(&text) {
@@ -227,6 +245,10 @@ impl Keeper {
             (LoadError::Malformed(problems), _) => {
                 tracing::error!(%problems, "the policy table was not replaced; the old one stays in force");
             }
+            (LoadError::Refused { source_name, error }, false) => {
+                let reason = error.reason();
+                tracing::error!(source_name, reason, %error, "the policy bundle was refused; the old one stays in force");
+            }
             (error, false) => tracing::error!(%error, "the policy table cannot be read; the old one stays in force"),
             (error, true) => tracing::error!(%error, "there is still no policy: every request is denied"),
         }
@@ -242,8 +264,8 @@ impl Keeper {
         let current = self.tables.snapshot().ok_or("there is no policy in force\n")?;
         let next = current.promoted().ok_or("there is no candidate: name one in [policy] candidate, and put the table there\n")?;
         let facts = Arc::clone(&next.own().facts);
-        let (read, _) =
-            policy::load_all(&settings, &self.listeners).map_err(|error| format!("the files are not what was tried: {error}\n"))?;
+        let read = self.bundled.load(&settings, &self.listeners);
+        let LoadedTables { tables: read, bundles, .. } = read.map_err(|error| format!("the files are not what was tried: {error}\n"))?;
         if !read.same_as(&current) {
             return Err("the files are not what was tried; have them read again, and look at the differences first\n".into());
         }
@@ -255,7 +277,7 @@ impl Keeper {
         if written.is_err() {
             *lock(&self.unwritten) = Promotion::of(&current);
         }
-        self.put(next);
+        self.put(next, bundles.promoted());
         Ok(match written {
             Ok(kept) => format!("in force: {what}\nthe table before is kept as {kept}\n"),
             Err(why) => format!(
@@ -292,7 +314,8 @@ impl Keeper {
     }
 
     fn remind(&self, said: Option<SystemTime>) -> Option<SystemTime> {
-        let now = self.clock.now();
+        self.bundled.look(&self.journal, &self.readiness);
+        let now = self.bundled.clock().now();
         let overdue = self.tables.snapshot().map(|tables| tables.overdue_shadows(now)).unwrap_or_default();
         Process::handles().shadow_overdue.set(overdue.len() as f64);
         let recently = said.is_some_and(|at| now.duration_since(at).is_ok_and(|since| since < OVERDUE));

@@ -5,6 +5,16 @@ use aws_lc_rs::digest::{SHA256, digest};
 /// What stands before the value of the chain in each record; hashed is what stands before this.
 pub(super) const MARK: &[u8] = b",\"chain\":\"";
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
+/// The two digits of each byte.
+const PAIRS: [[u8; 2]; 256] = {
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < pairs.len() {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 15]];
+        byte += 1;
+    }
+    pairs
+};
 const BYTES: usize = 32;
 
 /// A value of the chain.
@@ -32,7 +42,7 @@ impl Link {
     pub(super) fn hex(self) -> Hex {
         let mut hex = [0; 2 * BYTES];
         for (pair, byte) in hex.as_chunks_mut().0.iter_mut().zip(self.0) {
-            *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+            *pair = PAIRS[usize::from(byte)];
         }
         Hex(hex)
     }

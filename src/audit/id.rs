@@ -28,10 +28,13 @@ impl DecisionId {
     /// The id's text: 26 ASCII characters.
     pub(super) fn text(self) -> [u8; TEXT_LEN] {
         let mut text = [b'0'; TEXT_LEN];
-        let mut rest = self.0;
-        for byte in text.iter_mut().rev() {
-            *byte = ALPHABET[(rest & 31) as usize];
-            rest >>= 5;
+        // Twelve characters are 60 bits: a word at a time costs half of what shifting all 128 bits does.
+        for (part, shift) in text.rchunks_mut(12).zip([0, 60, 120]) {
+            let mut rest = (self.0 >> shift) as u64;
+            for byte in part.iter_mut().rev() {
+                *byte = ALPHABET[(rest & 31) as usize];
+                rest >>= 5;
+            }
         }
         text
     }

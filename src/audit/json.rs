@@ -218,15 +218,28 @@ fn integer(out: &mut Vec<u8>, value: u64) {
     const EIGHT: u64 = 100_000_000;
     if value >= EIGHT {
         integer(out, value / EIGHT);
-        return eight(out, value % EIGHT, 8);
+        return eight_digits(out, value % EIGHT);
     }
-    let digits = value.checked_ilog10().unwrap_or(0) + 1;
-    eight(out, value, digits as usize);
+    let digits = in_lanes(value);
+    // The first digit is in the lowest byte; of zero, the last one is kept.
+    let leading = (digits.trailing_zeros() / 8).min(7);
+    let end = out.len() + 8 - leading as usize;
+    // All eight at once, since a copy of a length that is known costs next to nothing.
+    out.extend_from_slice(&(as_text(digits) >> (8 * leading)).to_le_bytes());
+    out.truncate(end);
 }
 
-/// Appends the last `digits` of the eight digits of `value`, which is below 10^8: all eight at once, since a copy of a length that is known costs next to
-/// nothing. They come about in lanes of one word: a number of eight digits is cut into two of four, those into four of two, and those into eight of one.
-fn eight(out: &mut Vec<u8>, value: u64, digits: usize) {
+/// Appends the eight digits of `value`, which is below 10^8, leading zeros included.
+pub(super) fn eight_digits(out: &mut Vec<u8>, value: u64) {
+    out.extend_from_slice(&as_text(in_lanes(value)).to_le_bytes());
+}
+
+fn as_text(digits: u64) -> u64 {
+    digits | 0x3030_3030_3030_3030
+}
+
+/// The eight digits of `value`, a byte each: a number of eight digits is cut into two of four, those into four of two, and those into eight of one.
+fn in_lanes(value: u64) -> u64 {
     /// Cuts the number in each lane; `quotients` has them in place of their lanes, and each remainder goes `shift` bits above its quotient.
     fn cut(lanes: u64, quotients: u64, by: u64, shift: u32) -> u64 {
         quotients | ((lanes - quotients * by) << shift)
@@ -234,11 +247,7 @@ fn eight(out: &mut Vec<u8>, value: u64, digits: usize) {
     let fours = cut(value, value / 10_000, 10_000, 32);
     // Division by multiplication: exact for all numbers of four digits, and of two.
     let twos = cut(fours, ((fours * 5_243) >> 19) & 0x0000_007f_0000_007f, 100, 16);
-    let ones = cut(twos, ((twos * 103) >> 10) & 0x000f_000f_000f_000f, 10, 8);
-    let text = (ones | 0x3030_3030_3030_3030) >> (8 * (8 - digits));
-    let end = out.len() + digits;
-    out.extend_from_slice(&text.to_le_bytes());
-    out.truncate(end);
+    cut(twos, ((twos * 103) >> 10) & 0x000f_000f_000f_000f, 10, 8)
 }
 
 #[cfg(test)]

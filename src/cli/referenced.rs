@@ -7,8 +7,9 @@ use crate::credentials::dev::DevCa;
 use crate::credentials::{self, Issued};
 use crate::document::{Position, Problem};
 use crate::identity::SpiffeId;
+use crate::policy::bundle::{BundleError, Manifest, Sequences};
 use crate::policy::jwt::Issuer;
-use crate::policy::{self, LoadError};
+use crate::policy::{self, Judging, LoadError, Part};
 use crate::runtime::sealer::read_key;
 use crate::runtime::signer::FileSigner;
 use crate::trust::{
@@ -203,28 +204,53 @@ impl Referenced {
     }
 
     fn policy(&mut self, settings: &policy::Settings, listeners: &policy::Listeners, app: Option<Protocol>) {
-        self.table("policy.file", &settings.source, listeners, app);
-        if let Some(source) = &settings.boundary {
-            self.table("policy.boundary", source, listeners, app);
-        }
-        if let Some(source) = &settings.candidate {
-            self.table("policy.candidate", source, listeners, app);
+        let own = self.table(Part::Own, &settings.source, settings, None, listeners, app);
+        let beside = [(Part::Boundary, &settings.boundary), (Part::Candidate, &settings.candidate)];
+        for (part, source) in beside.into_iter().filter_map(|(part, source)| Some((part, source.as_ref()?))) {
+            self.table(part, source, settings, own.as_ref(), listeners, app);
         }
     }
 
-    fn table(&mut self, key: &str, source: &policy::Source, listeners: &policy::Listeners, app: Option<Protocol>) {
-        match policy::load(source, listeners) {
-            Ok(table) => {
+    /// Gives the manifest of the table's bundle.
+    fn table(
+        &mut self,
+        part: Part,
+        source: &policy::Source,
+        settings: &policy::Settings,
+        own: Option<&Manifest>,
+        listeners: &policy::Listeners,
+        app: Option<Protocol>,
+    ) -> Option<Manifest> {
+        // What was accepted before is the process's to know.
+        let judging = Judging { sequences: &Sequences::default(), now: SystemTime::now() };
+        let read = policy::read(part, source, settings.signed.as_ref(), own, judging);
+        match read.and_then(|given| Ok((given.table(listeners)?, given.manifest))) {
+            Ok((table, manifest)) => {
                 self.grpc(source, &table, app);
                 table.issuers().iter().for_each(|issuer| self.key_set(issuer));
+                return manifest;
             }
-            Err(LoadError::Malformed(problems)) => self.malformed.extend(problems.into_vec()),
+            Err(error) => self.no_table(part, source, error),
+        }
+        None
+    }
+
+    fn no_table(&mut self, part: Part, source: &policy::Source, error: LoadError) {
+        let key = match part {
+            Part::Own => "policy.file",
+            Part::Boundary => "policy.boundary",
+            Part::Candidate => "policy.candidate",
+        };
+        match error {
+            LoadError::Malformed(problems) => self.malformed.extend(problems.into_vec()),
+            LoadError::Refused { error: BundleError::Table(problems), .. } => self.pending.extend(problems.into_vec()),
+            LoadError::Refused { source_name, error } => self.pending.push(problem(key, &source_name, &error.to_string(), "")),
             // A process starts without it, and so it does after a promotion.
-            Err(LoadError::Unavailable { source_name, reason }) if key == "policy.candidate" => {
+            LoadError::Unavailable { source_name, reason } if part == Part::Candidate => {
                 let what = format!("cannot be read ({reason}), so nothing is tried beside the policy table");
                 self.warnings.push(problem(key, &source_name, &what, "put the next table there, or remove the key"));
             }
-            Err(LoadError::Unavailable { source_name, reason }) => {
+            LoadError::Unavailable { source_name, reason } => {
                 let instead = match source {
                     policy::Source::File(_) => "give the path of a readable file".to_owned(),
                     policy::Source::Env(name) => format!("set the environment variable {name}"),

@@ -44,6 +44,11 @@ fn readable(status: &Value) -> String {
             line(name, table_line(&status[key]));
         }
     }
+    for bundle in status["policy_bundles"].as_array().into_iter().flatten() {
+        let over = if bundle["stale"] == Value::Bool(true) { ", PAST ITS DATE" } else { "" };
+        let (part, name) = (show(&bundle["part"]), show(&bundle["name"]));
+        line("bundle", format!("{part}: {name}, sequence {}, until {}{over}", show(&bundle["sequence"]), show(&bundle["not_after"])));
+    }
     for direction in ["inbound", "outbound"] {
         if !status[direction].is_null() {
             let (connections, requests) = (&status["connections"][direction], &status["in_flight"][direction]);
@@ -151,6 +156,7 @@ mod tests {
             "certificate": { "serial": "0a", "sha256": "ff", "not_after": "2026-11-21T10:00:00Z", "generation": 3 },
             "policy": { "name": "orders", "version": "7", "sha256": "0123456789abcdef", "generation": 2 },
             "policy_candidate": { "name": "orders", "version": "", "sha256": "fedcba9876543210", "generation": 3 },
+            "policy_bundles": [{ "part": "own", "name": "orders", "sequence": 7, "not_after": "2026-12-21T00:00:00Z", "stale": true }],
             "connections": { "inbound": 4, "outbound": 0 }, "in_flight": { "inbound": 1, "outbound": 0 }, "shards": 2,
         });
         assert_eq!(
@@ -160,6 +166,7 @@ mod tests {
              certificate  until 2026-11-21T10:00:00Z, serial 0a, generation 3\n\
              policy       orders 7, sha256 0123456789ab, generation 2\n\
              candidate    orders, sha256 fedcba987654, generation 3\n\
+             bundle       own: orders, sequence 7, until 2026-12-21T00:00:00Z, PAST ITS DATE\n\
              inbound      [::]:8443, 4 connections, 1 requests under way\n\
              health       [::]:9900\n\
              crypto       AWS-LC FIPS 4, version 5.0.0\n\

@@ -1,6 +1,7 @@
 //! May they: the policy table, its parser and the decision.
 
 mod automaton;
+pub mod bundle;
 mod caller;
 mod canonical_json;
 mod class;
@@ -10,6 +11,7 @@ mod decide;
 mod egress;
 mod evaluate;
 pub mod explain;
+mod json;
 pub mod jwt;
 pub mod lint;
 mod lists;
@@ -43,13 +45,13 @@ pub use class::ClassCache;
 pub use decide::{Denial, Facts, Permit, PermitKind, Reason, Trial, Would, decide, decide_connection, permit_route};
 pub use egress::{Destination, Outgoing, decide_destination};
 pub use jwt::User;
-pub use load::{LoadError, Text, load, load_all, read};
+pub use load::{Given, Judging, LoadError, LoadedTables, Text, load_all, read};
 pub use looked::{Condition, Looked, Looks};
 pub use outline::Outline;
 pub use parse::parse;
 pub use publish::{Published, Publisher, Reader};
 pub use rule::Mode;
-pub use settings::{Listeners, Settings, Source};
+pub use settings::{Accepted, Listeners, Settings, Signed, Source};
 pub use table::{OverdueShadow, RuleFacts, Table, TableFacts, Verdict};
 pub use tables::{Part, Tables};
 pub use truth::Truth;

@@ -1,6 +1,7 @@
 //! `[policy]`.
 
 use crate::request::reserved::Reserved;
+use crate::runtime::signer::PublicKey;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -24,6 +25,8 @@ pub struct Settings {
     pub boundary: Option<Source>,
     /// A table that is decided beside it, counted and not enforced.
     pub candidate: Option<Source>,
+    /// Who must have signed all of them; `None`: they are plain tables.
+    pub signed: Option<Signed>,
 }
 
 impl Settings {
@@ -34,12 +37,32 @@ impl Settings {
     }
 }
 
+/// Which bundles are accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// The key that must have signed them.
+    pub public_key: PublicKey,
+    /// Those of the own table and of the candidate.
+    pub own: Accepted,
+    /// Those of the boundary.
+    pub boundary: Accepted,
+}
+
+/// Which bundles of one part are accepted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Accepted {
+    /// The name in their manifest; `None`: that of the first that was accepted.
+    pub name: Option<String>,
+    /// The least sequence.
+    pub min_sequence: u64,
+}
+
 /// A source of a policy table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A file, watched.
     File(PathBuf),
-    /// An environment variable with the TOML, plain or base64.
+    /// An environment variable with the text, plain or base64.
     Env(String),
 }
 

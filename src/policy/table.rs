@@ -77,7 +77,13 @@ impl RuleFacts {
 
     /// One of them, by its place.
     pub fn template(&self, place: u32) -> Option<&str> {
-        self.templates().nth(usize::try_from(place).ok()?)
+        // For each record: found by words, where an iterator of lines goes by characters.
+        let mut rest = &*self.templates;
+        for _ in 0..place {
+            rest = rest.get(memchr::memchr(b'\n', rest.as_bytes())? + 1..)?;
+        }
+        let end = memchr::memchr(b'\n', rest.as_bytes()).unwrap_or(rest.len());
+        rest.get(..end).filter(|template| !template.is_empty())
     }
 }
 

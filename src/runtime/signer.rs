@@ -2,6 +2,8 @@
 
 use aws_lc_rs::digest::{Digest, SHA256, digest};
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
+use rustls::pki_types::SubjectPublicKeyInfoDer;
+use rustls::pki_types::pem::PemObject as _;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -72,6 +74,17 @@ impl PublicKey {
         match spki.strip_prefix(&P256) {
             Some([0x04, ..]) => Ok(Self { spki }),
             _ => Err(SignError::NoPublicKey),
+        }
+    }
+
+    /// Reads a file's text: a SubjectPublicKeyInfo in PEM, or in DER as it is.
+    ///
+    /// # Errors
+    /// As [`PublicKey::from_spki`].
+    pub fn from_file(bytes: &[u8]) -> Result<Self, SignError> {
+        match SubjectPublicKeyInfoDer::from_pem_slice(bytes) {
+            Ok(der) => Self::from_spki(&der),
+            Err(_) => Self::from_spki(bytes),
         }
     }
 

@@ -78,6 +78,7 @@ names! {
     gauge POLICY_GENERATION = "countersign_policy_generation", (Unit::Count), "The generation of the table in force.";
     counter BREAK_GLASS = "countersign_break_glass_total", (Unit::Count), "Requests that a break-glass rule let pass.";
     gauge POLICY_SHADOW_OVERDUE = "countersign_policy_shadow_overdue", (Unit::Count), "Shadow modes of the table that are past their shadow_until.";
+    gauge POLICY_BUNDLE_STALE = "countersign_policy_bundle_stale", (Unit::Count), "Signed policy bundles in force that are past their not_after; their tables stay in force until there is another one.";
     counter TOKENS_VERIFIED = "countersign_tokens_verified_total", (Unit::Count), "Tokens of end users that were looked at, once each as long as they are remembered, by result (ok, signature, unknown_key, no_keys, algorithm, issuer, audience, claim, malformed, type, critical, too_long).";
     counter JWKS_READS = "countersign_jwks_reads_total", (Unit::Count), "Times that a key set of a token issuer was read, by result (ok, unchanged, unusable, unreadable, unresolved, forbidden, unreachable, tls, timeout, redirect, status, malformed, too_large).";
     gauge JWKS_READ = "countersign_jwks_read_timestamp_seconds", (Unit::Seconds), "When the key set that was read longest ago was read, in seconds since 1970; 0: one never was. Absent without issuers.";
@@ -134,6 +135,8 @@ pub struct Process {
     pub break_glass: Counter,
     /// [`POLICY_SHADOW_OVERDUE`].
     pub shadow_overdue: Gauge,
+    /// [`POLICY_BUNDLE_STALE`].
+    pub policy_bundle_stale: Gauge,
     /// [`CONFIG_RELOADS`] with result `ok`.
     pub config_ok: Counter,
     /// [`CONFIG_RELOADS`] with result `failed`.
@@ -166,6 +169,7 @@ impl Process {
             policy_generation: gauge!(POLICY_GENERATION),
             break_glass: counter!(BREAK_GLASS),
             shadow_overdue: gauge!(POLICY_SHADOW_OVERDUE),
+            policy_bundle_stale: gauge!(POLICY_BUNDLE_STALE),
             config_ok: counter!(CONFIG_RELOADS, "result" => "ok"),
             config_failed: counter!(CONFIG_RELOADS, "result" => "failed"),
             trust_ok: counter!(TRUST_RELOADS, "result" => "ok"),

@@ -7,6 +7,7 @@
 pub mod app;
 #[cfg(feature = "aws")]
 pub mod aws;
+pub mod bundles;
 pub mod bystander;
 pub mod client;
 pub mod conformance;

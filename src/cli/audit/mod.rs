@@ -6,7 +6,7 @@ mod query;
 mod source;
 mod tail;
 mod top;
-mod verify;
+pub(super) mod verify;
 pub(super) mod walk;
 mod why;
 mod write;

@@ -5,8 +5,6 @@ use crate::audit::verify::{BootReport, Certification, Ending, Finding, Kept, Opt
 use crate::cli::Outcome;
 use crate::runtime::signer::PublicKey;
 use anyhow::{Context as _, bail};
-use rustls::pki_types::SubjectPublicKeyInfoDer;
-use rustls::pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs;
@@ -71,11 +69,10 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     Ok(if report.is_fine() { Outcome::Fine } else { Outcome::Findings })
 }
 
-fn public_key(path: &Path) -> anyhow::Result<PublicKey> {
+pub(in crate::cli) fn public_key(path: &Path) -> anyhow::Result<PublicKey> {
     let name = path.display();
     let bytes = fs::read(path).with_context(|| format!("{name} cannot be read"))?;
-    let der = SubjectPublicKeyInfoDer::from_pem_slice(&bytes).map_or(bytes, |der| der.as_ref().to_vec());
-    PublicKey::from_spki(&der).with_context(|| format!("{name} has no public key of P-256, PEM or DER"))
+    PublicKey::from_file(&bytes).with_context(|| format!("{name} has no public key of P-256, PEM or DER"))
 }
 
 fn kept(path: &Path) -> anyhow::Result<Vec<Kept>> {

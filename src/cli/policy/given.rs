@@ -4,9 +4,10 @@ use crate::audit::Sink;
 use crate::cli::{ConfigSource, check};
 use crate::config::{self, Survey};
 use crate::document::{Problem, Problems};
+use crate::policy::bundle::{BundleError, Manifest, Sequences};
 use crate::policy::explain::RulePlace;
 use crate::policy::lint::Around;
-use crate::policy::{self, Listeners, LoadError, Outline, Part, Source, Table, Tables};
+use crate::policy::{self, Judging, Listeners, LoadError, Outline, Part, Source, Table, Tables};
 use crate::proxy::Inbound;
 use crate::upstream::Protocol;
 use std::path::PathBuf;
@@ -53,9 +54,11 @@ impl TableSource {
         match (references.policy, loaded) {
             (Some((settings, listeners)), _) => {
                 let listeners = whatever(listeners);
-                let (own, outline) = read(&settings.source, Some(&listeners))?;
-                let boundary = settings.boundary.as_ref().map(|source| read(source, Some(&listeners))).transpose()?;
-                let (boundary, capping) = boundary.unzip();
+                let text = part(Part::Own, &settings.source, &settings, None)?;
+                let boundary = settings.boundary.as_ref();
+                let boundary = boundary.map(|source| part(Part::Boundary, source, &settings, text.manifest.as_ref())).transpose()?;
+                let (boundary, capping) = boundary.map(|text| outlined(&text, Some(&listeners))).transpose()?.unzip();
+                let (own, outline) = outlined(&text, Some(&listeners))?;
                 let outlines = [(Part::Own, Some(outline)), (Part::Boundary, capping)];
                 let outlines = outlines.into_iter().filter_map(|(part, outline)| Some((part, outline?))).collect();
                 Ok(Given { tables: Arc::new(Tables::new(own, boundary, None)), outlines, listeners, is_configured: true, log })
@@ -118,16 +121,37 @@ fn listeners_of(outline: &Outline) -> Listeners {
 }
 
 fn read(source: &Source, listeners: Option<&Listeners>) -> Result<(Arc<Table>, Outline), Vec<Problem>> {
-    let (name, text) = policy::read(source).map_err(unusable)?;
-    let outline = Outline::read(&name, &text);
-    let listeners = listeners.cloned().unwrap_or_else(|| listeners_of(&outline));
-    let table = policy::parse(&name, &text, &listeners).map_err(LoadError::Malformed).map_err(unusable)?;
-    Ok((table, outline))
+    outlined(&plain(source)?, listeners)
+}
+
+/// A table without a configuration that says who must have signed it.
+fn plain(source: &Source) -> Result<policy::Given, Vec<Problem>> {
+    read_as(Part::Own, source, None, None)
+}
+
+/// A table that plays a part in a configuration, as a sidecar of it would read it at its first start.
+fn part(part: Part, source: &Source, settings: &policy::Settings, own: Option<&Manifest>) -> Result<policy::Given, Vec<Problem>> {
+    read_as(part, source, settings.signed.as_ref(), own)
+}
+
+fn read_as(part: Part, source: &Source, signed: Option<&policy::Signed>, own: Option<&Manifest>) -> Result<policy::Given, Vec<Problem>> {
+    let judging = Judging { sequences: &Sequences::default(), now: SystemTime::now() };
+    policy::read(part, source, signed, own, judging).map_err(unusable)
+}
+
+fn outlined(text: &policy::Given, listeners: Option<&Listeners>) -> Result<(Arc<Table>, Outline), Vec<Problem>> {
+    let outline = Outline::read(&text.name, &text.toml);
+    let table = match listeners {
+        Some(listeners) => text.table(listeners),
+        None => text.table(&listeners_of(&outline)),
+    };
+    Ok((table.map_err(unusable)?, outline))
 }
 
 fn unusable(error: LoadError) -> Vec<Problem> {
     match error {
-        LoadError::Malformed(problems) => problems.into_vec(),
+        LoadError::Malformed(problems) | LoadError::Refused { error: BundleError::Table(problems), .. } => problems.into_vec(),
+        LoadError::Refused { source_name, error } => vec![problem(&source_name, &error.to_string(), "")],
         LoadError::Unavailable { source_name, reason } => {
             vec![problem(&source_name, &format!("cannot be read ({reason})"), "give the path of a table, or env:NAME")]
         }
@@ -180,7 +204,10 @@ pub(super) struct Checked {
 
 /// Tables without a configuration.
 pub(super) fn alone_sources(names: &[String]) -> Vec<Checked> {
-    names.iter().map(|name| check_one(&source(name), None, None, &around(None))).collect()
+    names
+        .iter()
+        .map(|name| Checked { file: source(name).to_string(), around: around(None), boundary: None, read: read(&source(name), None) })
+        .collect()
 }
 
 /// Tables for the listeners of a configuration: these, or without any its own.
@@ -194,17 +221,25 @@ pub(super) fn checked(config: &str, names: &[String]) -> Result<Vec<Checked>, Ve
         return Err(vec![problem(config, "has no policy", "write [policy] file = \"policy.toml\"")]);
     };
     let listeners = whatever(listeners);
+    let around = Around { ports: Some(listeners.ports.clone()), ..around(loaded.config.inbound.as_ref()) };
+    let own = part(Part::Own, &settings.source, &settings, None);
+    let manifest = own.as_ref().ok().and_then(|own| own.manifest.clone());
+    let tabled = |text: Result<policy::Given, _>| text.and_then(|text| outlined(&text, Some(&listeners)));
+    let beside = |which: Part, source: &Source| tabled(part(which, source, &settings, manifest.as_ref()));
+    let capping = settings.boundary.as_ref().map(|source| (source.to_string(), beside(Part::Boundary, source)));
     // One that cannot be used is told of as a table of its own.
-    let boundary = settings.boundary.as_ref().and_then(|source| read(source, Some(&listeners)).ok()).map(|(table, _)| table);
-    let own = [Some(settings.source), settings.boundary.clone(), settings.candidate];
-    let sources =
-        if names.is_empty() { own.into_iter().flatten().collect() } else { names.iter().map(|name| source(name)).collect::<Vec<_>>() };
-    let around = around(loaded.config.inbound.as_ref());
-    let checked = sources.into_iter().map(|source| {
-        let boundary = boundary.clone().filter(|_| settings.boundary.as_ref() != Some(&source));
-        check_one(&source, Some(&listeners), boundary, &around)
-    });
-    Ok(checked.collect())
+    let boundary = capping.as_ref().and_then(|(_, read)| Some(Arc::clone(&read.as_ref().ok()?.0)));
+    let with = |file: String, boundary, read| Checked { file, around: around.clone(), boundary, read };
+    if !names.is_empty() {
+        let capped = |source: &Source| boundary.clone().filter(|_| settings.boundary.as_ref() != Some(source));
+        let sources = names.iter().map(|name| source(name));
+        return Ok(sources.map(|source| with(source.to_string(), capped(&source), read(&source, Some(&listeners)))).collect());
+    }
+    let mut checked = vec![with(settings.source.to_string(), boundary.clone(), tabled(own))];
+    checked.extend(capping.map(|(file, read)| with(file, None, read)));
+    let candidate = settings.candidate.as_ref();
+    checked.extend(candidate.map(|source| with(source.to_string(), boundary.clone(), beside(Part::Candidate, source))));
+    Ok(checked)
 }
 
 /// The text of a table, and what it is read for.
@@ -220,7 +255,7 @@ pub(super) struct Text {
 impl Text {
     /// Reads a text that is read for no listener of a configuration.
     pub(super) fn read(name: &str) -> Result<Self, Vec<Problem>> {
-        let (file, text) = policy::read(&source(name)).map_err(unusable)?;
+        let policy::Given { name: file, toml: text, .. } = plain(&source(name))?;
         let listeners = listeners_of(&Outline::read(&file, &text));
         Ok(Self { file, text, listeners, boundary: None })
     }
@@ -241,14 +276,13 @@ pub(super) fn for_listeners(config: Option<&str>, file: Option<&str>) -> Result<
         return Err(loaded.err().map_or_else(missing, Problems::into_vec));
     };
     let listeners = whatever(listeners);
-    let boundary = settings.boundary.as_ref().map(|source| read(source, Some(&listeners))).transpose()?.map(|(table, _)| table);
-    let (file, text) = policy::read(&file.map_or(settings.source, source)).map_err(unusable)?;
-    Ok(Text { file, text, listeners, boundary })
-}
-
-fn check_one(source: &Source, listeners: Option<&Listeners>, boundary: Option<Arc<Table>>, around: &Around) -> Checked {
-    let around = Around { ports: listeners.map(|listeners| listeners.ports.clone()), ..around.clone() };
-    Checked { file: source.to_string(), around, boundary, read: read(source, listeners) }
+    let given = match file {
+        Some(name) => plain(&source(name))?,
+        None => part(Part::Own, &settings.source, &settings, None)?,
+    };
+    let boundary = settings.boundary.as_ref().map(|source| part(Part::Boundary, source, &settings, given.manifest.as_ref()));
+    let boundary = boundary.transpose()?.map(|text| text.table(&listeners).map_err(unusable)).transpose()?;
+    Ok(Text { file: given.name, text: given.toml, listeners, boundary })
 }
 
 fn around(inbound: Option<&Inbound>) -> Around {

@@ -8,8 +8,10 @@ mod lookup;
 mod promote;
 mod replay;
 mod sarif;
+mod sign;
 mod suggest;
 mod test;
+mod verify;
 
 use super::Outcome;
 use clap::Subcommand;
@@ -29,6 +31,10 @@ pub enum Command {
     Suggest(suggest::Args),
     /// Puts the candidate of a running sidecar in the place of its policy table
     Promote(promote::Args),
+    /// Makes a signed bundle of a table whose cases hold
+    Sign(sign::Args),
+    /// Says whether a sidecar would accept a signed bundle
+    Verify(verify::Args),
 }
 
 /// How an answer is printed.
@@ -52,5 +58,7 @@ pub fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Replay(args) => replay::run(args),
         Command::Suggest(args) => suggest::run(args),
         Command::Promote(args) => promote::run(args),
+        Command::Sign(args) => sign::run(args),
+        Command::Verify(args) => verify::run(args),
     }
 }

@@ -69,6 +69,16 @@ impl Value for usize {
     }
 }
 
+impl Value for u64 {
+    fn read(section: &Section<'_>, key: &'static str) -> Option<Item<Self>> {
+        whole(section, key)
+    }
+
+    fn show(&self) -> String {
+        self.to_string()
+    }
+}
+
 impl Value for u32 {
     fn read(section: &Section<'_>, key: &'static str) -> Option<Item<Self>> {
         whole(section, key)

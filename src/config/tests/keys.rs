@@ -75,6 +75,25 @@ file = "env:P"
     assert_eq!(config.policy.source, policy::Source::Env("P".into()));
 }
 
+#[test]
+fn bundles_are_accepted_as_it_is_written() {
+    use crate::policy::{Accepted, Signed};
+    use crate::runtime::signer::PublicKey;
+    let pem = rcgen::KeyPair::generate().unwrap().public_key_pem();
+    let signed = |keys: &str| load(&format!("[policy]\nfile = 'p'\nboundary = 'b'\n{keys}")).unwrap().config.policy.signed;
+    assert_eq!(signed(""), None);
+    let public_key = PublicKey::from_file(pem.as_bytes()).unwrap();
+    let text = format!("public_key = \"\"\"\n{pem}\"\"\"\n");
+    let bare = Signed { public_key: public_key.clone(), own: Accepted::default(), boundary: Accepted::default() };
+    assert_eq!(signed(&text), Some(bare));
+    let own = Accepted { name: Some("orders".into()), min_sequence: 7 };
+    let boundary = Accepted { name: Some("platform".into()), min_sequence: 3 };
+    let keys = "name = 'orders'\nmin_sequence = 7\nboundary_name = 'platform'\nboundary_min_sequence = 3\n";
+    assert_eq!(signed(&format!("{text}{keys}")), Some(Signed { public_key: public_key.clone(), own, boundary }));
+    let loaded = load(&format!("[policy]\nfile = 'p'\n{text}")).unwrap();
+    assert_eq!(loaded.effective.entry("policy.public_key").unwrap().value, format!("\"sha256:{}\"", public_key.fingerprint()));
+}
+
 #[cfg(feature = "aws")]
 #[test]
 fn a_private_ca_issues_and_is_believed() {

@@ -106,8 +106,6 @@ fn what_is_not_built_yet_is_refused_by_name() {
     let keys = [
         ("[inbound]\nproxy_protocol = 'off'", "inbound.proxy_protocol"),
         ("[inbound]\nproxy_from = []", "inbound.proxy_from"),
-        ("[policy]\nfile = 'p'\npublic_key = 'b'", "policy.public_key"),
-        ("[policy]\nfile = 'p'\nmin_sequence = 1", "policy.min_sequence"),
         ("[policy]\nfile = 'p'\nrefresh = '60s'", "policy.refresh"),
     ];
     for (text, key) in keys {
@@ -395,6 +393,15 @@ fn wrong_values_say_what_to_write() {
             "[workload]\nid = 'spiffe://d/${POD}'",
             "workload.id: cannot be expanded; the environment variable POD is not set: set it, or write the value",
         ),
+        (
+            "[policy]\nfile = 'p'\npublic_key = 'k'",
+            "policy.public_key: holds no public key of P-256 in PEM; write the key itself, -----BEGIN PUBLIC KEY----- and so on, as `openssl pkey -pubout` prints it",
+        ),
+        (
+            "[policy]\nfile = 'p'\nmin_sequence = 1",
+            "policy.min_sequence: is about signed bundles, and nothing says whose signature counts; write public_key, or leave it out",
+        ),
+        ("[policy]\nfile = 'p'\nname = ''", "policy.name: is empty; write the name of the table, or leave the key out"),
         (
             "[policy]\nfile = 'env:A-B'",
             "policy.file: \"env:A-B\" names no environment variable; write a path such as \"policy.toml\", or \"env:NAME\"",

@@ -2,9 +2,9 @@
 
 use super::algorithm::Algorithm;
 use super::claims::Claims;
-use super::json;
 use super::key_set::MAX_KID;
 use super::verify::TokenError;
+use crate::policy::json;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};

@@ -1,7 +1,7 @@
 //! A JSON Web Key Set (RFC 7517): the public keys of one issuer.
 
 use super::algorithm::{Algorithm, Family};
-use super::json;
+use crate::policy::json;
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
     RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters,

@@ -8,7 +8,6 @@ mod claims;
 mod compact;
 mod end_user;
 mod issuer;
-mod json;
 mod keeper;
 mod keepers;
 mod key_set;

@@ -3,11 +3,11 @@
 use super::algorithm::Algorithm;
 use super::compact::Compact;
 use super::issuer::{Issuer, Issuers, Source};
-use super::json;
 use super::key_set::KeySet;
 use super::keys::Keys;
 use super::remember::judge;
 use super::verify::TokenError;
+use crate::policy::json;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::SystemTime;

@@ -2,6 +2,7 @@
 //! input that was kept. A function panics when its property is broken, and does nothing otherwise.
 
 mod asked;
+mod bundles;
 mod records;
 mod text;
 mod tokens;
@@ -29,6 +30,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "audit_filter", check: text::audit_filter },
     Target { name: "token", check: tokens::token },
     Target { name: "key_set", check: tokens::key_set },
+    Target { name: "bundle", check: bundles::bundle },
     Target { name: "http2_frames", check: wire::http2_frames },
     Target { name: "audit_log", check: records::audit_log },
 ];

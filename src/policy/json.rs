@@ -4,7 +4,7 @@
 
 use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, Error, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use serde_json::{Error as JsonError, Map, Number, Value};
 use std::fmt;
 
 /// Objects and lists inside each other.
@@ -12,13 +12,29 @@ const DEPTH: u8 = 16;
 
 /// Reads one JSON object and nothing behind it.
 pub(super) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
+    read(bytes).ok()
+}
+
+/// As [`object`], and says what is wrong.
+///
+/// # Errors
+/// What is wrong, with its line and column.
+pub(super) fn read(bytes: &[u8]) -> Result<Map<String, Value>, JsonError> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = reader.deserialize_any(Strict { left: DEPTH }).ok()?;
-    reader.end().ok()?;
+    let value = reader.deserialize_any(Strict { left: DEPTH })?;
+    reader.end()?;
     match value {
-        Value::Object(object) => Some(object),
-        _ => None,
+        Value::Object(object) => Ok(object),
+        _ => Err(JsonError::custom("it is no object")),
     }
+}
+
+/// Whether every member was taken out.
+///
+/// # Errors
+/// The name of one that is left.
+pub(super) fn nothing_else(members: &Map<String, Value>) -> Result<(), String> {
+    members.keys().next().map_or(Ok(()), |name| Err(name.chars().take(64).collect()))
 }
 
 /// A value that may hold so many levels.
