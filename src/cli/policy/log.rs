@@ -118,15 +118,14 @@ impl Read {
             },
             Ok(_) => self.foreign(input, bytes)?,
             Err(_) if bytes.trim_ascii().is_empty() => {}
-            // Lines of others may have the names of our fields for something else.
-            Err(_) if !names_schema(bytes) && serde_json::from_slice::<IgnoredAny>(bytes).is_ok() => self.foreign(input, bytes)?,
+            Err(_) if is_foreign(bytes) => self.foreign(input, bytes)?,
             Err(error) => self.bad_line(input, number, &error.to_string()),
         }
         Ok(())
     }
 
     fn foreign(&mut self, input: &Input, bytes: &[u8]) -> Result<(), Failure> {
-        if std::str::from_utf8(bytes).is_ok_and(ocsf::is_event) {
+        if is_event(bytes) {
             return Err(Failure::Ocsf(printable(&input.name())));
         }
         self.foreign += 1;
@@ -157,7 +156,12 @@ impl Read {
     }
 }
 
-/// Whether it may be a record, damaged.
-fn names_schema(bytes: &[u8]) -> bool {
-    memmem::find(bytes, SCHEMA.as_bytes()).is_some()
+/// Whether it is JSON of something else, which may have the names of our fields for other things.
+fn is_foreign(bytes: &[u8]) -> bool {
+    let is_ours = memmem::find(bytes, SCHEMA.as_bytes()).is_some() && !is_event(bytes);
+    !is_ours && serde_json::from_slice::<IgnoredAny>(bytes).is_ok()
+}
+
+fn is_event(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).is_ok_and(ocsf::is_event)
 }

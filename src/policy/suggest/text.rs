@@ -46,7 +46,7 @@ impl Suggestion {
     fn head(&self) -> String {
         let mut text = String::new();
         let span = self.span().map(|(first, last)| format!(", from {} to {}", second(first), second(last))).unwrap_or_default();
-        say!(text, "# Suggested from {} requests that were allowed{span}.", self.learnt());
+        say!(text, "# Suggested from {} that {} allowed{span}.", requests(self.learnt()), if self.learnt() == 1 { "was" } else { "were" });
         if !self.left_out.is_empty() {
             let left_out: Vec<String> = self.left_out.iter().map(|(why, count)| format!("{count} {why}")).collect();
             say!(text, "# Nothing is learnt from: {}.", left_out.join(", "));
@@ -73,10 +73,11 @@ impl Suggestion {
 
 impl std::fmt::Display for super::Unlearnt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { caller, method, pattern, requests } = self;
+        let Self { caller, method, pattern, .. } = self;
         write!(
             f,
-            "{pattern} has more than {WORDS} different children of no class: write this template by hand ({requests} requests, {method} by {caller})"
+            "{pattern} has more than {WORDS} different children of no class: write this template by hand ({}, {method} by {caller})",
+            requests(self.requests)
         )
     }
 }
@@ -84,7 +85,7 @@ impl std::fmt::Display for super::Unlearnt {
 impl Rule {
     fn write(&self, text: &mut String, sets: &Sets<'_>) {
         let Self { id, callers, what, hosts, evidence, .. } = self;
-        say!(text, "\n# {} requests, from {} to {}", evidence.count, second(evidence.first), second(evidence.last));
+        say!(text, "\n# {}, from {} to {}", requests(evidence.count), second(evidence.first), second(evidence.last));
         say!(text, "[[rule]]\nid = {}\neffect = \"allow\"\nfrom = {}", json!(id), from(callers, sets));
         match what {
             What::Http { path, methods } => {
@@ -135,6 +136,10 @@ fn from(callers: &Callers, sets: &Sets<'_>) -> String {
     let kinds = [("spiffe", ids), ("dns_san", names)];
     let kinds: Vec<String> = kinds.into_iter().filter_map(|(kind, list)| Some(format!("{kind} = {}", list?))).collect();
     format!("{{ {} }}", kinds.join(", "))
+}
+
+fn requests(count: u64) -> String {
+    if count == 1 { "1 request".to_owned() } else { format!("{count} requests") }
 }
 
 /// A time, its fraction of a second left out.
