@@ -78,32 +78,61 @@ impl Pattern {
     }
 }
 
-/// A right on its way to a rule: the evidence, and one of its requests.
-struct Seen(Evidence, Source);
+/// Rights that become one: what they have of `T`, the evidence, and one of the requests.
+struct Joined<T> {
+    all: BTreeSet<T>,
+    seen: Option<(Evidence, Source)>,
+}
 
-impl Seen {
-    fn unite(known: &mut Option<Self>, Self(evidence, source): Self) {
-        let Some(Self(all, example)) = known else {
-            *known = Some(Self(evidence, source));
-            return;
-        };
-        // The example is a request as a whole: its path and who sent it go together.
-        if (&evidence.example, &source) < (&all.example, &*example) {
-            *example = source;
-        }
-        let mut united = Some(all.clone());
-        Evidence::unite(&mut united, evidence);
-        if let Some(united) = united {
-            *all = united;
-        }
+impl<T> Default for Joined<T> {
+    fn default() -> Self {
+        Self { all: BTreeSet::new(), seen: None }
     }
+}
+
+impl<T: Ord> Joined<T> {
+    fn join(&mut self, more: impl IntoIterator<Item = T>, seen: Option<(Evidence, Source)>) {
+        self.all.extend(more);
+        let Some((evidence, source)) = seen else { return };
+        let (known, example) = self.seen.take().unzip();
+        // The example is a request as a whole: its path and who sent it go together.
+        let is_first = known
+            .as_ref()
+            .zip(example.as_ref())
+            .is_none_or(|(known, example): (&Evidence, &Source)| (&evidence.example, &source) < (&known.example, example));
+        let example = example.filter(|_| !is_first).unwrap_or(source);
+        let mut united = known;
+        Evidence::unite(&mut united, evidence);
+        self.seen = united.map(|evidence| (evidence, example));
+    }
+}
+
+/// A template of one caller at one host.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    caller: Box<str>,
+    host: Option<Box<str>>,
+    is_grpc: bool,
+    pattern: String,
 }
 
 /// The rules of these tries, and what none can be made of.
 pub(super) fn of(tries: Vec<(Source, Node)>) -> (Vec<Rule>, Vec<Unlearnt>) {
-    let mut unlearnt = BTreeMap::new();
-    // By caller, host and template: the methods.
-    let mut rights: BTreeMap<(Box<str>, Option<Box<str>>, bool, String), (BTreeSet<Box<str>>, Option<Seen>)> = BTreeMap::new();
+    let (methods, unlearnt) = by_template(tries);
+    let mut hosts: BTreeMap<(Box<str>, What), Joined<Box<str>>> = BTreeMap::new();
+    for (Place { caller, host, is_grpc, pattern }, Joined { all, seen }) in methods {
+        hosts.entry((caller, What::of(is_grpc, &pattern, all))).or_default().join(host, seen);
+    }
+    let mut callers: BTreeMap<(What, Hosts), Joined<Box<str>>> = BTreeMap::new();
+    for ((caller, what), Joined { all, seen }) in hosts {
+        callers.entry((what, all)).or_default().join([caller], seen);
+    }
+    (named(by_service(callers)), unlearnt)
+}
+
+/// The methods of each template.
+fn by_template(tries: Vec<(Source, Node)>) -> (BTreeMap<Place, Joined<Box<str>>>, Vec<Unlearnt>) {
+    let (mut methods, mut unlearnt): (BTreeMap<Place, Joined<Box<str>>>, _) = (BTreeMap::new(), BTreeMap::new());
     for (source, node) in tries {
         let (mut templates, mut crowds) = (Vec::new(), Vec::new());
         node.finish("", &mut templates, &mut crowds);
@@ -112,27 +141,12 @@ pub(super) fn of(tries: Vec<(Source, Node)>) -> (Vec<Rule>, Vec<Unlearnt>) {
         }
         for Template { pattern, evidence } in templates {
             let is_grpc = source.is_grpc && !pattern.contains('{');
-            let (methods, seen) = rights.entry((source.caller.clone(), source.host.clone(), is_grpc, pattern)).or_default();
-            methods.insert(source.method.clone());
-            Seen::unite(seen, Seen(evidence, source.clone()));
+            let place = Place { caller: source.caller.clone(), host: source.host.clone(), is_grpc, pattern };
+            methods.entry(place).or_default().join([source.method.clone()], Some((evidence, source.clone())));
         }
     }
-    // By caller and what: the hosts.
-    let mut with_hosts: BTreeMap<(Box<str>, What), (Hosts, Option<Seen>)> = BTreeMap::new();
-    for ((caller, host, is_grpc, pattern), (methods, seen)) in rights {
-        let (hosts, known) = with_hosts.entry((caller, What::of(is_grpc, &pattern, methods))).or_default();
-        hosts.extend(host);
-        seen.into_iter().for_each(|seen| Seen::unite(known, seen));
-    }
-    // By what and hosts: the callers; those with the same methods of a gRPC service share a rule.
-    let mut with_callers: BTreeMap<(What, Hosts), (Callers, Option<Seen>)> = BTreeMap::new();
-    for ((caller, what), (hosts, seen)) in with_hosts {
-        let (callers, known) = with_callers.entry((what, hosts)).or_default();
-        callers.insert(caller);
-        seen.into_iter().for_each(|seen| Seen::unite(known, seen));
-    }
     let unlearnt = unlearnt.into_iter().map(|((caller, method, pattern), requests)| Unlearnt { caller, method, pattern, requests });
-    (named(by_service(with_callers)), unlearnt.collect())
+    (methods, unlearnt.collect())
 }
 
 impl What {
@@ -144,24 +158,21 @@ impl What {
     }
 }
 
-type Unnamed = BTreeMap<(What, Hosts, Callers), Seen>;
+/// What a rule says but for its id.
+type Right = (What, Hosts, Callers);
+type Unnamed = BTreeMap<Right, (Evidence, Source)>;
 
 /// Methods of one gRPC service that the same callers call are one rule.
-fn by_service(rights: BTreeMap<(What, Hosts), (Callers, Option<Seen>)>) -> Unnamed {
-    let mut services: BTreeMap<(String, Hosts, Callers), (BTreeSet<String>, Option<Seen>)> = BTreeMap::new();
+fn by_service(rights: BTreeMap<(What, Hosts), Joined<Box<str>>>) -> Unnamed {
+    let mut services: BTreeMap<(String, Hosts, Callers), Joined<String>> = BTreeMap::new();
     let mut all = Unnamed::new();
-    for ((what, hosts), (callers, seen)) in rights {
-        let Some(seen) = seen else { continue };
+    for ((what, hosts), Joined { all: callers, seen }) in rights {
         match what {
-            What::Http { .. } => _ = all.insert((what, hosts, callers), seen),
-            What::Grpc { service, methods } => {
-                let (known, evidence) = services.entry((service, hosts, callers)).or_default();
-                known.extend(methods);
-                Seen::unite(evidence, seen);
-            }
+            What::Http { .. } => all.extend(seen.map(|seen| ((what, hosts, callers), seen))),
+            What::Grpc { service, methods } => services.entry((service, hosts, callers)).or_default().join(methods, seen),
         }
     }
-    for ((service, hosts, callers), (methods, seen)) in services {
+    for ((service, hosts, callers), Joined { all: methods, seen }) in services {
         all.extend(seen.map(|seen| ((What::Grpc { service, methods }, hosts, callers), seen)));
     }
     all
@@ -173,7 +184,7 @@ fn named(all: Unnamed) -> Vec<Rule> {
     for (what, _, callers) in all.keys() {
         *taken.entry(id(what, callers)).or_default() += 1;
     }
-    let rules = all.into_iter().map(|((what, hosts, callers), Seen(evidence, example))| {
+    let rules = all.into_iter().map(|((what, hosts, callers), (evidence, example))| {
         let mut id = id(&what, &callers);
         if taken.get(&id).is_some_and(|count| *count > 1) {
             let hash = sha256(&format!("{what:?} {hosts:?} {callers:?}"));
