@@ -160,14 +160,16 @@ impl Sidecar {
         let (look, looked_at) = (Look::at(&config.policy.files()), SystemTime::now());
         let kept = KeptTables::beside(&config.audit.sink);
         let clock = clock();
-        let bundled = Arc::new(Bundled::open(&config.policy, &config.audit.sink, Arc::clone(&clock)));
+        let control = runtime("control").map_err(StartError::Threads)?;
+        let fetcher = sources::fetcher();
+        let way = bundles::Way { runtime: control.handle().clone(), open: sources::bundles(&fetcher) };
+        let bundled = Arc::new(Bundled::open(&config.policy, &config.audit.sink, Arc::clone(&clock), way));
         let first = tables::first(&config.policy, &listeners, &readiness, kept.as_ref(), &bundled)?;
 
         let signer = config.audit.signing.as_ref().map(sources::boot_signer).transpose()?;
         let policy_sha256 = first.as_ref().map(|tables| tables.own().facts.sha256.clone());
         let boot = BootFacts { workload: config.credentials.id.to_string(), version: env!("CARGO_PKG_VERSION"), policy_sha256 };
         let quarantine = policy::quarantine::Quarantine::new(config.quarantine.clone(), publisher.clone());
-        let fetcher = sources::fetcher();
         let webhook = config.webhook.as_ref().map(|settings| webhook::Webhook::open(settings, &fetcher, &clock)).transpose()?;
         let (webhook, outbox) = webhook.unzip();
         let detecting = Detecting { settings: config.detect.clone(), quarantine: quarantine.clone(), clock: Arc::clone(&clock), outbox };
@@ -176,7 +178,6 @@ impl Sidecar {
                 .map_err(StartError::Audit)?;
         let drain = Drain::default();
         let tls = TlsPublisher::default();
-        let control = runtime("control").map_err(StartError::Threads)?;
         let acceptors = runtime("acceptor").map_err(StartError::Threads)?;
         let level = options.log.clone();
         let key_sets = Keepers::new(control.handle().clone(), fetcher.clone(), readiness.clone());

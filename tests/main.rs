@@ -24,6 +24,9 @@ mod boot_keys_are_certified;
 mod boundary_caps_the_policy;
 mod broken_glass_is_loud;
 mod buffered_bytes_bounds_memory;
+#[cfg(feature = "aws")]
+mod bundles_come_from_s3;
+mod bundles_come_from_servers;
 mod bypasses;
 mod candidate_is_tried_and_promoted;
 mod chains_are_judged_whole;
@@ -100,6 +103,7 @@ mod peer_refuses_us;
 mod percentages_are_by_identity;
 mod policy_check_finds_slips;
 mod policy_explain_tells_why;
+mod policy_import_is_exact_or_says_so;
 mod policy_reload_reaches_open_connections;
 mod policy_replay_tells_what_would_change;
 mod policy_sign_makes_what_verify_accepts;

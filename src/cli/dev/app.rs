@@ -44,9 +44,13 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Inf
 }
 
 fn reply<'h>(method: &Method, path: &str, header: impl Fn(&'static str) -> &'h str) -> (StatusCode, String) {
-    let known = path == "/hello" || path.strip_prefix("/orders/").is_some_and(|order| !order.is_empty());
+    let below = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| !rest.is_empty());
+    let known = path == "/hello" || path == "/orders" || ["/orders/", "/invoices/", "/reports/"].into_iter().any(below);
     if !known {
-        return (StatusCode::NOT_FOUND, "The app behind the sidecar has /hello and /orders/<number>.\n".into());
+        return (
+            StatusCode::NOT_FOUND,
+            "The app behind the sidecar has /hello, /orders/<number>, /invoices/<id> and /reports/<day>.\n".into(),
+        );
     }
     let mut text = String::from("Hello from the app behind the sidecar.\n");
     // Writing into a String cannot fail.

@@ -10,6 +10,7 @@ mod requests;
 mod setup;
 mod show;
 mod tls;
+mod traffic;
 
 use super::Outcome;
 use super::readable::Reader;
@@ -34,6 +35,9 @@ pub struct Args {
     /// Sends the four requests itself, prints what happened, and ends
     #[arg(long)]
     once: bool,
+    /// Four callers ask all the time, under a table that is empty and in shadow: a beginning for docs/policy-afternoon.md
+    #[arg(long, conflicts_with_all = ["once", "app"])]
+    traffic: bool,
     /// Where certificates, configurations, logs and control sockets go
     #[arg(long, default_value = "certs-dev")]
     dir: PathBuf,
@@ -55,7 +59,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
     }
     let level = log::install(&log::Settings { level: args.log.clone(), format: log::Format::Text })?;
     let interrupts = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let setup = Setup::new(&args.dir, args.app.as_deref())?;
+    let setup = Setup::new(&args.dir, args.app.as_deref(), args.traffic)?;
     setup.write()?;
     let (tap, lines) = sync_channel(LINES);
     let pair = Pair::start(&setup, level, tap)?;
@@ -67,6 +71,7 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         return Ok(outcome);
     }
     print!("{}", show::banner(&setup, &requests, style));
+    let traffic = args.traffic.then(|| traffic::start(&setup)).transpose()?;
     let asked = setup.clone();
     let printer = std::thread::Builder::new().name("decisions".into()).spawn(move || print(&lines, &asked, style))?;
     interrupts.block_on(async {
@@ -77,6 +82,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
         }
         Ok::<_, std::io::Error>(())
     })?;
+    if let Some(traffic) = traffic {
+        traffic.shutdown_background();
+    }
     pair.end();
     // The sidecars were the only ones that had something to print.
     let _ = printer.join();
@@ -87,7 +95,9 @@ pub fn run(args: &Args) -> anyhow::Result<Outcome> {
 fn print(lines: &Receiver<Arc<str>>, setup: &Setup, style: Style) {
     let mut reader = Reader::deciding(ORDERS);
     for line in lines {
-        if let Some(text) = reader.readable(&line, style) {
+        // Fifty allows a second are no news.
+        let quiet = setup.traffic && line.contains("\"decision\":\"allow\"");
+        if let Some(text) = reader.readable(&line, style).filter(|_| !quiet) {
             println!("{text}");
         }
         if let Some(command) = show::why(&line, setup) {

@@ -1,5 +1,6 @@
 //! What `dev` writes: certificates, two configurations, a policy. All of it is what `countersign run` reads as well.
 
+use super::traffic::CALLERS;
 use crate::cli::certs::{self, Issue};
 use crate::identity::SpiffeId;
 use crate::runtime::listener;
@@ -10,6 +11,8 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// The service whose sidecar decides.
 pub const ORDERS: &str = "spiffe://dev.example/sa/orders";
@@ -21,6 +24,9 @@ pub const GUEST: &str = "spiffe://dev.example/sa/guest";
 /// The life of the certificates that curl uses.
 const VALIDITY: Duration = Duration::from_secs(30 * 86_400);
 
+/// How long the table of `--traffic` stays in shadow.
+const TRIAL: Duration = Duration::from_secs(7 * 86_400);
+
 /// Where everything is.
 #[derive(Debug, Clone)]
 pub struct Setup {
@@ -30,6 +36,8 @@ pub struct Setup {
     pub app: SocketAddr,
     /// The app is the user's own.
     pub foreign_app: bool,
+    /// Callers ask all the time, under an empty table in shadow.
+    pub traffic: bool,
     /// The port of the sidecar before the app.
     pub inbound: u16,
     /// The port of the caller's sidecar.
@@ -61,7 +69,7 @@ impl Setup {
     ///
     /// # Errors
     /// Another `dev` runs in `dir`, its name does not fit into TOML, or the app's address is none.
-    pub fn new(dir: &Path, app: Option<&str>) -> anyhow::Result<Self> {
+    pub fn new(dir: &Path, app: Option<&str>, traffic: bool) -> anyhow::Result<Self> {
         let plain = dir.to_str().is_some_and(|name| !name.contains(['\'', '$']) && !name.contains(char::is_control));
         if !plain {
             bail!("--dir {}: use a name without quotes, $ and control characters", dir.display());
@@ -75,6 +83,7 @@ impl Setup {
             dir: dir.to_owned(),
             app: app_address,
             foreign_app: app.is_some(),
+            traffic,
             inbound: ports.choose(8_443, Ipv6Addr::UNSPECIFIED.into())?,
             outbound: ports.choose(15_001, Ipv4Addr::LOCALHOST.into())?,
             admin: [9_900, 9_901, 9_902, 9_903].map(|port| ports.choose(port, Ipv4Addr::LOCALHOST.into()).unwrap_or(0)),
@@ -91,8 +100,9 @@ impl Setup {
     /// Something cannot be written.
     pub fn write(&self) -> anyhow::Result<()> {
         certs::init(&self.dir)?;
-        for id in [WEB, GUEST] {
-            let id = SpiffeId::parse(id)?;
+        let asking = CALLERS.iter().filter(|_| self.traffic).map(|name| format!("spiffe://dev.example/sa/{name}"));
+        for id in [WEB, GUEST].map(str::to_owned).into_iter().chain(asking) {
+            let id = SpiffeId::parse(&id)?;
             let (dir, out) = (self.dir.clone(), self.dir.clone());
             certs::issue(&Issue { id, dns_names: Vec::new(), dir, out, validity: VALIDITY, force: true })?;
         }
@@ -174,7 +184,14 @@ impl Setup {
         let head = "# Who may ask for what. Change it while `countersign dev` runs: the new table is in force at once, and a mistake keeps the old one.\n\
             # `countersign dev` writes this file at each start: copy it before you keep changes.\n\n\
             schema  = 1\nname    = 'orders'\nversion = 'dev'\n\n";
-        let rules = if self.foreign_app {
+        let rules = if self.traffic {
+            let until = OffsetDateTime::now_utc() + TRIAL;
+            return format!(
+                "{head}# Nothing is allowed, and nothing is enforced: every record says what would have been denied.\n\
+                mode         = 'shadow'\nshadow_until = '{}'\n",
+                until.replace_nanosecond(0).unwrap_or(until).format(&Rfc3339).unwrap_or_default()
+            );
+        } else if self.foreign_app {
             "[[rule]]\nid      = 'web-everything'\neffect  = 'allow'\n\
             from    = { spiffe = ['spiffe://dev.example/sa/web'] }\npaths   = ['/**']\nwhy     = 'to begin with'\n\n\
             [[rule]]\nid      = 'no-admin'\neffect  = 'deny'\n\
@@ -231,8 +248,8 @@ mod tests {
     #[test]
     fn what_is_written_is_usable_without_a_warning() {
         let dir = tempfile::tempdir().unwrap();
-        for (app, name) in [(None, "built-in"), (Some("127.0.0.1:3000"), "foreign")] {
-            let setup = Setup::new(&dir.path().join(name), app).unwrap();
+        for (app, traffic, name) in [(None, false, "built-in"), (Some("127.0.0.1:3000"), false, "foreign"), (None, true, "traffic")] {
+            let setup = Setup::new(&dir.path().join(name), app, traffic).unwrap();
             setup.write().unwrap();
             for side in [Side::Inbound, Side::Outbound] {
                 let (loaded, pending) = check::usable(&setup.config(side).display().to_string(), DevelopmentRoots::Accepted).unwrap();

@@ -4,7 +4,7 @@ use crate::audit::Sink;
 use crate::cli::{ConfigSource, check};
 use crate::config::{self, Survey};
 use crate::document::{Problem, Problems};
-use crate::policy::bundle::{BundleError, Manifest, Sequences};
+use crate::policy::bundle::{BundleError, Fetched, Manifest, Sequences};
 use crate::policy::explain::RulePlace;
 use crate::policy::lint::Around;
 use crate::policy::{self, Judging, Listeners, LoadError, Outline, Part, Source, Table, Tables};
@@ -135,7 +135,7 @@ fn part(part: Part, source: &Source, settings: &policy::Settings, own: Option<&M
 }
 
 fn read_as(part: Part, source: &Source, signed: Option<&policy::Signed>, own: Option<&Manifest>) -> Result<policy::Given, Vec<Problem>> {
-    let judging = Judging { sequences: &Sequences::default(), now: SystemTime::now() };
+    let judging = Judging { sequences: &Sequences::default(), fetched: &Fetched::default(), now: SystemTime::now() };
     policy::read(part, source, signed, own, judging).map_err(unusable)
 }
 

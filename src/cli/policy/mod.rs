@@ -3,6 +3,7 @@
 mod check;
 pub(super) mod explain;
 pub(super) mod given;
+mod import;
 mod log;
 mod lookup;
 mod promote;
@@ -23,6 +24,8 @@ pub enum Command {
     Check(check::Args),
     /// Says why a request is decided as it is, and what would have let it pass
     Explain(Box<explain::Args>),
+    /// Makes a table of policies of Istio, or of an RBAC filter of Envoy
+    Import(Box<import::Args>),
     /// Runs the cases of a table, and says which rules they reach
     Test(test::Args),
     /// Decides the requests of a log again by another table, and says what would change
@@ -54,6 +57,7 @@ pub fn run(command: &Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Check(args) => check::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Import(args) => import::run(args),
         Command::Test(args) => test::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Suggest(args) => suggest::run(args),

@@ -1,7 +1,7 @@
 //! What is a bundle, and which is accepted.
 
 use super::super::{Accepted, Judging, Part, Settings, Signed, Source, load_all};
-use super::{Bundle, BundleError, LONGEST, Manifest, NotAfter, Sequences, write};
+use super::{Bundle, BundleError, Fetched, LONGEST, Manifest, NotAfter, Sequences, write};
 use crate::policy::{Listeners, LoadError, LoadedTables};
 use crate::runtime::signer::{DigestSigner as _, FileSigner, PublicKey};
 use rcgen::KeyPair;
@@ -136,8 +136,9 @@ fn load(dir: &Path, signed: &Signed, sequences: &Sequences, files: [Option<&str>
         boundary: source("boundary", boundary),
         candidate: source("candidate", candidate),
         signed: Some(signed.clone()),
+        refresh: DAY,
     };
-    load_all(&settings, &Listeners::default(), Judging { sequences, now: SystemTime::now() })
+    load_all(&settings, &Listeners::default(), Judging { sequences, fetched: &Fetched::default(), now: SystemTime::now() })
 }
 
 fn reason(result: Result<LoadedTables, LoadError>) -> String {
