@@ -105,6 +105,7 @@ mod policy_check_finds_slips;
 mod policy_explain_tells_why;
 mod policy_import_is_exact_or_says_so;
 mod policy_reload_reaches_open_connections;
+mod policy_replay_tells_what_would_change;
 mod policy_sign_makes_what_verify_accepts;
 mod pool_never_crosses_identity;
 mod pooled_connections_are_replaced;
@@ -134,6 +135,7 @@ mod stalled_readers_are_cut;
 mod stdout_of_the_log_costs_no_request;
 #[cfg(feature = "aws")]
 mod stock_moto_issues;
+mod suggested_tables_are_least_privilege;
 mod support;
 #[cfg(feature = "aws")]
 mod task_credentials_reach_aws;

@@ -105,6 +105,16 @@ pub(in crate::cli) fn alone(name: &str) -> Result<Given, Vec<Problem>> {
     Ok(Given { tables: Arc::new(own.into()), outlines, listeners, is_configured: false, log: None })
 }
 
+/// A table without a configuration, and the one that caps it where there is one.
+pub(super) fn pair(own: &str, boundary: Option<&str>) -> Result<Given, Vec<Problem>> {
+    let given = alone(own)?;
+    let Some(boundary) = boundary else { return Ok(given) };
+    let (capping, outline) = read(&source(boundary), None)?;
+    let tables = Arc::new(Tables::new(Arc::clone(given.tables.own()), Some(capping), None));
+    let outlines = given.outlines.into_iter().chain([(Part::Boundary, outline)]).collect();
+    Ok(Given { tables, outlines, ..given })
+}
+
 fn source(name: &str) -> Source {
     match name.strip_prefix("env:") {
         Some(variable) => Source::Env(variable.to_owned()),

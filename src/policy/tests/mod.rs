@@ -15,6 +15,7 @@ mod percentages;
 mod properties;
 mod quarantines;
 mod reaches;
+mod replays;
 mod shadows;
 mod together;
 
