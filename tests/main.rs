@@ -103,6 +103,7 @@ mod peer_refuses_us;
 mod percentages_are_by_identity;
 mod policy_check_finds_slips;
 mod policy_explain_tells_why;
+mod policy_import_is_exact_or_says_so;
 mod policy_reload_reaches_open_connections;
 mod policy_sign_makes_what_verify_accepts;
 mod pool_never_crosses_identity;

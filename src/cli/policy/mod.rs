@@ -3,6 +3,7 @@
 mod check;
 pub(super) mod explain;
 pub(super) mod given;
+mod import;
 mod lookup;
 mod promote;
 mod sarif;
@@ -20,6 +21,8 @@ pub enum Command {
     Check(check::Args),
     /// Says why a request is decided as it is, and what would have let it pass
     Explain(Box<explain::Args>),
+    /// Makes a table of policies of Istio, or of an RBAC filter of Envoy
+    Import(Box<import::Args>),
     /// Runs the cases of a table, and says which rules they reach
     Test(test::Args),
     /// Puts the candidate of a running sidecar in the place of its policy table
@@ -47,6 +50,7 @@ pub fn run(command: &Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Check(args) => check::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Import(args) => import::run(args),
         Command::Test(args) => test::run(args),
         Command::Promote(args) => promote::run(args),
         Command::Sign(args) => sign::run(args),

@@ -4,7 +4,7 @@ use super::Context;
 use super::fields::{each, list_of};
 use crate::document::Section;
 use crate::policy::condition::{HeaderTest, Operator};
-use crate::request::reserved;
+use crate::request::reserved::{self, Reserved};
 use http::HeaderName;
 
 type Wrong = (String, String);
@@ -39,11 +39,14 @@ fn name(section: &Section<'_>, context: &Context<'_>) -> Option<HeaderName> {
         section.problem("name", "is missing", "write name = \"x-tenant\"");
     }
     let item = section.str("name")?;
-    each(section, item, |text| decidable(text, context))
+    each(section, item, |text| decidable(text, &context.listeners.reserved))
 }
 
 /// A name that a rule can decide on: what a client sends under it reaches the app as it is, or not at all.
-fn decidable(text: &str, context: &Context<'_>) -> Result<HeaderName, Wrong> {
+///
+/// # Errors
+/// What is wrong, and what to write instead.
+pub(in crate::policy) fn decidable(text: &str, reserved: &Reserved) -> Result<HeaderName, Wrong> {
     let wrong = |what: &str, instead: &str| Err((what.to_owned(), instead.to_owned()));
     if text.starts_with(':') {
         return wrong("is a pseudo-header of HTTP/2", "use methods, paths and hosts");
@@ -59,7 +62,7 @@ fn decidable(text: &str, context: &Context<'_>) -> Result<HeaderName, Wrong> {
         _ if reserved::is_of_one_leg(&name) => {
             wrong("concerns one connection and never reaches the app as it was sent", "decide on a header that is forwarded")
         }
-        _ if context.listeners.reserved.contains(&name) => wrong(
+        _ if reserved.contains(&name) => wrong(
             "is stripped from requests, since anybody could write it",
             "decide by from, paths and hosts, or on a header that is forwarded",
         ),

@@ -19,6 +19,7 @@ mod when;
 
 pub(super) use case::Case;
 pub(super) use connection::{Connection, ConnectionCase};
+pub(super) use header::decidable;
 
 use self::time::Windows;
 use super::canonical_json::{self, Said};

@@ -27,6 +27,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "traceparent", check: asked::traceparent },
     Target { name: "configuration", check: text::configuration },
     Target { name: "policy", check: text::policy },
+    Target { name: "policy_import", check: text::policy_import },
     Target { name: "audit_filter", check: text::audit_filter },
     Target { name: "token", check: tokens::token },
     Target { name: "key_set", check: tokens::key_set },

@@ -4,6 +4,7 @@ use crate::audit::query::{Filter, Scan};
 use crate::config::{self, Environment};
 use crate::document::Problems;
 use crate::identity::{PeerIdentity, Principal, SpiffeId};
+use crate::policy::import::{Chosen, Origin, import};
 use crate::policy::{self, Caller, Listeners, Tables};
 use crate::request::{Listener, Strictness, canonicalize};
 use http::{HeaderMap, HeaderValue, Method, Uri, Version};
@@ -45,6 +46,21 @@ pub(super) fn audit_filter(data: &[u8]) {
         ControlFlow::Continue(())
     });
     assert_eq!(found, wanted);
+}
+
+/// What is imported loads, and what cannot be said has a place; or every problem has one.
+pub(super) fn policy_import(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let chosen = Chosen { trust_domains: vec!["d".to_owned()], root_namespace: "istio-system".to_owned(), ..Chosen::default() };
+    for origin in [Origin::Istio(chosen), Origin::EnvoyRbac] {
+        match import("fuzz.yaml", text, &origin, "fuzz") {
+            Ok(imported) => {
+                assert!(imported.gaps.iter().all(|gap| !gap.problem.what.is_empty() && !gap.problem.instead.is_empty()));
+            }
+            // A table that was made and does not load is called otherwise.
+            Err(problems) => assert!(problems.iter().all(|problem| problem.file == "fuzz.yaml"), "{problems}"),
+        }
+    }
 }
 
 /// A table is valid, means the same each time it is read, and decides; or every problem has a place and a remedy.
