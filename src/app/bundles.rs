@@ -50,7 +50,8 @@ impl Bundled {
     /// elsewhere, and waits for their answers for a while. Blocks.
     pub fn open(settings: &Settings, sink: &Sink, clock: Arc<dyn Clock>, way: Way) -> Self {
         let sequences = match (sink, &settings.signed) {
-            (Sink::File(directory), Some(_)) => Sequences::open(directory.join(FILE)),
+            // Also where tables are not signed: a reload may bring the key.
+            (Sink::File(directory), _) => Sequences::open(directory.join(FILE)),
             (Sink::Stdout | Sink::None, Some(signed)) => {
                 let (own, boundary) = (signed.own.min_sequence, signed.boundary.min_sequence);
                 tracing::warn!(

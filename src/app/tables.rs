@@ -196,12 +196,14 @@ impl Keeper {
 
     /// Begins to ask the sources elsewhere that `settings` would bring, and waits for the first answers for a while. Blocks.
     pub fn prepare(&self, settings: &Settings) {
-        self.bundled.prepare(&lock(&self.settings), settings);
+        let current = lock(&self.settings).clone();
+        self.bundled.prepare(&current, settings);
     }
 
     /// Asks no sources but those in force.
     pub fn keep(&self) {
-        self.bundled.follow(&lock(&self.settings));
+        let current = lock(&self.settings).clone();
+        self.bundled.follow(&current);
     }
 
     /// Reads what `settings` name and follows them from now on.
@@ -304,8 +306,10 @@ impl Keeper {
     pub async fn watch(self: Arc<Self>) {
         let mut said: Option<SystemTime> = None;
         let mut news = self.bundled.fetched().news();
-        // What came from elsewhere since the start was read.
-        news.mark_changed();
+        if !lock(&self.settings).remotes().is_empty() {
+            // What came from elsewhere since the tables were read.
+            news.mark_changed();
+        }
         loop {
             let files = lock(&self.settings).files();
             let mut watch = FileWatch::new(files.clone());

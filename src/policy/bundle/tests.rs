@@ -180,7 +180,10 @@ fn each_part_takes_its_own_bundles_and_no_older_one() {
     assert_eq!((again.highest("orders").unwrap(), again.name(Part::Boundary).as_deref()), (7, Some("platform")));
     fs::write(&file, "{\"v\":\"countersign.sequences/1\"").unwrap();
     let damaged = Sequences::open(file);
-    assert_eq!(reason(super::tests::load(dir.path(), &signed, &damaged, [Some(&own), None, None])), "forgotten");
+    let load = || reason(super::tests::load(dir.path(), &signed, &damaged, [Some(&own), None, None]));
+    assert_eq!(load(), "forgotten");
+    fs::remove_file(dir.path().join("sequences.json")).unwrap();
+    assert_eq!(load(), "fine");
 }
 
 #[test]
