@@ -122,8 +122,8 @@ mod renewal_keeps_in_flight;
 mod requests_at_random_are_decided;
 mod revocation_lists_come_from_servers;
 mod revoked_certificates_are_refused;
-#[cfg(feature = "aws")]
 mod rules_are_counted_exactly;
+#[cfg(feature = "aws")]
 mod signatures_of_kms_are_verified;
 mod signed_bundles_alone_are_accepted;
 mod silent_http2_peer_does_not_hold_the_drain;
