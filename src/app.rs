@@ -47,6 +47,7 @@ mod sources;
 mod status;
 mod tables;
 mod trust_report;
+mod usage;
 mod webhook;
 
 pub use reload::Reloader;
@@ -57,6 +58,7 @@ use app_watch::AppWatch;
 use bundles::Bundled;
 use emitting::Emitting;
 use routing::Routing;
+use usage::Counting;
 
 /// How a sidecar is started, beside its configuration.
 pub struct Options {
@@ -113,6 +115,7 @@ pub struct Sidecar {
     /// What is missing for `/ready`.
     pub readiness: Readiness,
     shards: Shards<Incoming<Listener>>,
+    counting: Arc<Counting>,
     writer: Writer,
     emitting: Option<Emitting>,
     #[cfg(feature = "otlp")]
@@ -160,14 +163,16 @@ impl Sidecar {
         let (look, looked_at) = (Look::at(&config.policy.files()), SystemTime::now());
         let kept = KeptTables::beside(&config.audit.sink);
         let clock = clock();
-        let bundled = Arc::new(Bundled::open(&config.policy, &config.audit.sink, Arc::clone(&clock)));
+        let control = runtime("control").map_err(StartError::Threads)?;
+        let fetcher = sources::fetcher();
+        let way = bundles::Way { runtime: control.handle().clone(), open: sources::bundles(&fetcher) };
+        let bundled = Arc::new(Bundled::open(&config.policy, &config.audit.sink, Arc::clone(&clock), way));
         let first = tables::first(&config.policy, &listeners, &readiness, kept.as_ref(), &bundled)?;
 
         let signer = config.audit.signing.as_ref().map(sources::boot_signer).transpose()?;
         let policy_sha256 = first.as_ref().map(|tables| tables.own().facts.sha256.clone());
         let boot = BootFacts { workload: config.credentials.id.to_string(), version: env!("CARGO_PKG_VERSION"), policy_sha256 };
         let quarantine = policy::quarantine::Quarantine::new(config.quarantine.clone(), publisher.clone());
-        let fetcher = sources::fetcher();
         let webhook = config.webhook.as_ref().map(|settings| webhook::Webhook::open(settings, &fetcher, &clock)).transpose()?;
         let (webhook, outbox) = webhook.unzip();
         let detecting = Detecting { settings: config.detect.clone(), quarantine: quarantine.clone(), clock: Arc::clone(&clock), outbox };
@@ -176,7 +181,6 @@ impl Sidecar {
                 .map_err(StartError::Audit)?;
         let drain = Drain::default();
         let tls = TlsPublisher::default();
-        let control = runtime("control").map_err(StartError::Threads)?;
         let acceptors = runtime("acceptor").map_err(StartError::Threads)?;
         let level = options.log.clone();
         let key_sets = Keepers::new(control.handle().clone(), fetcher.clone(), readiness.clone());
@@ -191,6 +195,7 @@ impl Sidecar {
             let renewal = Renewal::new(&config.credentials, certificates, trusting.bundles(), Arc::clone(&clock), readiness.clone());
             (trusting, renewal)
         };
+        let counting = Arc::new(Counting::open(&config, publisher.clone(), Arc::clone(&clock)));
         let own_probe = OwnProbe::default();
         let own = OwnListeners { ports: addresses.outbound.iter().map(SocketAddr::port).collect() };
         let plan = Arc::new(Plan {
@@ -202,6 +207,7 @@ impl Sidecar {
             tls: tls.clone(),
             live_peers: Arc::new(LivePeers::default()),
             policy: publisher.clone(),
+            usage: counting.gathered(),
             admission: Admission::new(&config.limits, Arc::clone(drain.live())),
             buffers: Buffers::new(config.limits.buffered_bytes),
             handshakes: Arc::new(Semaphore::new(config.limits.handshakes)),
@@ -246,6 +252,10 @@ impl Sidecar {
             metrics: options.metrics,
             status: status::reporter(&plan, &readiness, &reloader, &routing, app.clone(), trusting.remote_lists(), Arc::clone(&bound)),
             trust: trust_report::reporter(&plan, trusting.remote_lists()),
+            usage: Arc::new({
+                let counting = Arc::clone(&counting);
+                move || counting.document()
+            }),
             drain: Arc::new({
                 let drain = drain.clone();
                 move || drain.request()
@@ -299,6 +309,7 @@ impl Sidecar {
                 spawn("boot key", log_of_decisions.clone().certify(signer, readiness.clone()));
             }
             spawn("policy", tables.watch());
+            spawn("usage", Arc::clone(&counting).keep());
             if let Some(webhook) = webhook {
                 webhook.start();
             }
@@ -337,6 +348,7 @@ impl Sidecar {
             reloader,
             readiness,
             shards,
+            counting,
             writer,
             emitting,
             #[cfg(feature = "otlp")]
@@ -359,6 +371,7 @@ impl Sidecar {
             drain,
             readiness,
             shards,
+            counting,
             writer,
             emitting,
             #[cfg(feature = "otlp")]
@@ -372,6 +385,7 @@ impl Sidecar {
         control.block_on(drain.run(|| (**timeouts.timeouts.load()).clone(), &readiness));
         acceptors.shutdown_background();
         shards.join();
+        counting.finish();
         // Its last lines go through the writer.
         emitting.into_iter().for_each(Emitting::finish);
         writer.finish();

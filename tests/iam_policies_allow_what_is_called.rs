@@ -63,6 +63,20 @@ fn of_the_private_ca() {
     assert!(called("acm-pca").iter().all(|action| page.contains(&format!("`{action}`"))));
 }
 
+#[test]
+fn of_policy_bundles() {
+    const BUNDLE: &str = "arn:aws:s3:::BUCKET/KEY";
+    let policy: Value = serde_json::from_str(&read("deploy/iam/s3-bundles.json")).unwrap();
+    let everything = json!({ "Statement": [{ "Effect": "Allow", "Action": "*", "Resource": "*" }] });
+    assert_eq!(called("s3"), BTreeSet::from(["s3:GetObject".to_owned()]));
+    assert!(allows(&[&policy], ("s3:GetObject", BUNDLE, &[])));
+    assert!(!allows(&[&policy], ("s3:GetObject", "arn:aws:s3:::BUCKET/OTHER", &[])));
+    for action in ["s3:PutObject", "s3:DeleteObject"] {
+        assert!(!allows(&[&policy, &everything], (action, BUNDLE, &[])), "{action}");
+    }
+    assert!(read("docs/policy-bundles.md").contains("`s3:GetObject`"));
+}
+
 /// What is asked of IAM: an action, on a resource, with what conditions look at.
 type Request<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
 

@@ -24,6 +24,9 @@ mod boot_keys_are_certified;
 mod boundary_caps_the_policy;
 mod broken_glass_is_loud;
 mod buffered_bytes_bounds_memory;
+#[cfg(feature = "aws")]
+mod bundles_come_from_s3;
+mod bundles_come_from_servers;
 mod bypasses;
 mod candidate_is_tried_and_promoted;
 mod chains_are_judged_whole;
@@ -102,6 +105,7 @@ mod policy_check_finds_slips;
 mod policy_explain_tells_why;
 mod policy_import_is_exact_or_says_so;
 mod policy_reload_reaches_open_connections;
+mod policy_replay_tells_what_would_change;
 mod policy_sign_makes_what_verify_accepts;
 mod pool_never_crosses_identity;
 mod pooled_connections_are_replaced;
@@ -119,6 +123,7 @@ mod requests_at_random_are_decided;
 mod revocation_lists_come_from_servers;
 mod revoked_certificates_are_refused;
 #[cfg(feature = "aws")]
+mod rules_are_counted_exactly;
 mod signatures_of_kms_are_verified;
 mod signed_bundles_alone_are_accepted;
 mod silent_http2_peer_does_not_hold_the_drain;
@@ -130,6 +135,7 @@ mod stalled_readers_are_cut;
 mod stdout_of_the_log_costs_no_request;
 #[cfg(feature = "aws")]
 mod stock_moto_issues;
+mod suggested_tables_are_least_privilege;
 mod support;
 #[cfg(feature = "aws")]
 mod task_credentials_reach_aws;

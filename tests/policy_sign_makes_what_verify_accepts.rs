@@ -3,10 +3,12 @@
 use crate::support::bundles::Signer;
 use crate::support::sidecar::{run, run_for};
 use crate::support::{ALICE, BOB, Setup, policy};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde_json::Value;
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 fn table() -> String {
@@ -43,6 +45,20 @@ async fn what_is_signed_is_accepted_and_in_force() {
     let (code, said) = run(&[&verify[..], &["--name", "test", "--min-sequence", "7", "--format", "json"]].concat(), &dir).await;
     let said: Value = serde_json::from_str(&said).unwrap();
     assert_eq!((code, &said["accepted"], &said["manifest"]["version"]), (0, &true.into(), &"3".into()));
+
+    // Another implementation, from the page's own words.
+    let bundle: Value = serde_json::from_slice(&std::fs::read(dir.join("out.json")).unwrap()).unwrap();
+    let manifest = &bundle["manifest"];
+    let canonical = format!(
+        "{{\"name\":\"test\",\"not_after\":{},\"sequence\":7,\"sha256\":{},\"version\":\"3\"}}",
+        manifest["not_after"], manifest["sha256"]
+    );
+    std::fs::write(dir.join("manifest"), canonical).unwrap();
+    std::fs::write(dir.join("signature"), BASE64_STANDARD.decode(bundle["signature"].as_str().unwrap()).unwrap()).unwrap();
+    let mut openssl = Command::new("openssl");
+    openssl.args(["dgst", "-sha256", "-verify", "public.pem", "-signature", "signature", "manifest"]).current_dir(&dir);
+    let said = openssl.output().unwrap();
+    assert!(said.status.success(), "{said:?}");
 
     signer.pin(&mut setup);
     setup.set("policy.file", &format!("'{}'", dir.join("out.json").display()));
@@ -112,4 +128,37 @@ async fn nothing_is_signed_that_no_sidecar_would_accept() {
     let (code, said) = sign(dir, &arguments).await;
     assert!(code == 2 && said.contains("can be read by others"), "{said}");
     assert!(!dir.join("out.json").exists());
+}
+
+#[cfg(feature = "aws")]
+#[tokio::test]
+async fn a_key_of_kms_signs_as_one_in_a_file() {
+    use crate::support::aws::{Aws, double_of};
+    use crate::support::sidecar::run_with;
+    use countersign::aws::KmsSigner;
+    use countersign::runtime::key_arn::KeyArn;
+    use countersign::runtime::signer::DigestSigner as _;
+    let (aws, dir) = (Aws::start().await, tempfile::tempdir().unwrap());
+    let dir = dir.path();
+    std::fs::write(dir.join("table.toml"), table()).unwrap();
+    let endpoint = format!("http://{}", aws.address);
+    let environment = [
+        ("AWS_ENDPOINT_URL_KMS", &*endpoint),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ];
+    let arn = aws.key("ECC_NIST_P256").await;
+    let sign = |arn: String| async move {
+        let arguments = ["policy", "sign", "table.toml", "--kms", &arn, "--sequence", "7", "--days", "1", "-o", "out.json"];
+        run_with(&arguments, dir, &environment).await
+    };
+    let (code, said) = sign(aws.key("SYMMETRIC_DEFAULT").await).await;
+    assert!(code == 2 && !dir.join("out.json").exists(), "{said}");
+    let (code, said) = sign(arn.clone()).await;
+    assert_eq!(code, 0, "{said}");
+    let key = KmsSigner::new(double_of(&aws).await, KeyArn::parse(&arn).unwrap()).public_key().await.unwrap();
+    std::fs::write(dir.join("public.der"), key.spki()).unwrap();
+    let (code, said) = run(&["policy", "verify", "out.json", "--public-key", "public.der"], dir).await;
+    assert!(code == 0 && said.contains(&key.fingerprint()), "{said}");
 }

@@ -51,6 +51,8 @@ impl Default for Settings {
 pub type Status = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
 /// Gives the trust report. May block for seconds: runs on a thread of its own.
 pub type Trust = Arc<dyn Fn() -> serde_json::Value + Send + Sync>;
+/// Gives a JSON document. May block for a while: runs on a thread of its own.
+pub type Usage = Arc<dyn Fn() -> Vec<u8> + Send + Sync>;
 /// Begins the drain and returns at once.
 pub type Drain = Arc<dyn Fn() + Send + Sync>;
 /// Reads again what can be read again; what it says, either way, goes to the operator. May block, up to 30 s: runs on a thread of its own.
@@ -85,6 +87,8 @@ pub struct Handles {
     pub status: Status,
     /// For `GET /trust`.
     pub trust: Trust,
+    /// For `GET /usage`.
+    pub usage: Usage,
     /// For `POST /drain`.
     pub drain: Drain,
     /// For `POST /reload`.
@@ -143,8 +147,8 @@ pub fn start(settings: &Settings, handles: Handles) -> std::io::Result<Bound> {
     ];
     let socket = control.is_some().then(|| settings.socket.clone());
     if let Some(listener) = control {
-        let Handles { status, trust, drain, reload, promote, quarantine, tail, log_level, .. } = handles;
-        let room = Room::Control(Control { status, trust, drain, reload, promote, quarantine, tail, log_level });
+        let Handles { status, trust, usage, drain, reload, promote, quarantine, tail, log_level, .. } = handles;
+        let room = Room::Control(Control { status, trust, usage, drain, reload, promote, quarantine, tail, log_level });
         tasks.push(spawn("control socket", serve::unix(listener, Arc::new(room))));
     }
     Ok(Bound { health: health_address, metrics: metrics_address, socket, tasks })

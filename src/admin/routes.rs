@@ -1,7 +1,7 @@
 //! What each listener answers.
 
 use super::stream::{Body, Streams};
-use super::{Command, Drain, LogLevel, Promote, Quarantine, Reload, Status, Tail, Trust};
+use super::{Command, Drain, LogLevel, Promote, Quarantine, Reload, Status, Tail, Trust, Usage};
 use crate::runtime::readiness::Readiness;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
@@ -32,6 +32,7 @@ pub(super) enum Room {
 pub(super) struct Control {
     pub(super) status: Status,
     pub(super) trust: Trust,
+    pub(super) usage: Usage,
     pub(super) drain: Drain,
     pub(super) reload: Reload,
     pub(super) promote: Promote,
@@ -80,9 +81,10 @@ impl Control {
         match (path.as_str(), request.method().as_str()) {
             ("/status", "GET" | "HEAD") => answer(StatusCode::OK, JSON, format!("{:#}\n", (self.status)())),
             ("/trust", "GET" | "HEAD") => self.trust().await,
+            ("/usage", "GET" | "HEAD") => self.usage().await,
             ("/audit/tail", "GET") => self.tail(),
             ("/audit/tail", _) => not_allowed("GET"),
-            ("/status" | "/trust", _) => not_allowed(READ_ONLY),
+            ("/status" | "/trust" | "/usage", _) => not_allowed(READ_ONLY),
             ("/drain", "POST") => {
                 tracing::info!("drain was asked for on the control socket");
                 (self.drain)();
@@ -109,6 +111,14 @@ impl Control {
         match tokio::task::spawn_blocking(move || report()).await {
             Ok(report) => answer(StatusCode::OK, JSON, format!("{report:#}\n")),
             Err(_) => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "the report ended in a panic; see the process log\n"),
+        }
+    }
+
+    async fn usage(&self) -> Answer {
+        let usage = Arc::clone(&self.usage);
+        match tokio::task::spawn_blocking(move || usage()).await {
+            Ok(document) => answer(StatusCode::OK, JSON, document),
+            Err(_) => answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "this ended in a panic; see the process log\n"),
         }
     }
 

@@ -44,6 +44,7 @@ impl House {
             readiness: self.readiness.clone(),
             metrics: recorder.handle(),
             trust: Arc::new(|| serde_json::json!({ "roots": [] })),
+            usage: Arc::new(|| b"{}\n".to_vec()),
             status: Arc::new(|| serde_json::json!({"workload": "spiffe://a/b"})),
             drain: Arc::new(drained),
             promote: Arc::new(move || {

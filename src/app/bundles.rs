@@ -2,14 +2,15 @@
 
 use super::status::rfc3339;
 use crate::audit::{Journal, Sink, Trouble};
-use crate::policy::bundle::{Bundles, Manifest, Sequences};
+use crate::policy::bundle::{Bundles, Fetched, Manifest, Open, Sequences, Standing};
 use crate::policy::{self, Judging, Listeners, LoadError, LoadedTables, Part, Settings};
 use crate::runtime::clock::Clock;
 use crate::runtime::readiness::Readiness;
 use crate::telemetry::metrics::Process;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
+use tokio::runtime::Handle;
 
 /// What status and readiness call it.
 const NOTE: &str = "policy_bundle";
@@ -17,9 +18,22 @@ const NOTE: &str = "policy_bundle";
 /// Beside the decision log: which bundles were accepted.
 const FILE: &str = "policy-sequences.json";
 
+/// How long a start, and a reload that names new sources, wait for the first answers from elsewhere.
+const FIRST_ANSWER: Duration = Duration::from_secs(2);
+
+/// How sources elsewhere are asked.
+pub struct Way {
+    /// Where that runs: the control runtime.
+    pub runtime: Handle,
+    /// Makes what asks.
+    pub open: Open,
+}
+
 /// What a running process knows of bundles.
 pub struct Bundled {
     sequences: Sequences,
+    fetched: Fetched,
+    way: Way,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
 }
@@ -32,10 +46,12 @@ struct State {
 }
 
 impl Bundled {
-    /// Reads which bundles were accepted before, where a log in files has a place for that. Says where there is none.
-    pub fn open(settings: &Settings, sink: &Sink, clock: Arc<dyn Clock>) -> Self {
+    /// Reads which bundles were accepted before, where a log in files has a place for that, and says where there is none. Begins to ask the sources that are
+    /// elsewhere, and waits for their answers for a while. Blocks.
+    pub fn open(settings: &Settings, sink: &Sink, clock: Arc<dyn Clock>, way: Way) -> Self {
         let sequences = match (sink, &settings.signed) {
-            (Sink::File(directory), Some(_)) => Sequences::open(directory.join(FILE)),
+            // Also where tables are not signed: a reload may bring the key.
+            (Sink::File(directory), _) => Sequences::open(directory.join(FILE)),
             (Sink::Stdout | Sink::None, Some(signed)) => {
                 let (own, boundary) = (signed.own.min_sequence, signed.boundary.min_sequence);
                 tracing::warn!(
@@ -48,7 +64,29 @@ impl Bundled {
             }
             (_, None) => Sequences::default(),
         };
-        Self { sequences, clock, state: Mutex::default() }
+        let bundled = Self { sequences, fetched: Fetched::default(), way, clock, state: Mutex::default() };
+        bundled.follow(settings);
+        bundled.fetched.wait(FIRST_ANSWER);
+        bundled
+    }
+
+    /// Asks the sources of these settings, and no others.
+    pub fn follow(&self, settings: &Settings) {
+        self.fetched.follow(&self.way.runtime, &settings.remotes(), settings.refresh, &self.way.open);
+    }
+
+    /// Asks the sources of `next` beside those of the settings in force, and waits for the first answers for a while. Blocks.
+    pub fn prepare(&self, current: &Settings, next: &Settings) {
+        let (known, wanted) = (current.remotes(), next.remotes());
+        if wanted.iter().any(|remote| !known.contains(remote)) {
+            self.fetched.follow(&self.way.runtime, &[known, wanted].concat(), next.refresh, &self.way.open);
+            self.fetched.wait(FIRST_ANSWER);
+        }
+    }
+
+    /// What came from elsewhere.
+    pub fn fetched(&self) -> &Fetched {
+        &self.fetched
     }
 
     /// The wall clock.
@@ -61,7 +99,7 @@ impl Bundled {
     /// # Errors
     /// [`LoadError`].
     pub fn load(&self, settings: &Settings, listeners: &Listeners) -> Result<LoadedTables, LoadError> {
-        policy::load_all(settings, listeners, Judging { sequences: &self.sequences, now: self.clock.now() })
+        policy::load_all(settings, listeners, Judging { sequences: &self.sequences, fetched: &self.fetched, now: self.clock.now() })
     }
 
     /// Remembers bundles whose tables are about to be in force: nothing older is accepted from here on.
@@ -78,11 +116,6 @@ impl Bundled {
             tracing::info!(part = part.as_str(), name, version, sequence, %not_after, "policy bundle accepted");
         }
         self.state().in_force = bundles;
-    }
-
-    /// The bundles of the tables in force.
-    pub fn in_force(&self) -> Bundles {
-        self.state().in_force.clone()
     }
 
     /// Looks whether the time of any of them is over, and says so.
@@ -112,6 +145,12 @@ impl Bundled {
         let now = self.clock.now();
         let state = self.state();
         state.in_force.all().map(|(part, manifest)| said(part, manifest, now)).collect()
+    }
+
+    /// The same of the sources elsewhere.
+    pub fn sources(&self) -> Value {
+        let said = |Standing { source, age, problem }: Standing| json!({ "from": source, "age_s": age.map(|age| age.as_secs()), "problem": problem });
+        self.fetched.standing().into_iter().map(said).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -90,14 +90,19 @@ impl Reloader {
             let new = config::load(source).map_err(|problems| problems.to_string())?;
             compare(&self.loaded(), &new).map_err(|problems| problems.to_string())?;
             let routing = &self.targets.routing;
-            // Waits for answers of DNS, so not under the lock that `status` needs too.
+            // Waits for answers of DNS and of servers, so not under the lock that `status` needs too.
             routing.prepare(&new.config.upstreams);
-            changed = self.take_all(new).inspect_err(|_| routing.keep())?;
+            self.targets.tables.prepare(&new.config.policy);
+            changed = self.take_all(new).inspect_err(|_| {
+                routing.keep();
+                self.targets.tables.keep();
+            })?;
         } else {
             self.targets.tables.reload()?;
         }
         self.targets.trust_trigger.notify_one();
         self.key_sets().ask();
+        self.bundled().fetched().ask();
         if self.loaded().config.credentials.source.is_reread() {
             self.targets.credentials_trigger.notify_one();
         }

@@ -3,13 +3,14 @@
 use super::StartError;
 use crate::audit::Signing;
 #[cfg(feature = "aws")]
-use crate::aws::{AcmPcaSource, AuthorityRoots, Aws, KmsSealer, KmsSigner};
+use crate::aws::{AcmPcaSource, AuthorityRoots, Aws, KmsSealer, KmsSigner, S3Source};
 use crate::credentials::dev::DevSource;
 use crate::credentials::{self, FilePair};
 #[cfg(feature = "aws")]
 use crate::credentials::{Cache, Issuing, SealingKey};
 use crate::document::Problems;
 use crate::fetch::Fetcher;
+use crate::policy::bundle::{Open, Remote};
 use crate::runtime::readiness::Readiness;
 #[cfg(feature = "aws")]
 use crate::runtime::sealer::{KeyFile, Sealer};
@@ -80,6 +81,18 @@ pub fn fetcher() -> Fetcher {
         let resolver = Arc::clone(&resolver);
         Box::pin(async move { resolver.ask(&name).await.map(|answer| answer.addresses).map_err(|error| error.to_string()) })
     }))
+}
+
+/// What asks for policy bundles elsewhere.
+pub fn bundles(fetcher: &Fetcher) -> Open {
+    let fetcher = fetcher.clone();
+    #[cfg(feature = "aws")]
+    let aws = way_to_aws();
+    Arc::new(move |remote, limit| match remote {
+        Remote::Https(url) => Box::new(fetcher.at(url.clone(), limit)),
+        #[cfg(feature = "aws")]
+        Remote::S3(object) => Box::new(S3Source::new(aws.clone(), fetcher.clone(), object.clone(), limit)),
+    })
 }
 
 /// Who keeps the key that a kept certificate is sealed under.

@@ -59,6 +59,7 @@ pub fn reporter(
             "policy_boundary": table(Part::Boundary),
             "policy_candidate": table(Part::Candidate),
             "policy_bundles": reloader.bundled().status(),
+            "policy_sources": reloader.bundled().sources(),
             "quarantined": plan.policy.quarantined(),
             "revocation_lists": trust_report::lists(&plan, &remote_lists),
             "key_sets": reloader.key_sets().standing().iter().map(key_set).collect::<Vec<_>>(),

@@ -194,6 +194,18 @@ impl Keeper {
         Ok((read, bundles))
     }
 
+    /// Begins to ask the sources elsewhere that `settings` would bring, and waits for the first answers for a while. Blocks.
+    pub fn prepare(&self, settings: &Settings) {
+        let current = lock(&self.settings).clone();
+        self.bundled.prepare(&current, settings);
+    }
+
+    /// Asks no sources but those in force.
+    pub fn keep(&self) {
+        let current = lock(&self.settings).clone();
+        self.bundled.follow(&current);
+    }
+
     /// Reads what `settings` name and follows them from now on.
     ///
     /// # Errors
@@ -201,6 +213,7 @@ impl Keeper {
     pub fn take(&self, settings: Settings) -> Result<(), LoadError> {
         let _turn = lock(&self.turn);
         let (tables, bundles) = self.read(&settings)?;
+        self.bundled.follow(&settings);
         *lock(&self.settings) = settings;
         self.put(tables, bundles);
         self.changed.notify_one();
@@ -250,7 +263,10 @@ impl Keeper {
                 tracing::error!(source_name, reason, %error, "the policy bundle was refused; the old one stays in force");
             }
             (error, false) => tracing::error!(%error, "the policy table cannot be read; the old one stays in force"),
-            (error, true) => tracing::error!(%error, "there is still no policy: every request is denied"),
+            (error, true) => {
+                tracing::error!(%error, "there is still no policy: every request is denied");
+                self.readiness.pending("policy", error.to_string());
+            }
         }
     }
 
@@ -289,20 +305,27 @@ impl Keeper {
     /// Follows the files, and reminds of shadow modes that are past their end.
     pub async fn watch(self: Arc<Self>) {
         let mut said: Option<SystemTime> = None;
+        let mut news = self.bundled.fetched().news();
+        if !lock(&self.settings).remotes().is_empty() {
+            // What came from elsewhere since the tables were read.
+            news.mark_changed();
+        }
         loop {
             let files = lock(&self.settings).files();
             let mut watch = FileWatch::new(files.clone());
             loop {
                 said = self.remind(said);
-                tokio::select! {
-                    () = watch.changed() => {}
-                    () = self.changed.notified() => {}
-                }
+                let is_news = tokio::select! {
+                    () = watch.changed() => false,
+                    () = self.changed.notified() => false,
+                    // Its other end is held by what this task holds.
+                    _ = news.changed() => true,
+                };
                 if lock(&self.settings).files() != files {
                     break;
                 }
                 let (look, at) = (Look::at(&files), SystemTime::now());
-                if lock(&self.read).as_ref() == Some(&look) {
+                if !is_news && lock(&self.read).as_ref() == Some(&look) {
                     continue;
                 }
                 let reading = Arc::clone(&self);

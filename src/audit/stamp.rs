@@ -7,8 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 
-/// What `v` says in each record.
-pub(super) const SCHEMA: &str = "countersign.decision/1";
+pub(super) use crate::policy::record::SCHEMA;
 
 /// The place of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]

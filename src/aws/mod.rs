@@ -12,6 +12,7 @@ mod kms;
 mod pending;
 mod remedy;
 mod roots;
+mod s3;
 #[cfg(all(test, feature = "testing"))]
 mod tests;
 
@@ -20,3 +21,4 @@ pub use client::{Aws, Names};
 pub use error::AwsError;
 pub use kms::{KmsSealer, KmsSigner};
 pub use roots::AuthorityRoots;
+pub use s3::S3Source;

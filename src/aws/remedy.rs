@@ -4,6 +4,7 @@
 pub fn denied(action: &str) -> &'static str {
     match service(action) {
         "kms" => "allow it in the role's policy and in the key's, under the conditions that it is asked with",
+        "s3" => "allow it in the role's policy, and kms:Decrypt where the bucket is encrypted under a key of KMS",
         _ => "allow it in the role's policy",
     }
 }

@@ -7,7 +7,7 @@ use crate::credentials::dev::DevCa;
 use crate::credentials::{self, Issued};
 use crate::document::{Position, Problem};
 use crate::identity::SpiffeId;
-use crate::policy::bundle::{BundleError, Manifest, Sequences};
+use crate::policy::bundle::{BundleError, Fetched, Manifest, Sequences};
 use crate::policy::jwt::Issuer;
 use crate::policy::{self, Judging, LoadError, Part};
 use crate::runtime::sealer::read_key;
@@ -221,8 +221,12 @@ impl Referenced {
         listeners: &policy::Listeners,
         app: Option<Protocol>,
     ) -> Option<Manifest> {
+        // What a server would say is not asked here.
+        if matches!(source, policy::Source::Remote(_)) {
+            return None;
+        }
         // What was accepted before is the process's to know.
-        let judging = Judging { sequences: &Sequences::default(), now: SystemTime::now() };
+        let judging = Judging { sequences: &Sequences::default(), fetched: &Fetched::default(), now: SystemTime::now() };
         let read = policy::read(part, source, settings.signed.as_ref(), own, judging);
         match read.and_then(|given| Ok((given.table(listeners)?, given.manifest))) {
             Ok((table, manifest)) => {
@@ -254,6 +258,7 @@ impl Referenced {
                 let instead = match source {
                     policy::Source::File(_) => "give the path of a readable file".to_owned(),
                     policy::Source::Env(name) => format!("set the environment variable {name}"),
+                    policy::Source::Remote(_) => String::new(),
                 };
                 self.pending.push(problem(key, &source_name, &format!("cannot be read ({reason})"), &instead));
             }

@@ -49,6 +49,11 @@ fn readable(status: &Value) -> String {
         let (part, name) = (show(&bundle["part"]), show(&bundle["name"]));
         line("bundle", format!("{part}: {name}, sequence {}, until {}{over}", show(&bundle["sequence"]), show(&bundle["not_after"])));
     }
+    for source in status["policy_sources"].as_array().into_iter().flatten() {
+        let age = source["age_s"].as_u64().map_or_else(|| "never read".to_owned(), |age| format!("asked {age} s ago"));
+        let problem = source["problem"].as_str().map(|_| format!(", now: {}", show(&source["problem"]))).unwrap_or_default();
+        line("source", format!("{}: {age}{problem}", show(&source["from"])));
+    }
     for direction in ["inbound", "outbound"] {
         if !status[direction].is_null() {
             let (connections, requests) = (&status["connections"][direction], &status["in_flight"][direction]);
@@ -157,6 +162,7 @@ mod tests {
             "policy": { "name": "orders", "version": "7", "sha256": "0123456789abcdef", "generation": 2 },
             "policy_candidate": { "name": "orders", "version": "", "sha256": "fedcba9876543210", "generation": 3 },
             "policy_bundles": [{ "part": "own", "name": "orders", "sequence": 7, "not_after": "2026-12-21T00:00:00Z", "stale": true }],
+            "policy_sources": [{ "from": "https://tables.example/orders.json", "age_s": 7, "problem": null }],
             "connections": { "inbound": 4, "outbound": 0 }, "in_flight": { "inbound": 1, "outbound": 0 }, "shards": 2,
         });
         assert_eq!(
@@ -167,6 +173,7 @@ mod tests {
              policy       orders 7, sha256 0123456789ab, generation 2\n\
              candidate    orders, sha256 fedcba987654, generation 3\n\
              bundle       own: orders, sequence 7, until 2026-12-21T00:00:00Z, PAST ITS DATE\n\
+             source       https://tables.example/orders.json: asked 7 s ago\n\
              inbound      [::]:8443, 4 connections, 1 requests under way\n\
              health       [::]:9900\n\
              crypto       AWS-LC FIPS 4, version 5.0.0\n\

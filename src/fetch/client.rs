@@ -115,7 +115,7 @@ impl Fetcher {
 
     /// What is at `url`, of at most `limit` bytes.
     pub fn at(&self, url: Url, limit: u64) -> Remote {
-        Remote { fetcher: self.clone(), url, limit }
+        Remote { fetcher: self.clone(), url, limit, headers: HeaderMap::new() }
     }
 
     /// A socket to the host, checked by address: a name may lead elsewhere each time it is asked for.
@@ -149,6 +149,7 @@ pub struct Remote {
     fetcher: Fetcher,
     url: Url,
     limit: u64,
+    headers: HeaderMap,
 }
 
 impl BlobSource for Remote {
@@ -161,6 +162,12 @@ impl BlobSource for Remote {
 }
 
 impl Remote {
+    /// With these fields in each request, such as a signature that says who asks.
+    #[must_use]
+    pub fn carrying(self, headers: HeaderMap) -> Self {
+        Self { headers, ..self }
+    }
+
     async fn exchange(&self, known: &Known) -> Result<Blob, FetchError> {
         let stream = self.fetcher.connect(&self.url).await?;
         if self.url.secure { self.ask(secured(&self.url, stream).await?, known).await } else { self.ask(stream, known).await }
@@ -195,6 +202,7 @@ impl Remote {
         set(ACCEPT_ENCODING, Some(HeaderValue::from_static("identity")));
         set(IF_NONE_MATCH, known.etag.clone());
         set(IF_MODIFIED_SINCE, known.last_modified.clone());
+        request.headers_mut().extend(self.headers.clone());
         request
     }
 

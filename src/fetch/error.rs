@@ -67,6 +67,14 @@ pub enum FetchError {
         /// Bytes that it may have.
         limit: u64,
     },
+    /// The service that keeps it does not give it to whom we are; the text says what to do.
+    #[error("{said}")]
+    Service {
+        /// The stable label.
+        reason: &'static str,
+        /// What to do.
+        said: String,
+    },
     /// The answer ended before its time, or is no HTTP/1.1.
     #[error("the answer cannot be read: {0}")]
     Http(#[from] hyper::Error),
@@ -90,6 +98,7 @@ impl FetchError {
             Self::Status(_) => "status",
             Self::Encoded(_) | Self::Http(_) => "malformed",
             Self::TooLarge { .. } => "too_large",
+            Self::Service { reason, .. } => reason,
         }
     }
 }

@@ -38,6 +38,13 @@ pub(super) fn hash(table: &Said<'_>) -> String {
     written.map(|hashing| hex(hashing.0.finish().as_ref())).unwrap_or_default()
 }
 
+/// SHA-256 over the canonical text of one rule of a table with the rules `all`, lower-case hex. What is in the sets that it names is not part of it.
+pub(super) fn rule_hash(rule: &Rule, all: &[Rule]) -> String {
+    let mut hashing = Hashing(Context::new(&SHA256));
+    // Hashing takes whatever is written.
+    self::rule(&mut hashing, rule, all).map(|()| hex(hashing.0.finish().as_ref())).unwrap_or_default()
+}
+
 /// Writes the canonical text.
 pub(super) fn write(out: &mut impl Write, table: &Said<'_>) -> io::Result<()> {
     out.write_all(b"{\"case\":")?;

@@ -3,9 +3,9 @@
 use super::automaton;
 use super::compiled::{Compiled, Found};
 use super::evaluate::{Candidate, Findings, findings_where};
-use super::rule::Question;
+use super::rule::{Question, Rule};
 use super::standing::Standing;
-use super::{Caller, Part, Table};
+use super::{Caller, Part, Table, Truth};
 use crate::identity::Principal;
 use crate::request::CanonicalRequest;
 use crate::runtime::tasks::contained_poll;
@@ -105,7 +105,7 @@ impl ClassCache {
         table: &Arc<Table>,
         caller: &Caller,
         principal: &Principal,
-        read: impl FnOnce(&Met) -> T,
+        read: impl FnOnce(&Arc<Met>) -> T,
     ) -> T {
         let slot = match part {
             Part::Own => &self.own,
@@ -225,9 +225,14 @@ impl Met {
 
     /// What the rules say of the request of a question by a caller who meets this.
     pub(super) fn findings(&self, table: &Arc<Table>, request: &CanonicalRequest, question: &Question<'_>) -> Findings {
+        self.findings_where(table, request, |rule| rule.matches(question))
+    }
+
+    /// As [`findings`](Self::findings), where `truth` tells whether a rule whose path is that of the request matches it.
+    pub(super) fn findings_where(&self, table: &Arc<Table>, request: &CanonicalRequest, truth: impl Fn(&Rule) -> Truth) -> Findings {
         let Self { class, standing } = self;
         let tries = |index, rule: &_| standing.tries(index, rule);
-        let look = |candidates: &[Candidate]| findings_where(&table.rules, candidates, tries, |rule| rule.matches(question));
+        let look = |candidates: &[Candidate]| findings_where(&table.rules, candidates, tries, &truth);
         match class.compiled(table).map(|compiled| compiled.find(request)) {
             Some(Found::Settled(findings)) => findings,
             Some(Found::Open(candidates)) => look(candidates),

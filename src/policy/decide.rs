@@ -7,8 +7,9 @@ use super::looked::{Looked, Looking, Looks};
 use super::methods;
 use super::rule::Question;
 use super::ruling::{By, Ruling, Said};
+use super::usage::{Asked, Tally};
 use super::{Caller, Part, RuleFacts, Snapshot, Table, TableFacts, Verdict};
-use crate::identity::PeerIdentity;
+use crate::identity::{PeerIdentity, Principal};
 use crate::request::{CanonicalRequest, Malformed};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -210,7 +211,21 @@ impl Permit {
 /// # Errors
 /// The denial, to be recorded before the response is written.
 pub fn decide(table: &Snapshot, caller: &Caller, request: &CanonicalRequest, now: SystemTime) -> Result<Permit, Box<Denial>> {
-    decide_given(table, caller, request, now, None)
+    decide_asked(table, caller, request, now, None, None)
+}
+
+/// As [`decide`], where the rules that decide are counted: for a request that is answered by this decision.
+///
+/// # Errors
+/// As [`decide`].
+pub fn decide_counted(
+    table: &Snapshot,
+    caller: &Caller,
+    request: &CanonicalRequest,
+    now: SystemTime,
+    tally: &Tally,
+) -> Result<Permit, Box<Denial>> {
+    decide_asked(table, caller, request, now, None, Some(tally))
 }
 
 /// As [`decide`], where a token with these claims was verified already.
@@ -221,14 +236,28 @@ pub(super) fn decide_given(
     now: SystemTime,
     claims: Option<&Claims>,
 ) -> Result<Permit, Box<Denial>> {
+    decide_asked(table, caller, request, now, claims, None)
+}
+
+fn decide_asked(
+    table: &Snapshot,
+    caller: &Caller,
+    request: &CanonicalRequest,
+    now: SystemTime,
+    claims: Option<&Claims>,
+    tally: Option<&Tally>,
+) -> Result<Permit, Box<Denial>> {
     let method_bit = methods::bit(&request.method);
-    decided(table, caller, now, |met, table, looking| {
+    decided(table, caller, now, |principal, Asking { part, table, met, looking }| {
         // By this table's own issuers: what another one believes is nothing to it.
         let user = EndUser::of(request, &table.issuers, now, claims);
         let standing = met.standing();
         let question = Question { request: Some(request), caller, standing, user: &user, method_bit, now, looking };
         let findings = met.findings(table, request, &question);
         looking.user(user.verified());
+        if let Some(tally) = tally {
+            tally.count(&Asked { part, table, met, principal, request }, &findings, now);
+        }
         findings
     })
 }
@@ -238,18 +267,26 @@ pub(super) fn decide_given(
 /// # Errors
 /// As [`decide`].
 pub fn decide_connection(table: &Snapshot, caller: &Caller, now: SystemTime) -> Result<Permit, Box<Denial>> {
-    decided(table, caller, now, |met, table, looking| {
+    decided(table, caller, now, |_, Asking { table, met, looking, .. }| {
         let user = EndUser::nobody(&table.issuers, now);
         let standing = met.standing();
         met.findings_of_connection(table, &Question { request: None, caller, standing, user: &user, method_bit: 0, now, looking })
     })
 }
 
+/// A table that is asked.
+struct Asking<'d> {
+    part: Part,
+    table: &'d Arc<Table>,
+    met: &'d Arc<Met>,
+    looking: &'d Looking,
+}
+
 fn decided(
     table: &Snapshot,
     caller: &Caller,
     now: SystemTime,
-    findings: impl Fn(&Met, &Arc<Table>, &Looking) -> Findings,
+    findings: impl Fn(&Principal, Asking<'_>) -> Findings,
 ) -> Result<Permit, Box<Denial>> {
     let deny = |reason| Err(Box::new(Denial { status: FORBIDDEN, facts: Facts::without_rule(reason, table) }));
     let identity = match authenticated(caller, now) {
@@ -268,7 +305,7 @@ fn decided(
             part,
             table,
             is_in_shadow: met.is_in_shadow(),
-            findings: findings(met, table, &looking),
+            findings: findings(principal, Asking { part, table, met, looking: &looking }),
         })
     };
     let own = said(Part::Own, tables.own());

@@ -1,6 +1,6 @@
 //! From a source to a table.
 
-use super::bundle::{Bundle, BundleError, Bundles, MAX_BYTES, Manifest, Sequences, looks_like};
+use super::bundle::{Bundle, BundleError, Bundles, Fetched, MAX_BYTES, Manifest, Sequences, looks_like};
 use super::settings::{Accepted, Signed};
 use super::{Listeners, Part, Settings, Source, Table, Tables, parse};
 use crate::document::Problems;
@@ -20,7 +20,7 @@ pub enum LoadError {
     /// The source cannot be read. Trying again may help; meanwhile everything is denied.
     #[error("{source_name}: {reason}")]
     Unavailable {
-        /// What could not be read: the path, or `env:NAME`.
+        /// What could not be read: the path, `env:NAME` or the URL.
         source_name: String,
         /// Why.
         reason: String,
@@ -69,10 +69,12 @@ pub struct LoadedTables {
 }
 
 /// What bundles are judged by, beside the settings.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Judging<'a> {
     /// Those that were accepted before.
     pub sequences: &'a Sequences,
+    /// Those that came from elsewhere.
+    pub fetched: &'a Fetched,
     /// Now.
     pub now: SystemTime,
 }
@@ -129,7 +131,7 @@ pub fn read(
     judging: Judging<'_>,
 ) -> Result<Given, LoadError> {
     let refused = |error: BundleError| LoadError::Refused { source_name: source.to_string(), error };
-    match (read_bytes(source), signed) {
+    match (read_bytes(source, judging.fetched), signed) {
         (Ok((name, bytes)), None) => plain_text(&name, bytes).map(|toml| Given { name, toml, manifest: None }),
         (Ok((name, bytes)), Some(signed)) => {
             let (manifest, toml) = accepted(part, &bytes, signed, own, judging).map_err(refused)?;
@@ -163,7 +165,7 @@ fn accepted(
     own: Option<&Manifest>,
     judging: Judging<'_>,
 ) -> Result<(Manifest, String), BundleError> {
-    let Judging { sequences, now } = judging;
+    let Judging { sequences, now, .. } = judging;
     let verified = Bundle::parse(bytes)?.verified(&signed.public_key, now)?;
     let (Accepted { name, min_sequence }, key, pinned) = match part {
         Part::Own => (&signed.own, "name", sequences.name(Part::Own)),
@@ -189,7 +191,7 @@ fn plain_text(name: &str, bytes: Vec<u8>) -> Result<String, LoadError> {
 }
 
 /// What a source holds, bundle or table, and what problems call it.
-fn read_bytes(source: &Source) -> Result<(String, Vec<u8>), LoadError> {
+fn read_bytes(source: &Source, fetched: &Fetched) -> Result<(String, Vec<u8>), LoadError> {
     let (name, bytes) = match source {
         Source::File(path) => {
             let name = path.display().to_string();
@@ -201,6 +203,11 @@ fn read_bytes(source: &Source) -> Result<(String, Vec<u8>), LoadError> {
             let value = std::env::var_os(variable).ok_or_else(|| unavailable(&name, "the variable is not set".into()))?;
             let bytes = plain(value.into_encoded_bytes());
             (name, bytes)
+        }
+        Source::Remote(remote) => {
+            let name = remote.to_string();
+            let bytes = fetched.bytes(remote).map_err(|reason| unavailable(&name, reason))?;
+            (name, bytes.to_vec())
         }
     };
     if u64::try_from(bytes.len()).is_ok_and(|len| len > MAX_BYTES) {
@@ -235,7 +242,7 @@ mod tests {
     use std::io::Write;
 
     fn load(source: &Source, listeners: &Listeners) -> Result<Arc<Table>, LoadError> {
-        let judging = Judging { sequences: &Sequences::default(), now: SystemTime::now() };
+        let judging = Judging { sequences: &Sequences::default(), fetched: &Fetched::default(), now: SystemTime::now() };
         read(Part::Own, source, None, None, judging)?.table(listeners)
     }
 

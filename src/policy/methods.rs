@@ -35,6 +35,17 @@ impl Methods {
             Self::Of(written) => written.common & bit != 0 || (bit == 0 && written.all.contains(method)),
         }
     }
+
+    /// The place of `method` among them; 0 where there are not several, and `u32::MAX` where it is none of them.
+    pub(super) fn place(&self, method: &Method) -> u32 {
+        match self {
+            Self::Of(written) if written.all.len() > 1 => {
+                let place = written.all.iter().position(|known| known == method);
+                place.and_then(|place| u32::try_from(place).ok()).unwrap_or(u32::MAX)
+            }
+            Self::Any | Self::Of(_) => 0,
+        }
+    }
 }
 
 /// The bits of all methods that have one.

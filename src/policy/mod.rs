@@ -27,21 +27,25 @@ mod pattern;
 mod principals;
 mod publish;
 pub mod quarantine;
+pub mod record;
+pub mod replay;
 mod rule;
 mod ruling;
 mod settings;
 mod space;
 mod standing;
+pub mod suggest;
 pub mod suite;
 mod table;
 mod tables;
 #[cfg(test)]
 mod tests;
 mod truth;
+pub mod usage;
 
 pub use caller::{Caller, Rendered};
 pub use class::ClassCache;
-pub use decide::{Denial, Facts, Permit, PermitKind, Reason, Trial, Would, decide, decide_connection, permit_route};
+pub use decide::{Denial, Facts, Permit, PermitKind, Reason, Trial, Would, decide, decide_connection, decide_counted, permit_route};
 pub use egress::{Destination, Outgoing, decide_destination};
 pub use jwt::User;
 pub use load::{Given, Judging, LoadError, LoadedTables, Text, load_all, read};

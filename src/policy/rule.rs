@@ -250,7 +250,8 @@ impl Rule {
         self.facts.templates().map(PathPattern::of)
     }
 
-    /// Whether the rule can match any request of `principal` on this local port: what does not change from one request to the next.
+    /// Whether the rule can match any request of `principal` on this local port, as the index of identities should have it.
+    #[cfg(test)]
     pub(super) fn concerns(&self, principal: &Principal, port: u16) -> bool {
         self.is_on(port) && self.from.matches(principal)
     }
@@ -266,23 +267,37 @@ impl Rule {
         u32::try_from(template).ok()
     }
 
-    /// Whether it matches every request of a caller that it [`concerns`](Self::concerns) whose path and method are its own, and does so for all of them
-    /// alike.
+    /// Whether it matches every request of a caller that it is about whose path and method are its own, and does so for all of them alike.
     pub(super) fn is_unconditional(&self) -> bool {
         self.hosts.is_empty() && self.conditions.is_empty() && !self.is_grpc() && self.expires.is_none() && self.percent == Percent::ALL
     }
 
-    /// Whether it matches a request of a caller that it [`concerns`](Self::concerns) whose path is its own. Cheap checks first.
+    /// Whether it matches a request of a caller that it is about whose path is its own. Cheap checks first.
     pub(super) fn matches(&self, question: &Question<'_>) -> Truth {
-        let live = self.expires.is_none_or(|end| question.now < end);
         match question.request {
-            Some(request) if live && self.methods.contains(&request.method, question.method_bit) => {
-                let grpc = Truth::from(!self.is_grpc() || request.content_type == ContentType::Grpc);
-                self.host(request).and(grpc).and_then(|| self.conditions(question))
-            }
-            None if live && self.tcp => self.conditions(question),
-            _ => Truth::False,
+            Some(request) => self.matches_where(request, question.method_bit, question.now, || self.conditions(question)),
+            None if self.tcp && self.is_live(question.now) => self.conditions(question),
+            None => Truth::False,
         }
+    }
+
+    /// As [`matches`](Self::matches), for a request at `now`, where `conditions` tells whether all of its conditions hold.
+    pub(super) fn matches_where(
+        &self,
+        request: &CanonicalRequest,
+        method_bit: u16,
+        now: SystemTime,
+        conditions: impl FnOnce() -> Truth,
+    ) -> Truth {
+        if !self.is_live(now) || !self.methods.contains(&request.method, method_bit) {
+            return Truth::False;
+        }
+        let grpc = Truth::from(!self.is_grpc() || request.content_type == ContentType::Grpc);
+        self.host(request).and(grpc).and_then(conditions)
+    }
+
+    fn is_live(&self, now: SystemTime) -> bool {
+        self.expires.is_none_or(|end| now < end)
     }
 
     /// Whether it is about the host of a request.

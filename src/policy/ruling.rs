@@ -57,6 +57,12 @@ impl<'t> Ruling<'t> {
 }
 
 impl<'t> Ruling<'t> {
+    /// The verdict with everything in shadow enforced, and whose it is.
+    pub(super) fn enforced(&self) -> (Verdict, By<'t>) {
+        let by = self.would.unwrap_or(self.by);
+        (by.verdict(), by)
+    }
+
     /// The same without a boundary.
     fn alone(table: Said<'t>) -> Self {
         let Findings { outcome, audited, .. } = table.findings;

@@ -3,6 +3,7 @@
 use super::quarantine::Quarantined;
 use super::{OverdueShadow, Table};
 use crate::request::Mentioned;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -18,7 +19,8 @@ pub struct Tables {
 }
 
 /// The part that a table plays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Part {
     /// The service's own table.
     Own,

@@ -47,6 +47,11 @@ impl Truth {
         }
     }
 
+    /// What a letter in the decision log says.
+    pub fn of_letter(letter: &str) -> Option<Self> {
+        [Self::False, Self::Unknown, Self::True].into_iter().find(|truth| truth.letter() == letter)
+    }
+
     /// Enough for an allow.
     pub fn is_certain(self) -> bool {
         self == Self::True

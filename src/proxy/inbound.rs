@@ -220,7 +220,7 @@ fn decide(downstream: &Downstream, parts: &mut Parts, strictness: &Strictness, w
 
 /// What a table says of a canonical request.
 fn permitted(table: &Snapshot, downstream: &Downstream, canonical: &CanonicalRequest, wall: SystemTime) -> Result<Permit, Box<Refusal>> {
-    policy::decide(table, &downstream.connection.caller, canonical, wall).map_err(|denial| {
+    policy::decide_counted(table, &downstream.connection.caller, canonical, wall, &downstream.shard.usage).map_err(|denial| {
         let Denial { status, facts } = *denial;
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::FORBIDDEN);
         Box::new(Refusal { status, facts, request: Some(canonical.clone()), method: None })

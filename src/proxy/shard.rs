@@ -9,6 +9,7 @@ use super::outbound::Destinations;
 use super::settings::{App, Inbound, Outbound};
 use super::{inbound, outbound};
 use crate::audit::{Direction, Recorder};
+use crate::policy::usage::{Gathered, Tally};
 use crate::policy::{self, Reason};
 use crate::request::reserved::Reserved;
 use crate::runtime::clock::Clock;
@@ -56,6 +57,8 @@ pub struct Plan {
     pub live_peers: Arc<LivePeers>,
     /// The table in force.
     pub policy: policy::Publisher,
+    /// How often its rules decided.
+    pub usage: Arc<Gathered>,
     /// Requests under way.
     pub admission: Admission,
     /// Bytes that connections hold.
@@ -88,6 +91,8 @@ pub struct Shard {
     pub recorder: Recorder,
     /// The table in force, cached.
     pub policy: policy::Reader,
+    /// How often its rules decided here.
+    pub usage: Tally,
     /// The TLS state in force.
     pub tls: TlsPublisher,
     /// Connections to the app.
@@ -127,6 +132,7 @@ impl Shard {
             connections: Connections::new(),
             recorder,
             policy: plan.policy.reader(),
+            usage: Tally::new(Arc::clone(&plan.usage)),
             tls: plan.tls.clone(),
             app: AppPool::new(app, inbound.app_protocol, dialer.clone()),
             peers: PeerPools::new(dialer),
@@ -188,6 +194,7 @@ impl Shard {
             tokio::task::yield_now().await;
         }
         self.recorder.flush();
+        self.usage.hand_over(self.plan.clock.now());
     }
 
     fn serve(self: Rc<Self>, assigned: Assigned<Incoming<Listener>>) {
@@ -223,7 +230,8 @@ impl Shard {
         let in_force = InForce::default();
         loop {
             // An idle process does not tick.
-            if self.app.is_empty() && self.peers.is_empty() && self.recorder.is_settled() && self.held.get() == 0 {
+            let settled = self.recorder.is_settled() && self.usage.is_settled();
+            if settled && self.app.is_empty() && self.peers.is_empty() && self.held.get() == 0 {
                 self.connections.stirred().await;
             }
             tokio::time::sleep(TICK).await;
@@ -252,6 +260,7 @@ impl Shard {
         }
         self.record_open();
         self.recorder.flush();
+        self.usage.hand_over(wall);
     }
 
     /// Requests under way are decided by the rules and routes that are in force now; what these forbid ends.

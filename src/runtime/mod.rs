@@ -11,6 +11,8 @@ pub mod listener;
 pub mod look;
 pub mod process;
 pub mod readiness;
+#[cfg(feature = "aws")]
+pub mod s3_object;
 pub mod sealer;
 pub mod shards;
 pub mod signer;

@@ -79,6 +79,7 @@ names! {
     counter BREAK_GLASS = "countersign_break_glass_total", (Unit::Count), "Requests that a break-glass rule let pass.";
     gauge POLICY_SHADOW_OVERDUE = "countersign_policy_shadow_overdue", (Unit::Count), "Shadow modes of the table that are past their shadow_until.";
     gauge POLICY_BUNDLE_STALE = "countersign_policy_bundle_stale", (Unit::Count), "Signed policy bundles in force that are past their not_after; their tables stay in force until there is another one.";
+    counter POLICY_FETCHES = "countersign_policy_fetches_total", (Unit::Count), "Questions for policy bundles elsewhere by result (ok, unchanged, unresolved, forbidden, unreachable, tls, timeout, redirect, status, malformed, too_large; of S3 also denied, not_found, no_credentials, bad_credentials, no_region, other_region).";
     counter TOKENS_VERIFIED = "countersign_tokens_verified_total", (Unit::Count), "Tokens of end users that were looked at, once each as long as they are remembered, by result (ok, signature, unknown_key, no_keys, algorithm, issuer, audience, claim, malformed, type, critical, too_long).";
     counter JWKS_READS = "countersign_jwks_reads_total", (Unit::Count), "Times that a key set of a token issuer was read, by result (ok, unchanged, unusable, unreadable, unresolved, forbidden, unreachable, tls, timeout, redirect, status, malformed, too_large).";
     gauge JWKS_READ = "countersign_jwks_read_timestamp_seconds", (Unit::Seconds), "When the key set that was read longest ago was read, in seconds since 1970; 0: one never was. Absent without issuers.";
@@ -465,6 +466,11 @@ pub fn crl_fetch(result: &'static str) {
 /// Counts a token that was looked at; `result` is a closed label.
 pub fn token_verified(result: &'static str) {
     counter!(TOKENS_VERIFIED, "result" => result).increment(1);
+}
+
+/// Counts a question for a policy bundle elsewhere; `result` is a closed label.
+pub fn policy_fetch(result: &'static str) {
+    counter!(POLICY_FETCHES, "result" => result).increment(1);
 }
 
 /// Counts a reading of a key set; `result` is a closed label.

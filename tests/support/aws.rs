@@ -93,6 +93,11 @@ impl Aws {
         self.post("/_kms", json!({ "alias": alias })).await["alias"].as_str().unwrap().to_owned()
     }
 
+    /// Puts an object into a bucket of S3, which is made where there is none.
+    pub async fn put(&self, bucket: &str, key: &str, content: &str) {
+        self.post("/_s3", json!({ "bucket": bucket, "key": key, "base64": BASE64_STANDARD.encode(content) })).await;
+    }
+
     /// Does to a key what an operator does: `Disabled`, `Enabled`, `PendingDeletion`.
     pub async fn set_key_state(&self, arn: &str, state: &str) {
         self.post("/_kms/state", json!({ "arn": arn, "state": state })).await;
@@ -135,6 +140,7 @@ impl Aws {
             ("AWS_ENDPOINT_URL_ACM_PCA", endpoint.as_str()),
             ("AWS_ENDPOINT_URL_KMS", &endpoint),
             ("AWS_ENDPOINT_URL_STS", &endpoint),
+            ("AWS_ENDPOINT_URL_S3", &endpoint),
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
             ("AWS_EC2_METADATA_DISABLED", "true"),

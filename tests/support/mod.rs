@@ -26,6 +26,7 @@ pub mod raw_http2;
 pub mod raw_server;
 pub mod recording;
 pub mod remote;
+pub mod service;
 pub mod setup;
 pub mod sidecar;
 pub mod streaming;

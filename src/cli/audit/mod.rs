@@ -7,7 +7,7 @@ mod source;
 mod tail;
 mod top;
 pub(super) mod verify;
-mod walk;
+pub(super) mod walk;
 mod why;
 mod write;
 

@@ -78,7 +78,7 @@ pub(super) fn complain(unreadable: u64) {
 }
 
 /// How far it is, on standard error.
-pub(super) struct Bar {
+pub(in crate::cli) struct Bar {
     /// All bytes; `None` where nobody would see it, or where it is not known.
     total: Option<u64>,
     done: u64,
@@ -88,14 +88,15 @@ pub(super) struct Bar {
 
 impl Bar {
     /// A bar, where standard error is a terminal that nothing else is printed on meanwhile.
-    pub(super) fn new(inputs: &[Input], prints_meanwhile: bool) -> Self {
+    pub(in crate::cli) fn new(inputs: &[Input], prints_meanwhile: bool) -> Self {
         let in_the_way = prints_meanwhile && std::io::stdout().is_terminal();
         let total = inputs.iter().map(|input| input.size).sum::<Option<u64>>();
         let total = total.filter(|total| *total > 0 && !in_the_way && std::io::stderr().is_terminal());
         Self { total, done: 0, begun: Instant::now(), drawn: None }
     }
 
-    fn draw(&mut self, taken: u64) {
+    /// Shows that so many bytes of this input are taken.
+    pub(in crate::cli) fn draw(&mut self, taken: u64) {
         let Some(total) = self.total else { return };
         if self.begun.elapsed() < PATIENCE || self.drawn.is_some_and(|drawn| drawn.elapsed() < REDRAW) {
             return;
@@ -105,11 +106,13 @@ impl Bar {
         let _ = std::io::stderr().flush();
     }
 
-    fn file_done(&mut self, taken: u64) {
+    /// Goes on to the next input.
+    pub(in crate::cli) fn file_done(&mut self, taken: u64) {
         self.done += taken;
     }
 
-    fn clear(&mut self) {
+    /// Takes it away, before something else is said.
+    pub(in crate::cli) fn clear(&mut self) {
         if self.drawn.take().is_some() {
             eprint!("\r\u{1b}[K");
         }

@@ -4,7 +4,7 @@ use crate::audit::Sink;
 use crate::cli::{ConfigSource, check};
 use crate::config::{self, Survey};
 use crate::document::{Problem, Problems};
-use crate::policy::bundle::{BundleError, Manifest, Sequences};
+use crate::policy::bundle::{BundleError, Fetched, Manifest, Sequences};
 use crate::policy::explain::RulePlace;
 use crate::policy::lint::Around;
 use crate::policy::{self, Judging, Listeners, LoadError, Outline, Part, Source, Table, Tables};
@@ -43,6 +43,12 @@ impl TableSource {
             None => self.configured(),
         };
         result.map_err(|problems| check::unusable(&problems)).ok()
+    }
+
+    /// The control socket of the sidecar, where there is a configuration that can be used.
+    pub(super) fn socket(&self) -> Option<PathBuf> {
+        let config = self.policy.is_none().then_some(&self.config.config)?;
+        config::load(config).ok().map(|loaded| loaded.config.admin.socket)
     }
 
     fn configured(&self) -> Result<Given, Vec<Problem>> {
@@ -99,6 +105,16 @@ pub(in crate::cli) fn alone(name: &str) -> Result<Given, Vec<Problem>> {
     Ok(Given { tables: Arc::new(own.into()), outlines, listeners, is_configured: false, log: None })
 }
 
+/// A table without a configuration, and the one that caps it where there is one.
+pub(super) fn pair(own: &str, boundary: Option<&str>) -> Result<Given, Vec<Problem>> {
+    let given = alone(own)?;
+    let Some(boundary) = boundary else { return Ok(given) };
+    let (capping, outline) = read(&source(boundary), None)?;
+    let tables = Arc::new(Tables::new(Arc::clone(given.tables.own()), Some(capping), None));
+    let outlines = given.outlines.into_iter().chain([(Part::Boundary, outline)]).collect();
+    Ok(Given { tables, outlines, ..given })
+}
+
 fn source(name: &str) -> Source {
     match name.strip_prefix("env:") {
         Some(variable) => Source::Env(variable.to_owned()),
@@ -125,7 +141,7 @@ fn part(part: Part, source: &Source, settings: &policy::Settings, own: Option<&M
 }
 
 fn read_as(part: Part, source: &Source, signed: Option<&policy::Signed>, own: Option<&Manifest>) -> Result<policy::Given, Vec<Problem>> {
-    let judging = Judging { sequences: &Sequences::default(), now: SystemTime::now() };
+    let judging = Judging { sequences: &Sequences::default(), fetched: &Fetched::default(), now: SystemTime::now() };
     policy::read(part, source, signed, own, judging).map_err(unusable)
 }
 

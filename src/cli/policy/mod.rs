@@ -5,11 +5,16 @@ pub(super) mod explain;
 mod export;
 pub(super) mod given;
 mod import;
+mod log;
 mod lookup;
 mod promote;
+mod replay;
 mod sarif;
 mod sign;
+mod suggest;
 mod test;
+mod unused;
+mod usage;
 mod verify;
 
 use super::Outcome;
@@ -28,8 +33,16 @@ pub enum Command {
     Import(Box<import::Args>),
     /// Runs the cases of a table, and says which rules they reach
     Test(test::Args),
+    /// Decides the requests of a log again by another table, and says what would change
+    Replay(replay::Args),
+    /// Makes a table of the requests of a log: the least that they need
+    Suggest(suggest::Args),
     /// Puts the candidate of a running sidecar in the place of its policy table
     Promote(promote::Args),
+    /// Says which rules, and which members of their lists, nobody has needed for so long
+    Unused(Box<unused::Args>),
+    /// Prints how often each rule decided, as a running sidecar counts it
+    Usage(usage::Args),
     /// Makes a signed bundle of a table whose cases hold
     Sign(sign::Args),
     /// Says whether a sidecar would accept a signed bundle
@@ -56,7 +69,11 @@ pub fn run(command: &Command) -> anyhow::Result<Outcome> {
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),
         Command::Test(args) => test::run(args),
+        Command::Replay(args) => replay::run(args),
+        Command::Suggest(args) => suggest::run(args),
         Command::Promote(args) => promote::run(args),
+        Command::Unused(args) => unused::run(args),
+        Command::Usage(args) => usage::run(args),
         Command::Sign(args) => sign::run(args),
         Command::Verify(args) => verify::run(args),
     }

@@ -3,20 +3,31 @@
 use crate::config::keys::{Element, Keys, Wrong};
 use crate::policy::{Accepted, Settings, Signed, Source};
 use crate::runtime::signer::PublicKey;
+use std::time::Duration;
+
+/// From one question to a source elsewhere to the next: an order that everybody waits for is a minute away, and a thousand sidecars ask 17 times a second.
+const REFRESH: Duration = Duration::from_secs(60);
+const LEAST: Duration = Duration::from_secs(1);
+const MOST: Duration = Duration::from_secs(24 * 3_600);
 
 pub(super) fn read(root: &Keys<'_>) -> Option<Settings> {
     let keys = root.table("policy");
-    keys.not_built(&["refresh"]);
-    let source = keys.required("file", "\"policy.toml\"");
-    let (boundary, candidate) = (keys.optional("boundary"), keys.optional("candidate"));
+    let source: Option<Source> = keys.required("file", "\"policy.toml\"");
+    let (boundary, candidate): (Option<Source>, Option<Source>) = (keys.optional("boundary"), keys.optional("candidate"));
+    for (key, source) in [("file", &source), ("boundary", &boundary), ("candidate", &candidate)] {
+        if matches!(source, Some(Source::Remote(_))) && !keys.has("public_key") {
+            keys.problem(key, "is elsewhere, and a plain table is not taken from there", "write public_key, and put a signed bundle there");
+        }
+    }
     for (key, other) in [("boundary", &boundary), ("candidate", &candidate)] {
         if other.is_some() && *other == source {
             keys.problem(key, "is the table of file itself", "name another table, or remove it");
         }
     }
     let signed = signed(&keys, boundary.is_some());
+    let refresh = keys.within("refresh", REFRESH, LEAST..=MOST);
     keys.close();
-    Some(Settings { source: source?, boundary, candidate, signed })
+    Some(Settings { source: source?, boundary, candidate, signed, refresh })
 }
 
 fn signed(keys: &Keys<'_>, has_boundary: bool) -> Option<Signed> {
@@ -71,20 +82,8 @@ impl Element for PublicKey {
 
 impl Element for Source {
     fn parse(text: &str) -> Result<Self, Wrong> {
-        let instead = "write a path such as \"policy.toml\", or \"env:NAME\"";
-        if text.is_empty() {
-            return Err(Wrong::new("is empty", instead));
-        }
-        if text.starts_with("https:") || text.starts_with("s3:") {
-            return Err(Wrong::new(format!("{text:?}: sources elsewhere are not built yet"), instead));
-        }
-        match text.strip_prefix("env:") {
-            None => Ok(Self::File(text.into())),
-            Some(name) if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') => {
-                Ok(Self::Env(name.into()))
-            }
-            Some(_) => Err(Wrong::new(format!("{text:?} names no environment variable"), instead)),
-        }
+        let instead = "write a path such as \"policy.toml\", \"env:NAME\", \"https://…\", or \"s3://bucket/key\"";
+        Self::parse(text).map_err(|what| Wrong::new(if text.is_empty() { what.to_owned() } else { format!("{text:?} {what}") }, instead))
     }
 
     fn show(&self) -> String {

@@ -103,21 +103,13 @@ fn detectors_quarantine_and_webhook_are_read_strictly() {
 
 #[test]
 fn what_is_not_built_yet_is_refused_by_name() {
-    let keys = [
-        ("[inbound]\nproxy_protocol = 'off'", "inbound.proxy_protocol"),
-        ("[inbound]\nproxy_from = []", "inbound.proxy_from"),
-        ("[policy]\nfile = 'p'\nrefresh = '60s'", "policy.refresh"),
-    ];
+    let keys = [("[inbound]\nproxy_protocol = 'off'", "inbound.proxy_protocol"), ("[inbound]\nproxy_from = []", "inbound.proxy_from")];
     for (text, key) in keys {
         assert_eq!(load(text).unwrap_err(), [format!("{key}: is not built yet; leave it out")], "{text}");
     }
     expect(&[
         ("[audit]\nhash_user_key_file = 'k'", "audit.hash_user_key_file: is of no use; write hash_user = true, or leave it out"),
         ("[audit]\nformat = 'cef'", "audit.format: is \"cef\"; write \"countersign\" or \"ocsf\""),
-        (
-            "[policy]\nfile = 's3://b/p'",
-            "policy.file: \"s3://b/p\": sources elsewhere are not built yet; write a path such as \"policy.toml\", or \"env:NAME\"",
-        ),
     ]);
 }
 
@@ -404,7 +396,19 @@ fn wrong_values_say_what_to_write() {
         ("[policy]\nfile = 'p'\nname = ''", "policy.name: is empty; write the name of the table, or leave the key out"),
         (
             "[policy]\nfile = 'env:A-B'",
-            "policy.file: \"env:A-B\" names no environment variable; write a path such as \"policy.toml\", or \"env:NAME\"",
+            "policy.file: \"env:A-B\" names no environment variable; write a path such as \"policy.toml\", \"env:NAME\", \"https://…\", or \"s3://bucket/key\"",
+        ),
+        (
+            "[policy]\nfile = 'https://tables.example/orders.json'",
+            "policy.file: is elsewhere, and a plain table is not taken from there; write public_key, and put a signed bundle there",
+        ),
+        (
+            "[policy]\nfile = 'http://tables.example/orders.json'",
+            "policy.file: \"http://tables.example/orders.json\" is http: who asks there tells everybody on the way which table it has, and can be kept from the next one unseen; write a path such as \"policy.toml\", \"env:NAME\", \"https://…\", or \"s3://bucket/key\"",
+        ),
+        (
+            "[policy]\nfile = 'https://u:p@tables.example/'",
+            "policy.file: \"https://u:p@tables.example/\" has a user in it, and nothing is sent that proves who asks; write a path such as \"policy.toml\", \"env:NAME\", \"https://…\", or \"s3://bucket/key\"",
         ),
     ]);
 }

@@ -7,6 +7,7 @@
 mod error;
 mod manifest;
 mod parts;
+mod remote;
 mod sealed;
 mod sequences;
 #[cfg(test)]
@@ -15,5 +16,6 @@ mod tests;
 pub use error::BundleError;
 pub use manifest::{LONGEST, Manifest, NotAfter};
 pub use parts::Bundles;
+pub use remote::{Fetched, Open, Remote, Standing};
 pub use sealed::{Bundle, MAX_BYTES, Verified, looks_like, write};
 pub use sequences::Sequences;

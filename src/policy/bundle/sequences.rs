@@ -14,9 +14,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// The most bytes of the file.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// The most names that are remembered: a service has one or two.
-const NAMES: usize = 1_000;
-
 const SCHEMA: &str = "countersign.sequences/1";
 
 /// The highest sequence of each name that was accepted, and the names by what they are for. In memory alone without a file.
@@ -39,16 +36,8 @@ struct Seen {
 impl Sequences {
     /// Reads what was accepted before; a file that is not there yet is made with the first bundle. Blocks.
     pub fn open(path: PathBuf) -> Self {
-        let seen = match read(&path) {
-            Ok(seen) => seen,
-            Err(problem) => Seen { damage: Some(format!("{}: {problem}", path.display())), ..Seen::default() },
-        };
-        Self { path: Some(path), seen: Mutex::new(seen) }
-    }
-
-    /// Whether what is accepted outlives the process.
-    pub fn is_kept(&self) -> bool {
-        self.path.is_some()
+        let seen = Mutex::new(Seen::of(&path));
+        Self { path: Some(path), seen }
     }
 
     /// The name that was accepted last for this part.
@@ -56,12 +45,15 @@ impl Sequences {
         self.seen().names.get(part.as_str()).cloned()
     }
 
-    /// The highest sequence of this name; 0 where there was none.
+    /// The highest sequence of this name; 0 where there was none. Looks at a file that was damaged again.
     ///
     /// # Errors
     /// [`BundleError::Forgotten`].
     pub(in crate::policy) fn highest(&self, name: &str) -> Result<u64, BundleError> {
-        let seen = self.seen();
+        let mut seen = self.seen();
+        if let (Some(_), Some(path)) = (&seen.damage, &self.path) {
+            *seen = Seen::of(path);
+        }
         match &seen.damage {
             Some(damage) => Err(BundleError::Forgotten(damage.clone())),
             None => Ok(seen.highest.get(name).copied().unwrap_or_default()),
@@ -81,7 +73,7 @@ impl Sequences {
             *highest = (*highest).max(*sequence);
             next.names.insert(part.as_str().to_owned(), name.clone());
         }
-        if *seen == next || next.highest.len() > NAMES {
+        if *seen == next {
             return Ok(());
         }
         *seen = next;
@@ -90,6 +82,13 @@ impl Sequences {
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn of(path: &Path) -> Self {
+        let damaged = |problem| Self { damage: Some(format!("{}: {problem}", path.display())), ..Self::default() };
+        read(path).unwrap_or_else(damaged)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is a bundle, and which is accepted.
 
 use super::super::{Accepted, Judging, Part, Settings, Signed, Source, load_all};
-use super::{Bundle, BundleError, LONGEST, Manifest, NotAfter, Sequences, write};
+use super::{Bundle, BundleError, Fetched, LONGEST, Manifest, NotAfter, Sequences, write};
 use crate::policy::{Listeners, LoadError, LoadedTables};
 use crate::runtime::signer::{DigestSigner as _, FileSigner, PublicKey};
 use rcgen::KeyPair;
@@ -136,8 +136,9 @@ fn load(dir: &Path, signed: &Signed, sequences: &Sequences, files: [Option<&str>
         boundary: source("boundary", boundary),
         candidate: source("candidate", candidate),
         signed: Some(signed.clone()),
+        refresh: DAY,
     };
-    load_all(&settings, &Listeners::default(), Judging { sequences, now: SystemTime::now() })
+    load_all(&settings, &Listeners::default(), Judging { sequences, fetched: &Fetched::default(), now: SystemTime::now() })
 }
 
 fn reason(result: Result<LoadedTables, LoadError>) -> String {
@@ -179,7 +180,10 @@ fn each_part_takes_its_own_bundles_and_no_older_one() {
     assert_eq!((again.highest("orders").unwrap(), again.name(Part::Boundary).as_deref()), (7, Some("platform")));
     fs::write(&file, "{\"v\":\"countersign.sequences/1\"").unwrap();
     let damaged = Sequences::open(file);
-    assert_eq!(reason(super::tests::load(dir.path(), &signed, &damaged, [Some(&own), None, None])), "forgotten");
+    let load = || reason(super::tests::load(dir.path(), &signed, &damaged, [Some(&own), None, None]));
+    assert_eq!(load(), "forgotten");
+    fs::remove_file(dir.path().join("sequences.json")).unwrap();
+    assert_eq!(load(), "fine");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use dimension::Asked;
 pub use dimension::Dimension;
 pub use matrix::{Cell, Matrix, matrix};
 pub use outcome::{Decided, Outcome};
-pub use record::{Record, RecordError, Story};
+pub use record::{Record, Story};
 pub use who_can::{Grant, Taken, Who, WhoError, who_can};
 
 use super::jwt::{Claims, EndUser};

@@ -1,21 +1,13 @@
 //! How a request ends.
 
 use super::Ask;
-use super::dimension::{Asked, compare};
 use super::{RulePlace, enforced};
 use crate::policy::decide::{decide_given, facts};
-use crate::policy::evaluate::{Candidate, findings_where};
-use crate::policy::jwt::EndUser;
-use crate::policy::looked::Looking;
-use crate::policy::rule::Rule;
-use crate::policy::ruling::{Ruling, Said};
-use crate::policy::{Denial, Facts, Part, Reason, RuleFacts, Snapshot, Table, Tables, Truth, Verdict};
+use crate::policy::record::{Asked, each_ruling};
+use crate::policy::{Denial, Facts, Part, Reason, RuleFacts, Snapshot, Table, Tables, Verdict};
 use crate::request::CanonicalRequest;
-use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
-
-/// The most conditions without a recorded result that are tried with every result they may have had: 3⁶ ways.
-const TRIED: usize = 6;
 
 /// How a request ends, and who decides it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,76 +62,25 @@ fn place(part: Part, table: &Table, facts: &RuleFacts) -> Option<RulePlace> {
     Some(RulePlace { part, index })
 }
 
-/// Every result that a condition may have had is tried where the record has none.
+/// As the record's conditions came out; what it has no result for may have come out as anything.
 fn of_record(tables: &Arc<Tables>, ask: &Ask, request: &CanonicalRequest) -> Outcome {
-    let open = unrecorded(tables, ask, request);
-    if open.len() > TRIED {
-        return undecidable(open);
-    }
-    let mut outcomes = Vec::new();
-    let ways = (0..open.len()).fold(1_usize, |ways, _| ways * 3);
-    for way in 0..ways {
-        let assumed: Vec<Truth> = (0_u32..).zip(&open).map(|(place, _)| nth(way, place)).collect();
-        let truth_of = |name: &str| open.iter().position(|open| open == name).and_then(|at| assumed.get(at)).copied();
-        let own = said(Part::Own, tables.own(), ask, request, truth_of);
-        let ruling = Ruling::of(own, tables.boundary().map(|table| said(Part::Boundary, table, ask, request, truth_of)));
-        let outcome = of_facts(tables, ruling.verdict, &facts(&ruling, &Some(Arc::clone(tables))));
-        if !outcomes.contains(&outcome) {
-            outcomes.push(outcome);
+    let recorded = |hash: &str| ask.conditions.as_ref()?.get(hash).copied();
+    let asked = Asked { caller: &ask.caller, request, at: ask.at, recorded };
+    let mut only: Option<Outcome> = None;
+    let hangs_on = each_ruling(tables, &asked, |ruling| {
+        let outcome = of_facts(tables, ruling.verdict, &facts(ruling, &Some(Arc::clone(tables))));
+        if only.as_ref().is_some_and(|only| *only != outcome) {
+            return ControlFlow::Break(());
         }
-    }
-    match (outcomes.pop(), outcomes.is_empty()) {
-        (Some(only), true) => only,
-        _ => undecidable(open),
-    }
-}
-
-/// The digit of `way` to the base of three at this place.
-fn nth(way: usize, place: u32) -> Truth {
-    match way / 3_usize.pow(place) % 3 {
-        0 => Truth::False,
-        1 => Truth::Unknown,
-        _ => Truth::True,
+        only = Some(outcome);
+        ControlFlow::Continue(())
+    });
+    match (hangs_on, only) {
+        (Ok(()), Some(only)) => only,
+        (hangs_on, _) => undecidable(hangs_on.err().unwrap_or_default()),
     }
 }
 
 fn undecidable(open: Vec<String>) -> Outcome {
     Outcome { decided: Decided::Undecidable(open), reason: "undecidable".into(), part: Part::Own, rule: None, would: None }
-}
-
-/// The names of the conditions without a result, of rules that match as far as is known.
-fn unrecorded(tables: &Tables, ask: &Ask, request: &CanonicalRequest) -> Vec<String> {
-    let mut open = BTreeSet::new();
-    for (_, table) in enforced(tables) {
-        let (standing, user) = (ask.standing(table), EndUser::nobody(&table.issuers, ask.at));
-        let asked = Asked { ask, request, standing: &standing, user: &user, looking: &Looking::default() };
-        for rule in table.rules.iter().filter(|rule| rule.template(request.path()).is_some()) {
-            let dimensions = compare(rule, &asked);
-            if dimensions.iter().all(|dimension| dimension.truth.is_none_or(Truth::is_possible)) {
-                open.extend(dimensions.into_iter().filter(|dimension| dimension.truth.is_none()).map(|dimension| key(&dimension)));
-            }
-        }
-    }
-    open.into_iter().collect()
-}
-
-/// Two conditions about the same thing differ in what they want.
-fn key(dimension: &super::Dimension) -> String {
-    format!("{} {}", dimension.name, dimension.wanted)
-}
-
-fn said<'t>(part: Part, table: &'t Arc<Table>, ask: &Ask, request: &CanonicalRequest, assumed: impl Fn(&str) -> Option<Truth>) -> Said<'t> {
-    // What its token says is in the results of the record.
-    let (standing, user) = (ask.standing(table), EndUser::nobody(&table.issuers, ask.at));
-    let asked = Asked { ask, request, standing: &standing, user: &user, looking: &Looking::default() };
-    let principal = ask.caller.identity.as_deref().map(|identity| &identity.principal);
-    let concerned = (0..).zip(&table.rules).filter(|(_, rule)| principal.is_some_and(|id| rule.concerns(id, ask.caller.local_port)));
-    let candidates: Vec<Candidate> =
-        concerned.filter_map(|(index, rule)| Some(Candidate { rule: index, template: rule.template(request.path())? })).collect();
-    let truth = |rule: &Rule| {
-        let truth = |dimension: super::Dimension| dimension.truth.or_else(|| assumed(&key(&dimension))).unwrap_or(Truth::Unknown);
-        compare(rule, &asked).into_iter().map(truth).fold(Truth::True, Truth::and)
-    };
-    let findings = findings_where(&table.rules, &candidates, |index, rule| standing.tries(index, rule), truth);
-    Said { part, table, is_in_shadow: standing.is_in_shadow, findings }
 }

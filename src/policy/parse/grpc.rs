@@ -23,6 +23,11 @@ pub(super) fn read(section: &Section<'_>) -> Option<Vec<GrpcMethod>> {
     list_of(section, "grpc", "list at least one method, as in \"shop.Orders/Get\"", method)
 }
 
+/// Whether a canonical path is that of one gRPC method.
+pub(in crate::policy) fn is_path(path: &str) -> bool {
+    path.strip_prefix('/').is_some_and(|call| !call.ends_with("/*") && method(call).is_ok())
+}
+
 /// `package.Service/Method`, or `package.Service/*` for every method of it.
 fn method(text: &str) -> Result<GrpcMethod, (String, String)> {
     let wrong = || ("is no gRPC method".to_owned(), "write \"package.Service/Method\", or \"package.Service/*\"".to_owned());

@@ -19,6 +19,7 @@ mod when;
 
 pub(super) use case::Case;
 pub(super) use connection::{Connection, ConnectionCase};
+pub(super) use grpc::is_path as is_grpc_path;
 pub(super) use header::decidable;
 
 use self::time::Windows;

@@ -15,6 +15,7 @@ mod percentages;
 mod properties;
 mod quarantines;
 mod reaches;
+mod replays;
 mod shadows;
 mod together;
 
@@ -35,7 +36,7 @@ fn here() -> Listeners {
 }
 
 /// 2026-11-21T12:00:00Z.
-fn noon() -> SystemTime {
+pub(super) fn noon() -> SystemTime {
     super::moment::parse("2026-11-21T12:00:00Z").unwrap()
 }
 
@@ -48,13 +49,13 @@ fn table_with(head: &str, rules: &str) -> Snapshot {
     Some(Arc::new(parsed(head, rules).into()))
 }
 
-fn parsed(head: &str, rules: &str) -> Arc<Table> {
+pub(super) fn parsed(head: &str, rules: &str) -> Arc<Table> {
     let text = format!("schema = 1\nname = 't'\n{head}\n{rules}");
     parse_at("t.toml", &text, &here(), noon()).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 /// One rule on one line.
-fn rule(id: &str, effect: &str, from: &str, more: &str) -> String {
+pub(super) fn rule(id: &str, effect: &str, from: &str, more: &str) -> String {
     format!("[[rule]]\nid = '{id}'\neffect = '{effect}'\nfrom = {from}\nwhy = 'a test'\n{more}\n")
 }
 
@@ -63,7 +64,7 @@ fn anyone(id: &str, effect: &str, more: &str) -> String {
     rule(id, effect, "{ any_authenticated = true }", more)
 }
 
-fn caller(id: &str) -> Caller {
+pub(super) fn caller(id: &str) -> Caller {
     let principal = if id.contains("://") { Principal::Spiffe(SpiffeId::parse(id).unwrap()) } else { Principal::Dns(id.into()) };
     let identity = PeerIdentity {
         principal,
@@ -78,7 +79,7 @@ fn caller(id: &str) -> Caller {
     Caller::new(Some(Arc::new(identity)), ([127, 0, 0, 1], 40_000).into(), PORT, None)
 }
 
-fn request(method: &str, target: &str, host: &str) -> CanonicalRequest {
+pub(super) fn request(method: &str, target: &str, host: &str) -> CanonicalRequest {
     let headers = HeaderMap::from_iter([(http::header::HOST, HeaderValue::from_str(host).unwrap())]);
     let method = Method::from_bytes(method.as_bytes()).unwrap();
     let uri = Uri::try_from(target).unwrap();

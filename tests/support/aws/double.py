@@ -7,6 +7,7 @@
     POST /_authority {...}      makes a root and a subordinate below it, see authority.py; gives their ARNs and certificates
     POST /_authority/status     {"arn", "status"}: what an operator does to an authority
     POST /_kms {...}            makes a key of KMS; gives its ARN
+    POST /_s3 {...}             puts an object, see s3.py
     POST /_kms/state            {"arn", "state"}: what an operator does to a key
     GET  /_task                 credentials, as the agent on an ECS host gives them to a task
 """
@@ -21,6 +22,7 @@ import xml.sax.saxutils
 import authority
 import kms
 import private_ca
+import s3
 from chaos import Refusal, chaos
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -50,6 +52,7 @@ class Double:
             "/_authority/status": authority.change,
             "/_kms": kms.make,
             "/_kms/state": kms.change,
+            "/_s3": s3.put,
             "/_task": task_credentials,
         }
 
@@ -73,7 +76,7 @@ class Double:
         operation = asked.operation
         chaos.called(operation)
         chaos.hang(operation)
-        refusal = wrong_time(environ) or ended(environ) or chaos.denial(asked.action, operation, asked.details) or chaos.refusal(operation)
+        refusal = wrong_time(environ) or ended(environ) or asked.unsigned(environ) or chaos.denial(asked.action, operation, asked.details) or chaos.refusal(operation)
         if refusal is not None:
             return refused(refusal, asked, start_response)
         answer = b"".join(self.moto(environ, held := Held()))
@@ -93,12 +96,18 @@ class Asked:
             self.operation, arguments = target.rpartition(".")[2], json.loads(body or "{}")
             self.details = [arguments[name].rpartition(":template/")[2] for name in ("TemplateArn", "KeyId") if name in arguments]
             self.details += [f"{name}={value}" for name, value in arguments.get("EncryptionContext", {}).items()]
+        elif "/s3/aws4_request" in environ.get("HTTP_AUTHORIZATION", ""):
+            self.operation, self.details = {"GET": "GetObject"}.get(environ["REQUEST_METHOD"], "?"), [environ["PATH_INFO"]]
         else:
             # STS.
             self.operation, self.details = urllib.parse.parse_qs(body.decode("latin-1")).get("Action", [""])[0], []
         # "AWS4-HMAC-SHA256 Credential=<id>/<date>/<region>/<service>/aws4_request, …"
         scope = environ.get("HTTP_AUTHORIZATION", "").partition("Credential=")[2].partition(",")[0].split("/")
+        self.is_s3 = scope[3:4] == ["s3"]
         self.action = f"{scope[3] if len(scope) > 3 else '?'}:{self.operation}"
+
+    def unsigned(self, environ):
+        return s3.unsigned(environ) if self.is_s3 else None
 
 
 def wrong_time(environ):
@@ -162,6 +171,8 @@ def refused(refusal, asked, start_response):
         kind, body = "text/xml", f"<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{said}</Message></Error></ErrorResponse>"
     body = body.encode()
     status = "500 Internal Server Error" if refusal.kind in ("InternalFailure", "KMSInternalException") else "400 Bad Request"
+    if asked.is_s3:
+        status = "403 Forbidden"
     headers = [("content-type", kind), ("content-length", str(len(body)))]
     start_response(status, headers)
     return [body]
