@@ -89,3 +89,36 @@ async fn unusable_input_is_two() {
     assert_eq!(import(dir.path(), &[]).await.0, 2);
     assert_eq!(import(dir.path(), &["--istio", "a", "--envoy-rbac", "b"]).await.0, 2);
 }
+
+#[tokio::test]
+async fn what_is_exported_comes_back_and_what_cannot_be_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("p.yaml"), format!("{HEAD}{}", EXACT.replace(", notPaths: [/orders/export]", ""))).unwrap();
+    assert_eq!(import(dir.path(), &["--istio", "p.yaml", "-o", "table.toml"]).await.0, 0);
+    let export = async |arguments: &[&str]| run(&[&["policy", "export"], arguments].concat(), dir.path()).await;
+    let (code, said) = export(&["table.toml", "--istio", "--name", "n", "--namespace", "shop", "-o", "again.yaml"]).await;
+    assert_eq!((code, said.as_str()), (0, ""));
+    assert_eq!(import(dir.path(), &["--istio", "again.yaml", "-o", "again.toml"]).await.0, 0);
+    for (path, wanted) in [("/orders/17", 0), ("/stock", 1)] {
+        assert_eq!(decided(dir.path(), "again.toml", path).await, wanted, "{path}");
+    }
+    let (code, said) = export(&["table.toml", "--cedar"]).await;
+    assert!(
+        code == 0 && said.contains("permit (principal, action, resource)\nwhen {\n  context.caller == \"spiffe://cluster.local/"),
+        "{said}"
+    );
+
+    // A deny that spares the other allow.
+    let wide = "  - to:\n    - operation: { paths: [/orders/*] }\n";
+    std::fs::write(dir.path().join("p.yaml"), format!("{HEAD}{wide}{EXACT}")).unwrap();
+    std::fs::write(dir.path().join("t.toml"), import(dir.path(), &["--istio", "p.yaml"]).await.1.replace("\n3 rules\n", "\n")).unwrap();
+    let (code, said) = export(&["t.toml", "--istio", "-o", "no.yaml"]).await;
+    let gap = "rule `shop-1-not`: except_rules: a deny spares no allow there\nnothing was written\n";
+    assert!(
+        code == 1 && said.starts_with("not expressed: t.toml:") && said.ends_with(gap) && !dir.path().join("no.yaml").exists(),
+        "{said}"
+    );
+    let (code, said) = export(&["t.toml", "--cedar", "--format", "json"]).await;
+    let said: Value = serde_json::from_str(&said).expect(&said);
+    assert_eq!((code, &said["written"], &said["gaps"][0]["field"]), (1, &false.into(), &"except_rules".into()));
+}

@@ -11,6 +11,7 @@ mod decide;
 mod egress;
 mod evaluate;
 pub mod explain;
+pub mod export;
 pub mod import;
 mod json;
 pub mod jwt;

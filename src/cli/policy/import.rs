@@ -63,7 +63,8 @@ fn domain(text: &str) -> Result<String, String> {
     TrustDomain::parse(text).map(|domain| domain.to_string()).map_err(|error| error.to_string())
 }
 
-fn label(text: &str) -> Result<(String, String), String> {
+/// `LABEL=VALUE`.
+pub(super) fn label(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(label, _)| !label.is_empty());
     pair.map(|(label, value)| (label.to_owned(), value.to_owned())).ok_or_else(|| "write LABEL=VALUE".to_owned())
 }

@@ -2,6 +2,7 @@
 
 mod check;
 pub(super) mod explain;
+mod export;
 pub(super) mod given;
 mod import;
 mod log;
@@ -26,6 +27,8 @@ pub enum Command {
     Check(check::Args),
     /// Says why a request is decided as it is, and what would have let it pass
     Explain(Box<explain::Args>),
+    /// Says what a table says as policies of Istio or of Cedar
+    Export(export::Args),
     /// Makes a table of policies of Istio, or of an RBAC filter of Envoy
     Import(Box<import::Args>),
     /// Runs the cases of a table, and says which rules they reach
@@ -63,6 +66,7 @@ pub fn run(command: &Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Check(args) => check::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),
         Command::Test(args) => test::run(args),
         Command::Replay(args) => replay::run(args),

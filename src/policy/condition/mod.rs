@@ -80,6 +80,11 @@ impl Conditional {
         result
     }
 
+    /// What is tested, for whoever says it in other words.
+    pub(super) fn test(&self) -> &Test {
+        &self.test
+    }
+
     /// What records say about it.
     pub(super) fn facts(&self) -> &Condition {
         &self.condition

@@ -89,6 +89,11 @@ impl SourceTest {
         self.own.contain(source.ip()) || self.sets.iter().any(|set| set.networks.contain(source.ip()))
     }
 
+    /// Its networks, those of its sets among them.
+    pub(in crate::policy) fn networks(&self) -> Vec<String> {
+        self.own.widest().into_iter().chain(self.sets.iter().flat_map(|set| set.networks.widest())).collect()
+    }
+
     /// Whether it lets every address of one family pass.
     pub(super) fn is_wild(&self) -> bool {
         self.own.are_everything() || self.sets.iter().any(|set| set.networks.are_everything())
