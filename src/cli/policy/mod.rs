@@ -1,6 +1,7 @@
 //! `countersign policy …`: what is asked of policy tables, and what is done with them.
 
 mod check;
+mod diff;
 pub(super) mod explain;
 pub(super) mod given;
 mod import;
@@ -26,6 +27,8 @@ pub enum Command {
     Check(check::Args),
     /// Says why a request is decided as it is, and what would have let it pass
     Explain(Box<explain::Args>),
+    /// Says what one policy lets pass that another one does not, and what it no longer does
+    Diff(diff::Args),
     /// Makes a table of policies of Istio, or of an RBAC filter of Envoy
     Import(Box<import::Args>),
     /// Runs the cases of a table, and says which rules they reach
@@ -63,6 +66,7 @@ pub fn run(command: &Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Check(args) => check::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Diff(args) => diff::run(args),
         Command::Import(args) => import::run(args),
         Command::Test(args) => test::run(args),
         Command::Replay(args) => replay::run(args),
