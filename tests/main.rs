@@ -102,6 +102,7 @@ mod peer_expiry_cuts_connection;
 mod peer_refuses_us;
 mod percentages_are_by_identity;
 mod policy_check_finds_slips;
+mod policy_diff_finds_what_is_wider;
 mod policy_explain_tells_why;
 mod policy_import_is_exact_or_says_so;
 mod policy_reload_reaches_open_connections;
