@@ -104,6 +104,7 @@ mod percentages_are_by_identity;
 mod policy_check_finds_slips;
 mod policy_diff_finds_what_is_wider;
 mod policy_explain_tells_why;
+mod policy_gate_stops_what_widens;
 mod policy_import_is_exact_or_says_so;
 mod policy_reload_reaches_open_connections;
 mod policy_replay_tells_what_would_change;
