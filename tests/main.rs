@@ -102,6 +102,7 @@ mod peer_expiry_cuts_connection;
 mod peer_refuses_us;
 mod percentages_are_by_identity;
 mod policy_check_finds_slips;
+mod policy_diff_finds_what_is_wider;
 mod policy_explain_tells_why;
 mod policy_import_is_exact_or_says_so;
 mod policy_reload_reaches_open_connections;
@@ -122,8 +123,8 @@ mod renewal_keeps_in_flight;
 mod requests_at_random_are_decided;
 mod revocation_lists_come_from_servers;
 mod revoked_certificates_are_refused;
-#[cfg(feature = "aws")]
 mod rules_are_counted_exactly;
+#[cfg(feature = "aws")]
 mod signatures_of_kms_are_verified;
 mod signed_bundles_alone_are_accepted;
 mod silent_http2_peer_does_not_hold_the_drain;

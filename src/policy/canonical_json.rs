@@ -131,6 +131,13 @@ fn rule(out: &mut impl Write, rule: &Rule, all: &[Rule]) -> io::Result<()> {
     )
 }
 
+/// The issuers of a table in one spelling, whatever their order.
+pub(super) fn issuers(issuers: &Issuers) -> String {
+    let mut all: Vec<String> = issuers.iter().map(|one| issuer(one).to_string()).collect();
+    all.sort_unstable();
+    all.join(",")
+}
+
 fn issuer(issuer: &Issuer) -> Value {
     let aud: Vec<&str> = issuer.aud.iter().map(|aud| &**aud).collect();
     let algs: Vec<&str> = issuer.algs.iter().map(|algorithm| algorithm.as_str()).collect();

@@ -8,6 +8,7 @@ mod class;
 mod compiled;
 mod condition;
 mod decide;
+pub mod diff;
 mod egress;
 mod evaluate;
 pub mod explain;

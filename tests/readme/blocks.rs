@@ -3,7 +3,7 @@
 /// One block that means something here.
 #[derive(Debug)]
 pub enum Block {
-    /// ```` ```toml NAME ````: a file.
+    /// ```` ```toml NAME ````, or yaml: a file.
     File { name: String, text: String },
     /// ```` ```sh ````: commands that must succeed.
     Commands(Vec<String>),
@@ -21,11 +21,11 @@ pub fn blocks(text: &str) -> Vec<Block> {
         let Some(info) = line.strip_prefix("```") else { continue };
         let body: Vec<String> = lines.by_ref().take_while(|line| *line != "```").map(str::to_owned).collect();
         match info.split_once(' ').unwrap_or((info, "")) {
-            ("toml", name) if !name.is_empty() => found.push(Block::File { name: name.into(), text: body.join("\n") + "\n" }),
+            ("toml" | "yaml", name) if !name.is_empty() => found.push(Block::File { name: name.into(), text: body.join("\n") + "\n" }),
             ("json", name) if !name.is_empty() => found.push(Block::Records { name: name.into(), lines: body }),
             ("sh", "") => found.push(Block::Commands(body)),
             ("console", "") => found.push(Block::Console(console(body))),
-            ("text", "") => {}
+            ("text" | "toml" | "yaml", "") => {}
             other => panic!("what is {other:?}?"),
         }
     }

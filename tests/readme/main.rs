@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 mod blocks;
+mod pages;
 mod policy;
+mod policy_diff;
 mod shell;
 
 use blocks::{Block, blocks};
@@ -60,7 +62,15 @@ fn a_proxy_is_never_shown_without_its_exceptions() {
 
 #[test]
 fn links_lead_somewhere() {
-    for name in ["README.md", "docs/security.md", "docs/requests.md", "docs/performance.md", "docs/policy.md", "CONTRIBUTING.md"] {
+    for name in [
+        "README.md",
+        "docs/security.md",
+        "docs/requests.md",
+        "docs/performance.md",
+        "docs/policy.md",
+        "docs/policy-diff.md",
+        "CONTRIBUTING.md",
+    ] {
         let text = read(name);
         // As whoever reads the file there follows them.
         let folder = home().join(name).parent().map(Path::to_path_buf).unwrap_or_default();

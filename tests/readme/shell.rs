@@ -122,14 +122,25 @@ impl Shell {
     }
 
     fn run(&self, command: &str) -> Output {
-        self.command(command).output().unwrap()
+        let mut bounded = Command::new("timeout");
+        bounded.arg(PATIENCE.as_secs().to_string());
+        self.command_of(bounded, command).output().unwrap()
     }
 
     fn command(&self, command: &str) -> Command {
+        self.command_of(Command::new("env"), command)
+    }
+
+    /// The command behind a program that runs its arguments.
+    fn command_of(&self, mut shell: Command, command: &str) -> Command {
         let command = command.replace("cargo run --release -- ", "countersign ");
         let path = format!("{}:{}", self.dir.path().join("bin").display(), std::env::var("PATH").unwrap());
-        let mut shell = Command::new("sh");
-        shell.arg("-c").arg(self.on_our_ports(&command)).current_dir(self.dir.path()).env("PATH", path).env("HOME", self.dir.path());
+        shell
+            .args(["sh", "-c"])
+            .arg(self.on_our_ports(&command))
+            .current_dir(self.dir.path())
+            .env("PATH", path)
+            .env("HOME", self.dir.path());
         for name in ["http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"] {
             shell.env_remove(name);
         }

@@ -93,7 +93,7 @@ pub(in crate::cli) fn once_in_force(own: (&str, &str), boundary: Option<(&str, &
 }
 
 /// The listeners, for tables that no sidecar has to carry.
-fn whatever(listeners: Listeners) -> Listeners {
+pub(super) fn whatever(listeners: Listeners) -> Listeners {
     Listeners { http_only: false, ..listeners }
 }
 
@@ -115,7 +115,7 @@ pub(super) fn pair(own: &str, boundary: Option<&str>) -> Result<Given, Vec<Probl
     Ok(Given { tables, outlines, ..given })
 }
 
-fn source(name: &str) -> Source {
+pub(super) fn source(name: &str) -> Source {
     match name.strip_prefix("env:") {
         Some(variable) => Source::Env(variable.to_owned()),
         None => Source::File(name.into()),
@@ -131,12 +131,17 @@ fn read(source: &Source, listeners: Option<&Listeners>) -> Result<(Arc<Table>, O
 }
 
 /// A table without a configuration that says who must have signed it.
-fn plain(source: &Source) -> Result<policy::Given, Vec<Problem>> {
+pub(super) fn plain(source: &Source) -> Result<policy::Given, Vec<Problem>> {
     read_as(Part::Own, source, None, None)
 }
 
 /// A table that plays a part in a configuration, as a sidecar of it would read it at its first start.
-fn part(part: Part, source: &Source, settings: &policy::Settings, own: Option<&Manifest>) -> Result<policy::Given, Vec<Problem>> {
+pub(super) fn part(
+    part: Part,
+    source: &Source,
+    settings: &policy::Settings,
+    own: Option<&Manifest>,
+) -> Result<policy::Given, Vec<Problem>> {
     read_as(part, source, settings.signed.as_ref(), own)
 }
 
@@ -145,7 +150,7 @@ fn read_as(part: Part, source: &Source, signed: Option<&policy::Signed>, own: Op
     policy::read(part, source, signed, own, judging).map_err(unusable)
 }
 
-fn outlined(text: &policy::Given, listeners: Option<&Listeners>) -> Result<(Arc<Table>, Outline), Vec<Problem>> {
+pub(super) fn outlined(text: &policy::Given, listeners: Option<&Listeners>) -> Result<(Arc<Table>, Outline), Vec<Problem>> {
     let outline = Outline::read(&text.name, &text.toml);
     let table = match listeners {
         Some(listeners) => text.table(listeners),
@@ -192,7 +197,7 @@ impl Given {
     }
 }
 
-fn problem(file: &str, what: &str, instead: &str) -> Problem {
+pub(super) fn problem(file: &str, what: &str, instead: &str) -> Problem {
     Problem { file: file.to_owned(), place: crate::document::Position::default(), what: what.to_owned(), instead: instead.to_owned() }
 }
 

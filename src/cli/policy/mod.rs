@@ -1,6 +1,7 @@
 //! `countersign policy …`: what is asked of policy tables, and what is done with them.
 
 mod check;
+mod diff;
 pub(super) mod explain;
 mod export;
 pub(super) mod given;
@@ -27,6 +28,8 @@ pub enum Command {
     Check(check::Args),
     /// Says why a request is decided as it is, and what would have let it pass
     Explain(Box<explain::Args>),
+    /// Says what one policy lets pass that another one does not, and what it no longer does
+    Diff(diff::Args),
     /// Says what a table says as policies of Istio or of Cedar
     Export(export::Args),
     /// Makes a table of policies of Istio, or of an RBAC filter of Envoy
@@ -66,6 +69,7 @@ pub fn run(command: &Command) -> anyhow::Result<Outcome> {
     match command {
         Command::Check(args) => check::run(args),
         Command::Explain(args) => explain::run(args),
+        Command::Diff(args) => diff::run(args),
         Command::Export(args) => export::run(args),
         Command::Import(args) => import::run(args),
         Command::Test(args) => test::run(args),

@@ -90,6 +90,11 @@ impl Conditional {
         &self.condition
     }
 
+    /// Whether it hangs on whose tokens the table believes.
+    pub(super) fn asks_a_token(&self) -> bool {
+        matches!(self.test, Test::Claim(_))
+    }
+
     /// Its canonical form, which records and the table's hash are about.
     pub(super) fn json(&self) -> Value {
         self.test.json()

@@ -8,7 +8,6 @@ mod bits;
 mod broad;
 mod capped;
 mod egress;
-mod heads;
 mod reach;
 mod size;
 mod slips;

@@ -4,13 +4,12 @@
 //! and for a rule with some there may be a request that fulfils them.
 
 use super::bits::Bits;
-use super::heads::Heads;
 use super::{Around, Findings, Lint, Severity, is_live};
 use crate::policy::Table;
 use crate::policy::methods::{self, Methods};
 use crate::policy::pattern::{PathPattern, Shape};
 use crate::policy::rule::{Effect, Rule};
-use crate::policy::space::{Alphabet, Budget, Exhausted, host, identity, ways};
+use crate::policy::space::{Alphabet, Budget, Exhausted, Heads, host, identity, ways};
 use crate::policy::standing::Percent;
 use http::Method;
 use std::collections::BTreeSet;

@@ -90,11 +90,12 @@ fn affix<'p>(step: &Step<'p>) -> Option<Affix<'p>> {
     }
 }
 
-/// A segment without a character that any affix has, and that is no literal.
+/// A segment without a character that any affix has, and that is no literal: of those, a shortest one.
 fn fresh(literals: &BTreeSet<String>, affixes: &BTreeSet<(&str, &str)>) -> Result<String, Exhausted> {
     let is_free = |letter: &char| !affixes.iter().any(|(before, after)| before.contains(*letter) || after.contains(*letter));
-    let letter = FRESH.chars().find(is_free).ok_or(Exhausted)?;
-    (1..=literals.len() + 1).map(|length| letter.to_string().repeat(length)).find(|text| !literals.contains(text)).ok_or(Exhausted)
+    let letters: Vec<char> = FRESH.chars().filter(is_free).collect();
+    let repeated = (1..=literals.len() + 1).flat_map(|length| letters.iter().map(move |letter| letter.to_string().repeat(length)));
+    repeated.into_iter().find(|text| !literals.contains(text)).ok_or(Exhausted)
 }
 
 /// For every set of affixes that some segment fits, and it alone, such a segment: it begins with the longest beginning of the set and ends with

@@ -14,7 +14,7 @@ pub(in crate::policy) fn shapes(from: &From) -> Vec<Shape<'_>> {
 }
 
 /// Every SPIFFE id, and every DNS name.
-fn everybody() -> [Shape<'static>; 2] {
+pub(in crate::policy) fn everybody() -> [Shape<'static>; 2] {
     let literal = Step::Literal;
     [Shape { steps: vec![literal("spiffe"), Step::Any], rest: true }, Shape { steps: vec![literal("dns")], rest: true }]
 }

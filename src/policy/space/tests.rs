@@ -20,7 +20,8 @@ fn no_way_is_missed_and_each_has_its_example() {
         }
         for path in all_paths() {
             if let Some(met) = met(target, &others, &path) {
-                assert!(found.iter().any(|way| way.met == met), "{texts:?}: {path:?} meets {met:?}");
+                let way = found.iter().find(|way| way.met == met).unwrap_or_else(|| panic!("{texts:?}: {path:?} meets {met:?}"));
+                assert!(size(&way.example) <= size(&path), "{texts:?}: {path:?} is shorter than {way:?}");
             }
         }
         ways_seen += found.len();
@@ -31,6 +32,11 @@ fn no_way_is_missed_and_each_has_its_example() {
 /// What a path meets, by the patterns' own matching; `None`: the target does not take it in.
 fn met(target: &Shape, others: &[&Shape], path: &[String]) -> Option<Vec<usize>> {
     takes(target, path).then(|| (0..others.len()).filter(|other| takes(others[*other], path)).collect())
+}
+
+/// Segments, then bytes: what an example has as few as can be of.
+fn size(path: &[String]) -> (usize, usize) {
+    (path.len(), path.iter().map(String::len).sum())
 }
 
 fn takes(shape: &Shape, path: &[String]) -> bool {

@@ -6,6 +6,7 @@ mod claims;
 mod conditions;
 mod connections;
 mod decisions;
+mod differences;
 mod documented;
 mod explanations;
 mod format;

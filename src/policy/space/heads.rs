@@ -1,16 +1,16 @@
 //! Which patterns may meet at all: those whose literal beginnings agree.
 
+use super::{Budget, Exhausted};
 use crate::policy::pattern::{Shape, Step};
-use crate::policy::space::{Budget, Exhausted};
 use std::collections::BTreeMap;
 
 /// Rules by the literal beginning of each of their patterns.
 #[derive(Debug, Default)]
-pub(super) struct Heads(BTreeMap<String, Vec<usize>>);
+pub(in crate::policy) struct Heads(BTreeMap<String, Vec<usize>>);
 
 impl Heads {
     /// Of rules, each with its patterns.
-    pub(super) fn of<'r>(rules: impl Iterator<Item = (usize, Vec<Shape<'r>>)>) -> Self {
+    pub(in crate::policy) fn of<'r>(rules: impl Iterator<Item = (usize, Vec<Shape<'r>>)>) -> Self {
         let mut heads = Self::default();
         for (rule, shapes) in rules {
             for shape in shapes {
@@ -24,7 +24,7 @@ impl Heads {
     ///
     /// # Errors
     /// There are more than the budget is for.
-    pub(super) fn near(&self, shapes: &[Shape<'_>], budget: &mut Budget) -> Result<Vec<usize>, Exhausted> {
+    pub(in crate::policy) fn near(&self, shapes: &[Shape<'_>], budget: &mut Budget) -> Result<Vec<usize>, Exhausted> {
         let mut near = Vec::new();
         for shape in shapes {
             let head = head(shape);
