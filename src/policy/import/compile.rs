@@ -155,6 +155,12 @@ impl Compiler<'_> {
     fn spare(&mut self) {
         let denies: Vec<usize> =
             (0..self.denies.len()).filter(|deny| self.denies.get(*deny).is_some_and(|deny| !deny.unlike.is_empty())).collect();
+        if denies.len().saturating_mul(self.allows.len()) > PAIRS {
+            for deny in self.denies.iter().filter(|deny| !deny.unlike.is_empty()) {
+                self.findings.gap(&deny.origin, deny.at.clone(), "is one of too many that leave requests out", DENIED);
+            }
+            return;
+        }
         for number in denies {
             let Some(deny) = self.denies.get(number) else { continue };
             let mut new: Vec<Allow> = Vec::new();
@@ -198,7 +204,8 @@ impl Compiler<'_> {
         self.bound_minus();
         let mut made = Vec::new();
         for (number, deny) in self.denies.into_iter().enumerate() {
-            let spared = self.allows.iter().filter(|allow| allow.spared_by.contains(&number));
+            // Most spare nothing.
+            let spared = self.allows.iter().filter(|allow| !deny.unlike.is_empty() && allow.spared_by.contains(&number));
             let excepts = spared.map(|allow| allow.id.clone()).collect();
             made.push(Made { id: deny.id, origin: deny.origin, effect: Effect::Deny, like: deny.like, excepts });
         }

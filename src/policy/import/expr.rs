@@ -46,17 +46,19 @@ impl Expr {
 
     /// One of these; those that are about one and the same field become one.
     pub(super) fn any(all: impl IntoIterator<Item = Self>) -> Self {
-        let mut kept: Vec<Self> = Vec::new();
+        // A list for each field, however many texts are in it.
+        let (mut lists, mut others): (Vec<Match>, Vec<Self>) = (Vec::new(), Vec::new());
         for expr in all {
-            let Self::Is(new) = &expr else {
-                kept.push(expr);
-                continue;
-            };
-            let absorbed = kept.iter_mut().any(|kept| if let Self::Is(known) = kept { known.absorb(new) } else { false });
-            if !absorbed {
-                kept.push(expr);
+            match expr {
+                Self::Is(new) if new.headers.is_empty() => {
+                    if !lists.iter_mut().any(|known| known.absorb(&new)) {
+                        lists.push(new);
+                    }
+                }
+                other => others.push(other),
             }
         }
+        let mut kept: Vec<Self> = lists.into_iter().map(Self::Is).chain(others).collect();
         if kept.len() == 1 { kept.swap_remove(0) } else { Self::Any(kept) }
     }
 
@@ -142,6 +144,7 @@ fn products(expr: &Expr, so: bool) -> Option<Vec<Product>> {
         (Expr::Is(one), false) => Some(vec![Product { like: Vec::new(), unlike: vec![one.clone()] }]),
         (Expr::Gap, _) => Some(vec![Product::default()]),
         (Expr::Not(inner), so) => products(inner, !so),
+        (Expr::All(all), true) | (Expr::Any(all), false) if all.len() > MOST => None,
         (Expr::All(all), true) | (Expr::Any(all), false) => all.iter().try_fold(vec![Product::default()], |sum, expr| {
             let next = products(expr, so)?;
             if sum.len().saturating_mul(next.len()) > MOST {

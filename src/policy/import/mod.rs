@@ -1,7 +1,7 @@
 //! Tables of others become tables of ours: Istio's `AuthorizationPolicy` and Envoy's RBAC.
 //!
 //! A text becomes a tree ([`yaml`]), the tree formulas ([`istio`], [`envoy`], by way of [`terms`]), the formulas cases without alternatives ([`expr`]), and
-//! the cases rules ([`compile`], [`write`]). What a table cannot say is a [`Gap`]: an allow with one is left out as a whole, a deny with one is about more
+//! the cases rules ([`mod@compile`], [`write`]). What a table cannot say is a [`Gap`]: an allow with one is left out as a whole, a deny with one is about more
 //! requests than it was. So a table with gaps allows less than its origin, and never more.
 
 mod compile;
