@@ -4,13 +4,11 @@ use super::joint::Joint;
 use crate::policy::space::{Budget, Exhausted};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Rules, by a local port that they are about.
+type ByPort = Vec<(Option<u16>, Vec<u32>)>;
+
 /// The rules that are about each local port, of ports with the same rules the first; without a port where none of the rules asks.
-pub(super) fn by_port(
-    joint: &Joint<'_>,
-    nodes: &[u32],
-    known: Option<&[u16]>,
-    budget: &mut Budget,
-) -> Result<Vec<(Option<u16>, Vec<u32>)>, Exhausted> {
+pub(super) fn by_port(joint: &Joint<'_>, nodes: &[u32], known: Option<&[u16]>, budget: &mut Budget) -> Result<ByPort, Exhausted> {
     let ports = |node: &u32| joint.node(*node).map_or(&[][..], |node| &node.meaning.ports);
     let named: BTreeSet<u16> = nodes.iter().flat_map(ports).copied().collect();
     if named.is_empty() {
