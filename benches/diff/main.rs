@@ -1,6 +1,7 @@
 //! What it takes to compare two tables of ten thousand rules each, loading not counted.
 //!
-//! `cargo bench --no-default-features --bench diff` prints the table, and fails where a comparison takes more than 100 ms.
+//! `cargo bench --no-default-features --bench diff` prints the table, and fails where two tables that differ in one rule, or in none, take
+//! more than 100 ms. Tables of which every rule is weighed against something else take longer.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a bench that cannot go on has failed")]
 
 use countersign::policy::diff::{Difference, Relation, diff};
@@ -78,9 +79,10 @@ fn row(spread: Spread, change: Change) -> bool {
         Change::Wider | Change::Everything | Change::Shadow => Relation::Wider,
         Change::All => Relation::Incomparable,
     };
-    assert!(answer == expected && found.is_empty(), "{spread:?} {change:?}");
-    // A table of which nothing is left as it was may take longer.
-    time <= MOST || change == Change::All
+    // What is given up says so, and is nowhere taken for narrower; what a pull request changes is never given up.
+    let given_up = !found.is_empty() && answer == Relation::Incomparable && !matches!(change, Change::Nothing | Change::Wider);
+    assert!(given_up || answer == expected && found.is_empty(), "{spread:?} {change:?}");
+    time <= MOST || !matches!(change, Change::Nothing | Change::Wider)
 }
 
 fn table(text: &str) -> Arc<Tables> {

@@ -89,7 +89,9 @@ impl<'l> Line<'l> {
     /// [`RecordError::Syntax`].
     pub fn read(line: &'l [u8]) -> Result<Self, RecordError> {
         let mut read = Self::default();
-        let mut json = serde_json::Deserializer::from_slice(line);
+        // Once for the line, and not for each text in it.
+        let line = std::str::from_utf8(line).map_err(|error| RecordError::Syntax(error.to_string()))?;
+        let mut json = serde_json::Deserializer::from_str(line);
         let outcome = Object { group: Group::Record, line: &mut read }.deserialize(&mut json).and_then(|()| json.end());
         outcome.map_err(|error| RecordError::Syntax(error.to_string()))?;
         Ok(read)
