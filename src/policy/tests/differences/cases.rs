@@ -126,6 +126,25 @@ fn more_than_twelve_conditions_at_one_place_are_not_compared() {
     assert_eq!(relation(&rules(13, &no), &(rules(13, &last) + &no)), Relation::Equal);
 }
 
+/// What names hosts cannot be told of a request without one: an allow is not met, and a deny is.
+#[test]
+fn a_request_without_a_host_is_told_apart() {
+    let all = web("all", "allow", "paths = ['/a']");
+    let one = web("one", "allow", "hosts = ['h.example']\npaths = ['/a']");
+    let no = web("no", "deny", "hosts = ['h.example']\npaths = ['/a']\nexcept_rules = ['one']");
+    let found = between(&all, &(all.clone() + &one + &no));
+    assert_eq!((found.relation, &found.limits), (Relation::Narrower, &vec![]));
+    assert_eq!(shortest(&found, DENIED).witness.sought.to_string(), "GET /a, without a host");
+}
+
+#[test]
+fn of_several_ways_the_shortest_is_the_witness() {
+    for paths in ["['/a/**', '/a/{x}/**', '/a/b/{y}']", "['/a/b/{y}', '/a/{x}/**', '/a/**']"] {
+        let found = between("", &web("a", "allow", &format!("paths = {paths}")));
+        assert_eq!(shortest(&found, ALLOWED).witness.sought.to_string(), "GET /a/", "{paths}");
+    }
+}
+
 #[test]
 fn shares_and_ends_have_an_order() {
     let share = |percent: u8| web("a", "allow", &format!("paths = ['/a']\nenforce_percent = {percent}"));
