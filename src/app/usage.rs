@@ -29,13 +29,13 @@ pub struct Counting {
 }
 
 impl Counting {
-    /// Goes on where the last process ended, as far as its file says. Blocks on the disk.
+    /// Goes on where the last process ended, as far as its file says, with the tables in force. Blocks on the disk.
     pub fn open(config: &Config, tables: Publisher, clock: Arc<dyn Clock>) -> Self {
         let file = config.audit.sink.directory().map(usage::file);
         let workload = config.credentials.id.to_string();
         let now = clock.now();
         let book = file.as_deref().map_or_else(|| Book::new(&workload, now), |file| usage::resume(file, &workload, now));
-        Self {
+        let counting = Self {
             gathered: Arc::default(),
             book: Mutex::new(book),
             file,
@@ -43,7 +43,10 @@ impl Counting {
             clock,
             writing: Mutex::default(),
             fails: AtomicBool::new(false),
-        }
+        };
+        // The rules of a large table are hashed before anybody waits for an answer.
+        drop(counting.settled());
+        counting
     }
 
     /// What the shards count into.
