@@ -47,7 +47,7 @@ compare:
 	cargo build --profile dist
 	PEERS_DIR=$(or $(PEERS_DIR),$(target)/peers) COUNTERSIGN=$(target)/dist/countersign COMPARE_OUT=$(target)/compare cargo bench --no-default-features --bench compare
 
-# User and kernel instructions of all of them on an emulated machine whose clock counts them; needs qemu-system-x86_64, installs nothing.
+# User and kernel instructions of all of them on an emulated machine whose clock counts them; installs nothing.
 compare-emulated:
 	PEERS_DIR=$(or $(PEERS_DIR),$(target)/peers) benches/peers/all.sh
 	cargo build --profile dist
