@@ -1,12 +1,9 @@
 use super::class::Class;
 use super::*;
-use crate::identity::{PeerIdentity, Principal, SpiffeId};
-use crate::policy::{Caller, Listeners, Snapshot, decide, parse};
-use crate::request::{Authority, CanonicalRequest, ContentType, Noted, Trace};
+use crate::policy::{Listeners, Snapshot, decide, parse};
 use fastrand::Rng;
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::time::Duration;
 
 const WEB: &str = "spiffe://d/web";
 
@@ -33,30 +30,9 @@ impl Request {
     }
 
     fn passes(&self, tables: &Snapshot) -> bool {
-        let now = SystemTime::now();
-        let principal = Principal::Spiffe(SpiffeId::parse(self.caller).unwrap());
-        let identity = PeerIdentity {
-            principal,
-            serial: String::new(),
-            fingerprint: String::new(),
-            issuer: String::new(),
-            subject: String::new(),
-            dns_names: Vec::new(),
-            not_after: now + Duration::from_secs(60),
-            not_before: now - Duration::from_secs(60),
-        };
-        let caller = Caller::new(Some(Arc::new(identity)), ([127, 0, 0, 1], 1).into(), 1, None);
-        let request = CanonicalRequest {
-            method: self.method.parse().unwrap(),
-            target: self.path.parse().unwrap(),
-            authority: Some(Authority::parse_str(self.host).unwrap()),
-            version: http::Version::HTTP_11,
-            content_type: ContentType::named(self.ctype).unwrap(),
-            framing: None,
-            noted: Noted::default(),
-            trace: Trace::None,
-        };
-        decide(tables, &caller, &request, now).is_ok()
+        let (text, now) = (self.line(), SystemTime::now());
+        let line = Line::read(text.as_bytes()).unwrap();
+        decide(tables, &line.asker(now).unwrap(), &line.request().unwrap(), now).is_ok()
     }
 }
 
